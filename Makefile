@@ -1,0 +1,43 @@
+# Two environments: bpy needs numpy<2, the library numpy>=2 (ARCHITECTURE.md). uv resolves and installs both in about a minute.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3.11
+BIN := .venv/bin
+UV = $(BIN)/uv
+
+.PHONY: setup demo test lint types lock clean
+
+setup: .venv/.done .venv-render/.done
+
+.venv/.done: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+.venv-render/.done: requirements-render.lock | .venv/.done
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-render
+	$(UV) pip sync --quiet --python .venv-render/bin/python requirements-render.lock
+	./.ci/bpy-libraries .venv-render/bin/python
+	touch $@
+
+demo: setup
+	$(BIN)/mage-stac demo --out out/demo
+
+test: setup lint types
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+lock:
+	$(UV) pip compile --quiet --no-header --no-annotate --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --no-header --no-annotate --python-version 3.11 renderers/requirements.in -o requirements-render.lock
+
+clean:
+	rm -rf .venv .venv-render out

@@ -1,0 +1,33 @@
+"""The errors that a user meets: each message is one line that says what was given, where, and what to do."""
+
+
+class MageStacError(Exception):
+    """Base of every error raised for bad input or a failed step; the CLI prints it as one line and exits 1."""
+
+
+class SearchError(MageStacError):
+    """A STAC API or catalogue could not be searched."""
+
+
+class CatalogueError(MageStacError):
+    """A catalogue on disk is missing, broken, or could not be written."""
+
+
+class AssetError(MageStacError):
+    """An Item lacks an asset, or the asset's file cannot be read or contradicts its metadata."""
+
+
+class GridError(MageStacError):
+    """Grids or footprints do not fit together."""
+
+
+class RenderError(MageStacError):
+    """Blender is missing, failed, or a scene cannot be rendered."""
+
+
+class RecipeError(MageStacError):
+    """A recipe, preset or checkpoint does not fit what is asked of it."""
+
+
+class ModelError(MageStacError):
+    """A model Item is incomplete or does not fit the imagery."""
