@@ -1,0 +1,77 @@
+"""The command line: one thin function per verb, wired into one typer application."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from mage_stac import __version__
+from mage_stac.errors import MageStacError
+
+VERBS = ("search", "ingest", "render", "train", "predict", "score", "check", "show", "demo")
+"""Order of the help page: the order of the work."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _application() -> typer.Typer:
+    app = typer.Typer(
+        name="mage-stac",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback(help="Maps disaster damage where no labels exist: search, render, train, predict. STAC in, STAC out.")
+    def root(
+        *,
+        version: Annotated[
+            bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        del version
+
+    for verb in VERBS:
+        module: Any = import_module(f".{verb}", __package__)
+        app.command(name=verb)(getattr(module, verb))
+    return app
+
+
+app = _application()
+
+
+def _fail(message: str) -> None:
+    sys.stderr.write(f"mage-stac: {' '.join(message.split())}\n")
+
+
+def main() -> None:
+    """Run one verb; bad input ends as one line on stderr and exit code 1, Ctrl-C as 130, wrong usage as 2."""
+    try:
+        status = app(standalone_mode=False)
+    except typer.Exit as stop:
+        status = stop.exit_code
+    except MageStacError as error:
+        _fail(str(error))
+        status = 1
+    except OSError as error:  # a full disk, a missing folder: the system's own words name the file
+        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        status = 1
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped by Ctrl-C; what was complete is kept, run the same command again to go on")
+        status = 130
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # click's usage errors
+        if usage is None:
+            raise
+        _fail(usage())
+        status = 2
+    sys.exit(status if isinstance(status, int) else 0)
