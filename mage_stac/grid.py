@@ -1,0 +1,169 @@
+"""Grids as odc.geo GeoBoxes: of a file, of an area, of the assets of Items; and how a grid is cut into windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pystac
+import rasterio
+from affine import Affine
+from odc.geo import geom
+from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
+
+from mage_stac.errors import AssetError, GridError
+
+Slices = tuple[slice, slice]
+"""Rows, then columns. `start` may be negative and `stop` beyond the grid: such pixels lie outside of it."""
+
+UTM_LIMIT = 84.0
+"""Degrees of latitude beyond which UTM gives way to the polar stereographic grids."""
+
+BOUNDARY_POINTS = 64
+"""Points a side when a border is carried to another CRS: the sagitta of a 10 km side is then below 1 mm."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """A piece of a grid, in its pixels."""
+
+    core: Slices
+    """Lies inside the grid; every pixel of the grid is in exactly one core."""
+    outer: Slices
+    """The core grown to (size + 2 margin) a side, always of that size; may leave the grid."""
+
+
+def of_raster(path: str | Path) -> GeoBox:
+    """The file's own grid, exactly as its geotransform says (north-up, flipped or rotated).
+
+    Raises:
+        AssetError: the file cannot be opened.
+        GridError: it has no CRS or is placed by ground control points only.
+    """
+    try:
+        with rasterio.open(path) as source:
+            return of_dataset(source)
+    except RasterioError as error:
+        raise AssetError(f"{path} cannot be opened as a raster: {error}") from error
+
+
+def of_dataset(source: Any) -> GeoBox:
+    """The grid of an open rasterio dataset; see `of_raster`."""
+    if source.crs is None:
+        placed = "ground control points only: warp it first" if source.gcps[0] else "no CRS: set it with gdal_edit.py -a_srs"
+        raise GridError(f"{source.name} has {placed}")
+    return GeoBox(source.shape, source.transform, source.crs)
+
+
+def of_area(bbox: tuple[float, float, float, float], resolution: float, crs: str | None = None) -> GeoBox:
+    """A north-up grid that covers a lon/lat box (west, south, east, north in degrees) wholly.
+
+    `resolution` is in the units of `crs`, which is the UTM zone of the box's centre (polar stereographic beyond 84
+    degrees) unless given. Pixel edges lie on multiples of the resolution, so neighbouring areas share one grid.
+
+    Raises:
+        GridError: the box is empty, leaves the globe or crosses the antimeridian; the resolution is not positive.
+    """
+    west, south, east, north = _checked(bbox)
+    if not (math.isfinite(resolution) and resolution > 0):
+        raise GridError(f"resolution {resolution} is not a positive number")
+    target = crs or utm((west + east) / 2, (south + north) / 2)
+    step = max(east - west, north - south) / BOUNDARY_POINTS
+    area = geom.box(west, south, east, north, "EPSG:4326").to_crs(target, resolution=step)
+    return GeoBox.from_bbox(area.boundingbox, resolution=resolution, anchor="edge", tol=1e-6)
+
+
+def utm(lon: float, lat: float) -> str:
+    """The WGS 84 UTM zone of a place as "EPSG:326xx" (north) or "EPSG:327xx" (south), "EPSG:32661/32761" at the poles.
+
+    Zones are the regular six degrees: the exceptions of Norway and Svalbard are not made.
+    """
+    if abs(lat) > UTM_LIMIT:
+        return "EPSG:32661" if lat > 0 else "EPSG:32761"
+    zone = int((lon + 180) // 6) % 60 + 1
+    return f"EPSG:{32600 + zone if lat >= 0 else 32700 + zone}"
+
+
+def of_items(items: Sequence[pystac.Item], asset: str, resolution: float | None = None) -> GeoBox:
+    """The union of the grids of one asset of several Items, in the CRS of the first.
+
+    Without `resolution` the grid continues the first Item's pixels exactly; with it (units of that CRS), pixel edges lie
+    on its multiples. Assets in another CRS or resolution are covered wholly.
+
+    Raises:
+        GridError: no Items.
+        AssetError: an Item lacks the asset, or its grid cannot be found.
+    """
+    if not items:
+        raise GridError(f"no Items to take the grid of asset {asset!r} from")
+    grids = [of_asset(item, asset) for item in items]
+    first = grids[0]
+    borders = [first.project(_border(grid, first)).boundingbox for grid in grids]
+    left, top = min(box.left for box in borders), min(box.bottom for box in borders)
+    right, bottom = max(box.right for box in borders), max(box.top for box in borders)
+    x0, y0 = math.floor(left + 1e-3), math.floor(top + 1e-3)
+    shape = (math.ceil(bottom - 1e-3) - y0, math.ceil(right - 1e-3) - x0)
+    union = GeoBox(shape, first.affine * Affine.translation(x0, y0), first.crs)
+    if resolution is None:
+        return union
+    return GeoBox.from_bbox(union.boundingbox, resolution=resolution, anchor="edge", tol=1e-3)
+
+
+def of_asset(item: pystac.Item, key: str) -> GeoBox:
+    """The grid of one asset: from `proj:*` of the asset or its Item, else from the file.
+
+    Raises:
+        AssetError: the Item lacks the asset, or its file cannot be opened.
+        GridError: the file has no grid.
+    """
+    from mage_stac.catalogue import asset_path
+
+    path = asset_path(item, key)
+    fields = {**item.properties, **item.assets[key].extra_fields}
+    shape, transform = fields.get("proj:shape"), fields.get("proj:transform")
+    epsg = fields.get("proj:epsg")
+    crs = fields.get("proj:code") or (f"EPSG:{int(epsg)}" if epsg else None) or fields.get("proj:wkt2")
+    if shape and transform and crs:
+        return GeoBox(tuple(shape), Affine(*transform[:6]), crs)
+    return of_raster(path)
+
+
+def windows(geobox: GeoBox, size: int, margin: int = 0) -> Iterator[Window]:
+    """Cut a grid into windows, row by row: square cores of `size` pixels (less at the far edges) that tile it."""
+    rows, columns = geobox.shape
+    for row in range(0, rows, size):
+        for column in range(0, columns, size):
+            yield Window(
+                core=(slice(row, min(row + size, rows)), slice(column, min(column + size, columns))),
+                outer=(
+                    slice(row - margin, row + size + margin),
+                    slice(column - margin, column + size + margin),
+                ),
+            )
+
+
+def crop(geobox: GeoBox, rows: slice, columns: slice) -> GeoBox:
+    """The grid of a window, which may leave the grid on any side (where indexing a GeoBox would count from the end)."""
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    return GeoBox(shape, geobox.affine * Affine.translation(columns.start, rows.start), geobox.crs)
+
+
+def _border(grid: GeoBox, like: GeoBox) -> geom.Geometry:
+    if grid.crs == like.crs:
+        return grid.extent
+    step = max(grid.boundingbox.span_x, grid.boundingbox.span_y) / BOUNDARY_POINTS
+    return grid.extent.to_crs(like.crs, resolution=step)
+
+
+def _checked(bbox: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    west, south, east, north = bbox
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise GridError(
+            f"bbox {west},{south},{east},{north} is not west,south,east,north in degrees with west < east and south < north"
+            " (one that crosses the antimeridian must be given as two)"
+        )
+    return west, south, east, north

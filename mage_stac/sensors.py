@@ -1,0 +1,113 @@
+"""Sensors: which bands an image has, how its numbers relate to reflectance, and how it blurs and quantises the world."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from mage_stac.errors import RecipeError
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class Band:
+    """One band of an asset."""
+
+    name: str
+    common_name: str | None = None
+    """A common name of the STAC eo extension: red, green, blue, nir, ..."""
+    center_wavelength: float | None = Field(default=None, gt=0)
+    """Micrometres."""
+    fwhm: float | None = Field(default=None, gt=0)
+    """Full width at half maximum of the spectral response, micrometres."""
+    asset: str = "image"
+    """Key of the asset that holds the band."""
+    index: int = Field(default=1, ge=1)
+    """Position in that asset, from 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class Sensor:
+    """An imaging sensor and its product.
+
+    A pixel's value is `DN * scale + offset`: reflectance, or for tone-mapped pictures (`gamma` other than 1) its
+    `1 / gamma` power.
+    """
+
+    name: str
+    title: str
+    gsd: float = Field(gt=0)
+    """Ground sampling distance, metres."""
+    bands: tuple[Band, ...] = Field(min_length=1)
+    dtype: Literal["uint8", "uint16", "int16", "float32"] = "uint8"
+    scale: float = Field(default=1.0, gt=0)
+    offset: float = 0.0
+    nodata: float | None = None
+    """DN of pixels not observed; None when the product marks none."""
+    psf_fwhm: float = Field(default=1.2, ge=0)
+    """Full width at half maximum of the point spread function, in pixels of the product."""
+    noise: float = Field(default=0.0, ge=0)
+    """Standard deviation of the noise, in units of reflectance."""
+    sharpening: float = Field(default=0.0, ge=0)
+    """Amount of the unsharp mask that the producer applied; 0 for none."""
+    jpeg_quality: int | None = Field(default=None, ge=1, le=100)
+    """Quality of the JPEG compression the product went through; None for none."""
+    gamma: float = Field(default=1.0, gt=0)
+    """Tone curve: DN follows reflectance to the power 1 / gamma. 1 is linear."""
+    platform: str | None = None
+    instruments: tuple[str, ...] = field(default_factory=tuple)
+
+    def picture(self) -> tuple[int, int, int]:
+        """Positions (from 1) of the red, green and blue band in the `image` asset; the first band thrice if there are none."""
+        found = {band.common_name: band.index for band in self.bands if band.asset == "image"}
+        if {"red", "green", "blue"} <= found.keys():
+            return found["red"], found["green"], found["blue"]
+        return (self.bands[0].index,) * 3
+
+
+def names() -> tuple[str, ...]:
+    """The sensors that come with mage-stac, sorted."""
+    folder = files("mage_stac.catalogs") / "sensors"
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def read(name_or_path: str) -> Sensor:
+    """A sensor by its name, or from a TOML file of the same form.
+
+    Raises:
+        RecipeError: no such sensor (lists those that exist), or a field of the file is missing or wrong (names it).
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        text = _text(path)
+    elif name_or_path in names():
+        text = (files("mage_stac.catalogs") / "sensors" / f"{name_or_path}.toml").read_text(encoding="utf-8")
+    else:
+        raise RecipeError(f"no sensor {name_or_path!r}: there are {', '.join(names())}, or give a .toml file")
+    return _parse(text, name_or_path)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"sensor file {path} cannot be read: {error.strerror}") from error
+
+
+def _parse(text: str, source: str) -> Sensor:
+    try:
+        fields: dict[str, Any] = tomllib.loads(text)
+        return TypeAdapter(Sensor).validate_python(fields)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"sensor {source} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(f"sensor {source}: {where} = {first['input']!r}: {first['msg']}") from error
