@@ -1,0 +1,47 @@
+"""Sun and sky, scaled so that white level ground renders as 1.0 in every band."""
+
+import math
+from typing import Any
+
+import bpy
+
+from renderers.job import Job
+
+SKY_TINT = (0.72, 1.0, 1.38)
+"""Clear skylight relative to its mean in red, green, blue: about 12000 K against a 5500 K white."""
+SUN_DISK = math.radians(0.53)
+
+
+def build(job: Job) -> None:
+    """Add the sun lamp and the uniform sky to the scene."""
+    sky = [min(job.sky_share * tint, 1.0) for tint in SKY_TINT]
+    sine = math.sin(math.radians(job.sun_elevation))
+    sun = [math.pi * (1.0 - share) / sine for share in sky]
+    bpy.context.scene.world = _sky(sky)
+    bpy.context.scene.collection.objects.link(_sun(job, sun))
+
+
+def _sky(radiance: list[float]) -> Any:
+    """A diffuse white surface under a uniform sky of radiance L reflects L."""
+    world = bpy.data.worlds.new("sky")
+    if bpy.app.version < (5, 0, 0):
+        world.use_nodes = True
+    background = world.node_tree.nodes.get("Background")
+    background.inputs["Color"].default_value = (*radiance, 1.0)
+    background.inputs["Strength"].default_value = 1.0
+    world.cycles.sampling_method = "NONE"  # uniform: nothing to steer samples by
+    return world
+
+
+def _sun(job: Job, irradiance: list[float]) -> Any:
+    """Irradiance in W/m2 on a surface facing the sun, per band; diffuse white then reflects it over pi."""
+    lamp = bpy.data.lights.new("sun", "SUN")
+    strength = max(irradiance)
+    lamp.energy = strength
+    lamp.color = [value / strength for value in irradiance]
+    lamp.angle = SUN_DISK
+    thing = bpy.data.objects.new("sun", lamp)
+    # A lamp shines down its -Z: tip it from the zenith by 90 - elevation, towards the azimuth.
+    thing.rotation_mode = "XYZ"
+    thing.rotation_euler = (math.radians(job.sun_elevation - 90.0), 0.0, math.radians(-job.sun_azimuth))
+    return thing

@@ -1,0 +1,80 @@
+"""Render settings and output files of each pass."""
+
+from typing import Any
+
+import bpy
+
+from renderers import materials
+from renderers.job import Job
+
+
+def prepare(job: Job) -> None:
+    """Set what all passes share: Cycles on the CPU, no colour management, nothing adaptive."""
+    scene = bpy.context.scene
+    scene.render.engine = "CYCLES"
+    scene.render.use_persistent_data = True
+    scene.render.resolution_percentage = 100
+    scene.render.use_compositing = False
+    scene.render.use_sequencer = False
+    scene.render.threads_mode = "FIXED" if job.threads else "AUTO"
+    if job.threads:
+        scene.render.threads = job.threads
+    scene.view_settings.view_transform = "Raw"
+    cycles = scene.cycles
+    cycles.device = "CPU"
+    cycles.seed = job.seed
+    cycles.use_adaptive_sampling = False
+    cycles.use_denoising = False
+    cycles.use_auto_tile = False
+    cycles.use_light_tree = False  # one sun and one sky
+    cycles.light_sampling_threshold = 0.0
+    cycles.caustics_reflective = cycles.caustics_refractive = False
+    layer = bpy.context.view_layer
+    for name in materials.LABELS:
+        aov = layer.aovs.add()
+        aov.name, aov.type = name, "VALUE"
+
+
+def render_image(job: Job) -> None:
+    """image.exr: linear RGB at `oversample` times the resolution, mean over each subpixel."""
+    cycles = bpy.context.scene.cycles
+    cycles.samples = job.samples
+    cycles.pixel_filter_type = "BOX"
+    cycles.max_bounces = cycles.diffuse_bounces = 1  # walls light shadows; a second bounce adds noise, little light
+    layer = bpy.context.view_layer
+    layer.use_pass_combined = True
+    layer.use_pass_position = layer.use_pass_normal = layer.use_pass_z = False
+    _render(job, "image.exr", job.oversample, multilayer=False)
+
+
+def render_labels(job: Job, objects: dict[str, Any], *, name: str, clutter: bool) -> None:
+    """Multilayer EXR of semantic, instance, height (above ground), position, normal and depth at pixel centres.
+
+    One sample and a filter a hundredth of a pixel wide: every value is that of one surface, never a mean of two.
+    """
+    cycles = bpy.context.scene.cycles
+    cycles.samples = 1
+    cycles.pixel_filter_type = "BLACKMAN_HARRIS"
+    cycles.filter_width = 0.01
+    cycles.max_bounces = cycles.diffuse_bounces = 0
+    layer = bpy.context.view_layer
+    layer.use_pass_combined = False
+    layer.use_pass_position = layer.use_pass_normal = layer.use_pass_z = True
+    objects["clutter"].hide_render = not clutter
+    _render(job, name, 1, multilayer=True)
+    objects["clutter"].hide_render = False
+
+
+def _render(job: Job, name: str, oversample: int, *, multilayer: bool) -> None:
+    render = bpy.context.scene.render
+    render.resolution_x, render.resolution_y = job.width * oversample, job.height * oversample
+    settings = render.image_settings
+    if hasattr(settings, "media_type"):  # Blender 5
+        settings.media_type = "MULTI_LAYER_IMAGE" if multilayer else "IMAGE"
+    settings.file_format = "OPEN_EXR_MULTILAYER" if multilayer else "OPEN_EXR"
+    settings.color_mode = "RGBA" if multilayer else "RGB"
+    settings.color_depth = "32"
+    settings.exr_codec = "NONE"  # read once, on this machine, then removed
+    render.filepath = str(job.folder / name)
+    render.use_file_extension = False
+    bpy.ops.render.render(write_still=True)
