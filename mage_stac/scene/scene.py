@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from json import dumps
+from pathlib import Path
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from mage_stac.errors import RenderError
+
+SCHEMA = "mage-stac-scene/1"
+"""Of scene.json; a reader refuses any other."""
 
 Ring = tuple[tuple[float, float], ...]
 """A polygon's outer ring: local metres, counter-clockwise, first point not repeated."""
 
+Line = tuple[tuple[float, float], ...]
+"""An open line of points, local metres."""
+
 SEMANTIC = {
-    "ground": 0, "building": 1, "road": 2, "tree": 3, "grass": 4, "water": 5, "vehicle": 6, "debris": 7,
-    "paved": 8, "bare": 9, "field": 10, "object": 11,
+    "ground": 0,
+    "building": 1,
+    "road": 2,
+    "tree": 3,
+    "grass": 4,
+    "water": 5,
+    "vehicle": 6,
+    "debris": 7,
+    "paved": 8,
+    "bare": 9,
+    "field": 10,
+    "object": 11,
 }
 """Codes of the `semantic` asset; 255 is not observed."""
+
+SEASONS = ("winter", "spring", "summer", "autumn")
+"""winter: bare crowns, straw lawns; spring: bare crowns, yellow-green lawns; summer: deep green; autumn: dull."""
+
+LOOKS: dict[int, tuple[str, ...]] = {
+    1: ("intact",),
+    2: ("cover_patches", "tarpaulin"),
+    3: ("decking", "open_roof", "part_missing"),
+    4: ("rooms", "rubble", "slab", "burnt", "gone"),
+}
+"""How each grade can show, see Damage.look."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +56,10 @@ class Damage:
 
     grade: int
     look: str = "intact"
-    """How the grade shows: intact, cover_patches, tarpaulin, decking, open_roof, part_missing, rooms, rubble, slab, burnt."""
+    """How the grade shows, one of LOOKS[grade]: cover_patches, some roof cover gone; tarpaulin, a sheet on part or all
+    of the roof; decking, cover stripped to plain boards; open_roof, rafters over a dark interior; part_missing, a part
+    of the roof fallen in or blown off, the rest whole; rooms, no roof, a light grid of inner walls; rubble, a heap in
+    place; slab, swept to the floor; burnt, ash between wall stubs; gone, nothing left, the ground shows."""
     fraction: float = 0.0
     """Share of the roof that the look covers, 0..1."""
     seed: int = 0
@@ -46,7 +82,7 @@ class Building:
     wall_material: str = "siding_white"
     storeys: int = 1
     kind: str = "house"
-    """house, garage, shed, commercial, industrial, ..."""
+    """house, garage, shed, mobile_home, apartment, commercial, industrial, school, church."""
     seed: int = 0
     damage: Damage = field(default_factory=lambda: Damage(grade=1))
 
@@ -59,6 +95,7 @@ class Tree:
     height: float = 8.0
     radius: float = 3.0
     species: str = "broadleaf"
+    """broadleaf, conifer, shrub or hedge (evergreen and low)."""
     state: str = "standing"
     """standing, stripped, felled, burnt."""
     bearing: float = 0.0
@@ -87,6 +124,10 @@ class Surface:
     semantic: str
     """A key of SEMANTIC."""
     seed: int = 0
+    line: Line = ()
+    """Middle line of a road, path or fence, along which lanes and wear run; first edge of a car park's stalls."""
+    width: float = 0.0
+    """Of the road, path or fence across `line`; for parking, the depth of a row of stalls to the left of `line`, m."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +137,9 @@ class Debris:
     density: NDArray[np.float32]
     """(rows, columns) pieces per square metre, row 0 at the north edge."""
     mix: tuple[tuple[str, float], ...] = (("timber", 0.5), ("sheet", 0.2), ("insulation", 0.1), ("rubble", 0.2))
+    """Kinds of pieces (keys of materials.PIECES) and their shares by number."""
+    bearing: float = 0.0
+    """Wind that strewed the pieces blew towards here, degrees clockwise from north."""
     seed: int = 0
 
 
@@ -107,6 +151,8 @@ class Light:
     sun_elevation: float = 50.0
     haze: float = 0.0
     """0 clear .. 1 thick: share of path radiance added by the sensor model."""
+    overcast: float = 0.0
+    """0 clear sky .. 1 closed cloud cover: the sun fades, shadows go."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,3 +190,59 @@ class Scene:
     """(rows, columns) m above datum over the scene, pixel centres, row 0 north; None is flat at 0."""
     ground_seed: int = 0
     """Drives the texture of the ground; the same before and after."""
+
+
+def save(scene: Scene, folder: str | Path) -> Path:
+    """Write `folder`/scene.json, and arrays.npz beside it for the rasters. Returns the JSON's path.
+
+    Floats keep every digit: `load` gives back an equal scene, and equal scenes give equal bytes.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, NDArray[np.float32]] = {}
+    if scene.terrain is not None:
+        arrays["terrain"] = scene.terrain
+    if scene.debris is not None:
+        arrays["debris_density"] = scene.debris.density
+    plain = asdict(replace(scene, terrain=None, debris=None))
+    if scene.debris is not None:
+        plain["debris"] = {"mix": scene.debris.mix, "seed": scene.debris.seed, "bearing": scene.debris.bearing}
+    del plain["terrain"]
+    np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
+    path = folder / "scene.json"
+    path.write_text(dumps({"schema": SCHEMA, **plain}), encoding="utf-8")
+    return path
+
+
+def load(folder: str | Path) -> Scene:
+    """Read what `save` wrote; `folder` may also be the scene.json itself.
+
+    Raises:
+        RenderError: a file is missing, is no scene, has another schema version, or names a field of the wrong type.
+    """
+    path = Path(folder)
+    path = path if path.suffix == ".json" else path / "scene.json"
+    try:
+        plain = TypeAdapter(dict[str, Any]).validate_json(path.read_bytes())
+        with np.load(path.with_name("arrays.npz"), allow_pickle=False) as stored:
+            arrays = dict(stored)
+        if plain.pop("schema", None) != SCHEMA:
+            raise RenderError(f"{path} is not a scene of schema {SCHEMA}: render it again with this version")
+        return _scene(plain, arrays)
+    except OSError as error:
+        raise RenderError(
+            f"scene {path} cannot be read ({error}): give a folder with scene.json and arrays.npz"
+        ) from error
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise RenderError(f"scene {path} is broken: {str(error).splitlines()[0]}; render it again") from error
+
+
+def _scene(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Scene:
+    debris = plain.pop("debris", None)
+    hints = get_type_hints(Scene)
+    fields = {name: TypeAdapter(hints[name]).validate_python(value) for name, value in plain.items()}
+    if debris is not None:
+        mix = tuple((str(kind), float(share)) for kind, share in debris["mix"])
+        density = arrays["debris_density"]
+        fields["debris"] = Debris(density=density, mix=mix, seed=int(debris["seed"]), bearing=float(debris["bearing"]))
+    return Scene(**fields, terrain=arrays.get("terrain"))
