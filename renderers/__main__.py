@@ -1,13 +1,17 @@
 """`python -m renderers JOB_DIR...` or `blender -b -P renderers/__main__.py -- JOB_DIR...`: render jobs one by one.
 
-Writes `{"job": FOLDER, "seconds": {...}}` on stdout, one line a job done. Blender's own chatter goes to stderr.
+`-` in place of folders reads them from stdin, one a line, until it ends. Writes one line a job on stdout:
+`{"job": FOLDER, "seconds": {STAGE: SECONDS}}`, or `{"job": FOLDER, "error": REASON}`. Blender's chatter goes to stderr.
 """
 
 import json
 import os
 import sys
 import time
+import traceback
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 if not __package__:  # run by path, from the source tree or from inside the installed package
     sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -40,18 +44,30 @@ def render(folder: Path) -> dict[str, float]:
     return seconds
 
 
-def main(arguments: list[str]) -> int:
-    """Render every job folder named; 0 when all are done."""
-    report = os.fdopen(os.dup(1), "w", encoding="utf-8")
+def report(folder: str) -> dict[str, Any]:
+    """Render one job and say how it went; a job that fails does not end the process."""
+    try:
+        return {"job": folder, "seconds": render(Path(folder))}
+    except Exception as error:  # noqa: BLE001 - the parent decides what a failed scene means
+        traceback.print_exc()
+        return {"job": folder, "error": f"{type(error).__name__}: {error}"}
+
+
+def main(folders: Iterable[str]) -> int:
+    """Render every job folder; 0 when all are done, 1 when one failed."""
+    # Blender writes on file descriptor 1 from C: keep our own way to stdout and send the rest to stderr.
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    for argument in arguments:
-        seconds = render(Path(argument))
-        print(json.dumps({"job": argument, "seconds": seconds}), file=report, flush=True)
-    return 0
+    failed = False
+    for folder in folders:
+        line = report(folder)
+        failed = failed or "error" in line
+        print(json.dumps(line), file=channel, flush=True)
+    return int(failed)
 
 
 if __name__ == "__main__":
     words = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
     if not words:
-        sys.exit("usage: python -m renderers JOB_DIR...")
-    sys.exit(main(words))
+        sys.exit("usage: python -m renderers JOB_DIR... | -")
+    sys.exit(main((line.rstrip("\n") for line in sys.stdin) if words == ["-"] else words))

@@ -28,8 +28,8 @@ class Job:
     oversample: int
     sun_azimuth: float
     sun_elevation: float
-    sky_share: float
-    """Share of skylight in the light on open level ground, 0..1."""
+    overcast: float
+    """0 clear sky .. 1 closed cloud cover, no sun."""
     off_nadir: float
     view_azimuth: float
     """From the ground towards the sensor."""
@@ -60,7 +60,6 @@ def read(folder: Path) -> Job:
     if data.get("schema") != SCHEMA:
         raise ValueError(f"{folder / 'job.json'}: schema is {data.get('schema')!r}, this renderer reads {SCHEMA!r}")
     sun, view = data["sun"], data.get("view", {})
-    elevation = float(sun["elevation"])
     job = Job(
         folder=folder,
         width=int(data["width"]),
@@ -68,8 +67,8 @@ def read(folder: Path) -> Job:
         gsd=float(data["gsd"]),
         oversample=int(data.get("oversample", 1)),
         sun_azimuth=float(sun["azimuth"]),
-        sun_elevation=elevation,
-        sky_share=float(data["sky_share"] if data.get("sky_share") is not None else clear_sky_share(elevation)),
+        sun_elevation=float(sun["elevation"]),
+        overcast=float(sun.get("overcast", 0.0)),
         off_nadir=float(view.get("off_nadir", 0.0)),
         view_azimuth=float(view.get("azimuth", 0.0)),
         samples=int(data.get("samples", 4)),
@@ -80,16 +79,6 @@ def read(folder: Path) -> Job:
     )
     _check(job)
     return job
-
-
-def clear_sky_share(elevation: float) -> float:
-    """Diffuse share of clear-sky irradiance on level ground for a sun elevation in degrees.
-
-    A fit by eye to the clear-sky tables of Bird & Hulstrom 1981 (SERI/TR-642-761), visible light, rural aerosol:
-    0.16 with the sun overhead, 0.25 at 30 degrees, 0.45 at 10 degrees.
-    """
-    sine = max(math.sin(math.radians(elevation)), 0.05)
-    return min(0.16 + 0.065 * (1.0 / sine - 1.0), 0.8)
 
 
 def _arrays(path: Path) -> dict[str, Any]:
@@ -104,6 +93,8 @@ def _check(job: Job) -> None:
     where = job.folder / "job.json"
     if not 1.0 <= job.sun_elevation <= 90.0:
         raise ValueError(f"{where}: sun elevation {job.sun_elevation} is outside 1..90 degrees")
+    if not 0.0 <= job.overcast <= 1.0:
+        raise ValueError(f"{where}: overcast {job.overcast} is outside 0..1")
     if not 0.0 <= job.off_nadir <= 60.0:
         raise ValueError(f"{where}: off_nadir {job.off_nadir} is outside 0..60 degrees")
     if min(job.width, job.height, job.oversample, job.samples) < 1 or job.gsd <= 0:

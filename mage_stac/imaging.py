@@ -1,0 +1,232 @@
+"""The sensor model: a render's linear radiance to an image product's numbers, without Blender."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage, sparse
+from scipy.special import erf
+
+from mage_stac.errors import RenderError
+from mage_stac.sensors import Sensor
+
+FWHM_PER_SIGMA = 2.354820045
+"""Full width at half maximum of a Gaussian of unit standard deviation: 2 sqrt(2 ln 2)."""
+PATH_COLOUR = (0.75, 1.0, 1.3)
+"""Path radiance relative to green, in red, green, blue: between Rayleigh's and a rural aerosol's."""
+RENDERED = ("red", "green", "blue")
+"""Bands of the renderer, in its order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """The conditions and the processing of one acquisition."""
+
+    path: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Radiance that air adds, in units of a white ground in the same light."""
+    transmittance: float = 1.0
+    exposure: float = 1.0
+    """Gain before the tone curve."""
+    cast: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Gain per band: the product's white balance."""
+    black: float = 0.0
+    """Level that black is lifted to, of the product's range."""
+    contrast: float = 0.0
+    """Strength of the S-curve, 0 none .. 1."""
+    saturation: float = 1.0
+    gamma: float = 1.0
+    psf_fwhm: float = 1.0
+    """Product pixels, pixel aperture included."""
+    noise: float = 0.0
+    """Standard deviation, in units of the rendered radiance."""
+    sharpening: float = 0.0
+    """Amount of an unsharp mask of radius one pixel."""
+    jpeg_quality: int | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
+    """Misregistration in product pixels (rows, columns): out[r, c] shows what lies at (r - rows, c - columns)."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def draw_look(
+    sensor: Sensor,
+    rng: np.random.Generator,
+    *,
+    haze: float = 0.0,
+    overcast: float = 0.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> Look:
+    """An acquisition as the sensor's producer might deliver it, around the sensor's own PSF, noise and processing.
+
+    Linear products (`gamma` 1) get air, PSF, noise and shift; tone-mapped pictures also differ in exposure, colour
+    cast, lifted blacks, contrast and sharpening, ranges by eye after Joplin's two dates.
+    """
+    air = 0.012 + 0.10 * haze * rng.uniform(0.7, 1.3)
+    optics = Look(
+        path=(air * PATH_COLOUR[0], air * PATH_COLOUR[1], air * PATH_COLOUR[2]),
+        transmittance=1.0 - 1.5 * air,
+        psf_fwhm=sensor.psf_fwhm * rng.uniform(0.9, 1.25),
+        noise=sensor.noise * rng.uniform(0.6, 1.6),
+        gamma=sensor.gamma,
+        shift=shift,
+        jpeg_quality=sensor.jpeg_quality,
+        sharpening=sensor.sharpening * rng.uniform(0.4, 1.4),
+    )
+    if sensor.gamma == 1.0:
+        return optics
+    quality = sensor.jpeg_quality and int(np.clip(sensor.jpeg_quality + rng.integers(-8, 6), 60, 98))
+    warmth, tint = rng.normal(0.0, 0.05), rng.normal(0.0, 0.02)
+    return replace(
+        optics,
+        gamma=sensor.gamma * rng.uniform(0.85, 1.1),
+        jpeg_quality=quality,
+        exposure=rng.uniform(0.75, 1.3) * (1.0 - 0.2 * overcast),
+        cast=(float(np.exp(warmth + tint)), float(np.exp(-tint)), float(np.exp(-warmth + tint))),
+        black=rng.uniform(0.0, 0.14),
+        contrast=rng.uniform(0.0, 0.5),
+        saturation=rng.uniform(0.75, 1.15),
+    )
+
+
+def expose(
+    radiance: NDArray[np.float32],
+    *,
+    sensor: Sensor,
+    look: Look,
+    oversample: int,
+    rng: np.random.Generator,
+) -> NDArray[Any]:
+    """Image of a rendered scene as `sensor` would deliver it.
+
+    Args:
+        radiance: (rows * oversample, columns * oversample, 3) linear red, green, blue; white level ground is 1.
+        sensor: the product; its bands must be among red, green and blue.
+        look: conditions of this acquisition.
+        oversample: rendered pixels per product pixel, along each axis.
+        rng: draws the noise.
+
+    Returns:
+        (bands, rows, columns) in the sensor's dtype, every pixel observed: none bears the sensor's nodata value.
+
+    Raises:
+        RenderError: the sensor has bands that are not rendered, or the shape is no multiple of `oversample`.
+    """
+    order = band_order(sensor)
+    height, width = radiance.shape[0], radiance.shape[1]
+    if height % oversample or width % oversample:
+        raise RenderError(f"a render of {width}x{height} pixels cannot be cut into {oversample}x{oversample} blocks")
+    light = np.float32(look.transmittance) * radiance + np.asarray(look.path, np.float32)
+    pixels = resample(light, oversample=oversample, fwhm=look.psf_fwhm, shift=look.shift)
+    if look.noise:
+        # Photon noise grows with the square root of the signal; at 0.25, half of the variance is the readout's.
+        spread = look.noise * np.sqrt(0.5 + 2.0 * np.clip(pixels, 0.0, None))
+        pixels += (spread * rng.standard_normal(pixels.shape)).astype(np.float32)
+    values = _tone(pixels, look) if sensor.gamma != 1.0 else pixels
+    values = _sharpen(values, look.sharpening)[..., order]
+    numbers = quantise(np.moveaxis(values, -1, 0), sensor)
+    return compress(numbers, look.jpeg_quality) if look.jpeg_quality is not None else numbers
+
+
+def band_order(sensor: Sensor) -> list[int]:
+    """Positions of the sensor's bands among the rendered ones. RenderError names a band that is not rendered."""
+    names = [band.common_name or band.name for band in sorted(sensor.bands, key=lambda band: band.index)]
+    missing = [name for name in names if name not in RENDERED]
+    if missing:
+        raise RenderError(f"sensor {sensor.name} has {', '.join(missing)}; renders have {', '.join(RENDERED)} only")
+    return [RENDERED.index(name) for name in names]
+
+
+def resample(
+    image: NDArray[np.float32], *, oversample: int, fwhm: float, shift: tuple[float, float] = (0.0, 0.0)
+) -> NDArray[np.float32]:
+    """Blur (rows * o, columns * o, bands) with a Gaussian PSF, shift it and take it down to (rows, columns, bands)."""
+    rows, columns, bands = image.shape
+    down = _weights(rows // oversample, oversample, fwhm, shift[0])
+    across = _weights(columns // oversample, oversample, fwhm, shift[1])
+    half = (down @ image.reshape(rows, columns * bands)).reshape(-1, columns, bands)
+    turned = np.ascontiguousarray(half.swapaxes(0, 1)).reshape(columns, -1)
+    out = (across @ turned).reshape(columns // oversample, rows // oversample, bands)
+    return np.ascontiguousarray(out.swapaxes(0, 1), dtype=np.float32)
+
+
+def _weights(count: int, oversample: int, fwhm: float, shift: float) -> sparse.csr_matrix:
+    """(count, count * oversample): each row the PSF round a product pixel's centre, integrated over rendered pixels.
+
+    Rows sum to one; where the PSF or the shift reaches beyond the frame, what lies inside is rescaled.
+    """
+    sigma = fwhm / FWHM_PER_SIGMA
+    reach = max(4.0 * sigma, 0.5)
+    centre = np.arange(count)[:, None] + 0.5 - shift
+    span = int(np.ceil((2 * reach + 1) * oversample)) + 2
+    first = np.floor((centre - reach) * oversample).astype(np.int64)
+    index = first + np.arange(span)
+    weight = _integral((index + 1) / oversample - centre, sigma) - _integral(index / oversample - centre, sigma)
+    inside = np.clip(index, 0, count * oversample - 1)
+    weight = np.where(index == inside, weight, 0.0)
+    total = weight.sum(axis=1, keepdims=True)
+    # A shift of more than the PSF's reach leaves rows with nothing inside: they repeat the edge.
+    weight = np.where(total > 1e-6, weight / np.maximum(total, 1e-6), 1.0 / span)
+    row = np.broadcast_to(np.arange(count)[:, None], index.shape)
+    shape = (count, count * oversample)
+    return sparse.csr_matrix((weight.astype(np.float32).ravel(), (row.ravel(), inside.ravel())), shape=shape)
+
+
+def _integral(x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Cumulated PSF: of a Gaussian, or of the bare pixel aperture for sigma 0."""
+    if sigma == 0:
+        return np.clip(x + 0.5, 0.0, 1.0)
+    return np.asarray(0.5 * (1.0 + erf(x / (sigma * np.sqrt(2.0)))))
+
+
+def _tone(pixels: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
+    """Linear radiance to a picture in 0..1: exposure, white balance, saturation, gamma, S-curve, lifted blacks."""
+    linear = np.clip(pixels * (np.float32(look.exposure) * np.asarray(look.cast, np.float32)), 0.0, None)
+    # A soft shoulder above 0.8 keeps white roofs from clipping to flat areas.
+    linear = np.where(linear > 0.8, 0.8 + 0.2 * np.tanh((linear - 0.8) / 0.2), linear)
+    grey = linear.mean(axis=-1, keepdims=True)
+    picture = np.clip(grey + look.saturation * (linear - grey), 0.0, 1.0) ** np.float32(1.0 / look.gamma)
+    curved = picture * picture * (3.0 - 2.0 * picture)
+    picture = picture + look.contrast * (curved - picture)
+    return np.asarray(look.black + (1.0 - look.black) * picture, dtype=np.float32)
+
+
+def _sharpen(values: NDArray[np.float32], amount: float) -> NDArray[np.float32]:
+    """Unsharp mask with a Gaussian of one pixel."""
+    if amount == 0:
+        return values
+    blurred = ndimage.gaussian_filter(values, sigma=(1.0, 1.0, 0.0), mode="nearest", truncate=3.0)
+    return np.asarray(values + np.float32(amount) * (values - blurred), dtype=np.float32)
+
+
+def quantise(values: NDArray[np.float32], sensor: Sensor) -> NDArray[Any]:
+    """Values (reflectance, or a picture's 0..1) to digital numbers, clipped to the dtype and kept off nodata."""
+    dtype = np.dtype(sensor.dtype)
+    numbers = (values - np.float32(sensor.offset)) / np.float32(sensor.scale)
+    if dtype.kind == "f":
+        return numbers.astype(dtype)
+    info = np.iinfo(dtype)
+    whole = np.clip(np.rint(numbers), info.min, info.max).astype(dtype)
+    if sensor.nodata is not None and info.min <= sensor.nodata <= info.max:
+        step = -1 if sensor.nodata == info.max else 1
+        whole[whole == dtype.type(sensor.nodata)] = dtype.type(sensor.nodata) + dtype.type(step)
+    return whole
+
+
+def compress(numbers: NDArray[Any], quality: int) -> NDArray[Any]:
+    """A JPEG's losses on (1 or 3, rows, columns) uint8; other types and band counts pass unchanged."""
+    if numbers.dtype != np.uint8 or numbers.shape[0] not in (1, 3):
+        return numbers
+    picture = Image.fromarray(
+        numbers[0] if numbers.shape[0] == 1 else np.ascontiguousarray(np.moveaxis(numbers, 0, -1))
+    )
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=quality)
+    decoded: NDArray[np.uint8] = np.asarray(Image.open(buffer), np.uint8).reshape(*numbers.shape[1:], -1)
+    return decoded.transpose(2, 0, 1).copy()
