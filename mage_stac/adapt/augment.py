@@ -1,0 +1,184 @@
+"""Strong augmentation: every change between two dates, and between a render and a sensor, that means no damage.
+
+All functions take and give batches, draw from one generator, and run wherever the batch lies. Axes: B chips, T = 2
+dates, C bands, H and W pixels, N = B T images.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from mage_stac.adapt import jpeg
+from mage_stac.recipe import Augment
+
+AIRLIGHT = (0.75, 0.98)
+"""Range of the brightness of thick haze."""
+JPEG_QUALITY = (25.0, 90.0)
+"""IJG quality, as in reference software and archives of aerial orthos."""
+
+
+class Chips(NamedTuple):
+    """What is augmented."""
+
+    image: Tensor
+    """(B, 2, C, H, W) float32 0..1"""
+    mask: Tensor
+    """(B, H, W) int64"""
+    valid: Tensor
+    """(B, H, W) bool"""
+
+
+def augment(chips: Chips, *, size: int, settings: Augment, generator: Generator) -> Chips:
+    """Change chips at random and cut them to (size, size).
+
+    The mask stays on the pre image's grid: misregistration moves the post image only. `valid` becomes False where a
+    shift or a scaling brought in what was not read.
+    """
+    chips = _swapped(chips, settings, generator)
+    chips = _moved(chips, size, settings, generator)
+    if settings.flips:
+        chips = _flipped(chips, generator)
+    images = chips.image.flatten(0, 1)
+    return chips._replace(image=photometric(images, settings, generator).reshape(chips.image.shape))
+
+
+def centre(chips: Chips, size: int) -> Chips:
+    """The middle (size, size) of chips read with a margin."""
+    top, left = ((edge - size) // 2 for edge in chips.mask.shape[-2:])
+    return Chips(*(part[..., top : top + size, left : left + size] for part in chips))
+
+
+def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low
+
+
+def _log_uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+    return _uniform(shape, math.log(low), math.log(high), generator).exp()
+
+
+def _normal(shape: tuple[int, ...], generator: Generator) -> Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
+def _swapped(chips: Chips, settings: Augment, generator: Generator) -> Chips:
+    """Some chips show the same undamaged day twice; what differs afterwards is light, sensor and registration."""
+    pick = _uniform((len(chips.mask),), 0, 1, generator) < settings.swap
+    post = torch.where(pick[:, None, None, None], chips.image[:, 0], chips.image[:, 1])
+    standing = torch.where((chips.mask > 0) & (chips.mask < 255), 1, chips.mask)
+    mask = torch.where(pick[:, None, None], standing, chips.mask)
+    return chips._replace(image=torch.stack([chips.image[:, 0], post], dim=1), mask=mask)
+
+
+def _moved(chips: Chips, size: int, settings: Augment, generator: Generator) -> Chips:
+    """Scale both dates alike, shift the post image, and cut; one bilinear sampling for both."""
+    count, height, width = chips.mask.shape
+    scale = _log_uniform((count,), *settings.scale, generator)
+    shift = _uniform((count, 2), -settings.shift, settings.shift, generator)
+    # Pixel offsets from the chip's centre, (B, size, size, 2) as x, y
+    steps = torch.arange(size, device=generator.device) - (size - 1) / 2
+    offsets = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1) / scale[:, None, None, None]
+    extent = torch.tensor([width / 2, height / 2], device=generator.device)
+    pre, post = offsets / extent, (offsets + shift[:, None, None]) / extent
+    mask = _nearest(chips.mask.float(), pre).long()
+    valid = torch.stack([_nearest(chips.valid.float(), grid) for grid in (pre, post)]).amin(0) > 0.5
+    image = torch.stack([_bilinear(chips.image[:, i], grid) for i, grid in enumerate((pre, post))], dim=1)
+    return Chips(image, mask, valid)
+
+
+def _bilinear(image: Tensor, grid: Tensor) -> Tensor:
+    return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _nearest(plane: Tensor, grid: Tensor) -> Tensor:
+    """(B, H, W) sampled; 0 outside."""
+    return functional.grid_sample(plane[:, None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0]
+
+
+def _flipped(chips: Chips, generator: Generator) -> Chips:
+    """One of the eight symmetries of the square for each chip."""
+    kinds = torch.randint(8, (len(chips.mask),), generator=generator, device=generator.device).tolist()
+    parts = (torch.stack([_turned(one, kind) for one, kind in zip(part, kinds, strict=True)]) for part in chips)
+    return Chips(*parts)
+
+
+def _turned(plane: Tensor, kind: int) -> Tensor:
+    turned = torch.rot90(plane, kind % 4, dims=(-2, -1))
+    return turned.flip(-1) if kind >= 4 else turned
+
+
+def photometric(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+    """Change light, season and sensor of each image of (N, C, H, W) by itself; stays within 0..1.
+
+    The order is that of the light's way: season, air, optics, exposure, noise, compression.
+    """
+    out = _seasoned(images, settings, generator)
+    out = _hazed(out, settings, generator)
+    out = _focused(out, settings, generator)
+    out = _exposed(out, settings, generator)
+    out = out + _normal(tuple(out.shape), generator) * _uniform((len(out), 1, 1, 1), 0, settings.noise, generator)
+    return _compressed(out.clamp(0, 1), settings, generator)
+
+
+def _seasoned(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+    """Leak bands into each other and change saturation; grey stays grey on average."""
+    count, bands = images.shape[:2]
+    leak = _normal((count, bands, bands), generator) * settings.mixing
+    mixer = torch.eye(bands, device=images.device) + leak - leak.mean(2, keepdim=True)
+    saturation = _uniform((count, 1, 1), *settings.saturation, generator)
+    grey = torch.full_like(mixer, 1 / bands)
+    mixer = torch.bmm(grey + saturation * (torch.eye(bands, device=images.device) - grey), mixer)
+    return torch.bmm(mixer, images.flatten(2)).reshape(images.shape)
+
+
+def _hazed(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+    """Half of the images are seen through some haze, of nearly grey light."""
+    count, bands = images.shape[:2]
+    share = (_uniform((count, 1, 1, 1), -1, 1, generator) * settings.haze).clamp(min=0)
+    light = _uniform((count, 1, 1, 1), *AIRLIGHT, generator) + 0.03 * _normal((count, bands, 1, 1), generator)
+    return images * (1 - share) + light * share
+
+
+def _focused(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+    """Unsharp masking by a random amount: negative blurs."""
+    sigma = float(_uniform((1,), 0.6, 1.6, generator))
+    amount = _uniform((len(images), 1, 1, 1), *settings.sharpness, generator)
+    return images + amount * (images - _blurred(images, sigma))
+
+
+def _blurred(images: Tensor, sigma: float) -> Tensor:
+    """Gaussian of `sigma` px; borders reflect."""
+    radius = min(math.ceil(2.5 * sigma), min(images.shape[-2:]) - 1)
+    steps = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    planes = functional.pad(images.flatten(0, 1)[:, None], (radius,) * 4, mode="reflect")
+    rows = functional.conv2d(planes, kernel[None, None, :, None])
+    return functional.conv2d(rows, kernel[None, None, None, :]).reshape(images.shape)
+
+
+def _exposed(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+    """Contrast about the mean, gain, colour cast, offset and tone curve."""
+    count, bands = images.shape[:2]
+    contrast = _uniform((count, 1, 1, 1), *settings.contrast, generator)
+    gain = _log_uniform((count, 1, 1, 1), *settings.gain, generator)
+    cast = (_normal((count, bands, 1, 1), generator) * settings.cast).exp()
+    bias = _uniform((count, bands, 1, 1), -settings.bias, settings.bias, generator)
+    gamma = _log_uniform((count, 1, 1, 1), *settings.gamma, generator)
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    out = ((images - mean) * contrast + mean) * gain * cast + bias
+    return out.clamp(1e-4, 1) ** gamma
+
+
+def _compressed(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+    pick = _uniform((len(images),), 0, 1, generator) < settings.jpeg
+    if not pick.any():
+        return images
+    quality = _uniform((len(images),), *JPEG_QUALITY, generator)[pick]
+    out = images.clone()
+    out[pick] = jpeg.compress(images[pick], quality)
+    return out

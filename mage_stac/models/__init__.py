@@ -1,0 +1,157 @@
+"""Networks by recipe, and trained ones by their STAC Item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pystac
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from mage_stac import recipe as recipes
+from mage_stac.catalogue import asset_path
+from mage_stac.errors import AssetError, ModelError
+from mage_stac.models.siamese import SiameseUnet
+from mage_stac.recipe import Recipe
+
+ASSETS = ("model", "recipe")
+"""What a model Item must have to be used."""
+
+
+def build(recipe: Recipe) -> SiameseUnet:
+    """The recipe's network with random weights, in channels-last memory order (a third faster on CPUs).
+
+    Raises:
+        RecipeError: the encoder's name is unknown.
+    """
+    network = recipe.network
+    model = SiameseUnet(bands=len(recipe.data.bands), encoder=network.encoder, decoder=network.decoder)
+    return model.to(memory_format=torch.channels_last)
+
+
+def probabilities(outputs: dict[str, Tensor]) -> Tensor:
+    """Probability of each damage class, (B, 5, H, W) float32 that sums to 1 over the classes.
+
+    P(0) = 1 - p and P(k) = p softmax(damage)_k, where p is the probability of building.
+    """
+    building = torch.sigmoid(outputs["building"].float())
+    grades = torch.softmax(outputs["damage"].float(), dim=1)
+    return torch.cat([1 - building, building * grades], dim=1)
+
+
+def classes(shares: Tensor, threshold: float = 0.5) -> Tensor:
+    """Damage class of each pixel, (B, H, W) uint8, from probabilities (B, 5, H, W).
+
+    First whether there is a building (its probability reaches `threshold`), then its likeliest grade: the plain
+    maximum of the five would turn a building of uncertain grade into no building.
+    """
+    grade = shares[:, 1:].argmax(dim=1) + 1
+    return torch.where(1 - shares[:, 0] >= threshold, grade, 0).to(torch.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A trained network with what is needed to feed it."""
+
+    id: str
+    """Of its Item."""
+    model: nn.Module
+    """In evaluation mode; takes normalised images."""
+    recipe: Recipe
+    mean: Tensor
+    """(C,) of the training images, 0..1."""
+    std: Tensor
+    """(C,)"""
+    bands: tuple[str, ...]
+    """Names, in the order of C."""
+    gsd: float
+    """Metres."""
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """Images (..., C, H, W) from 0..1 to zero mean and unit variance over the training set."""
+        return normalise(image, self.mean, self.std)
+
+    @torch.inference_mode()
+    def probabilities(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Probabilities (B, 5, H, W) float32 of the damage classes.
+
+        Args:
+            image: (B, 2, C, H, W) float32 0..1, pre before post.
+            valid: (B, 2, H, W) or (B, H, W) bool, True = observed; other pixels are fed as the mean.
+        """
+        fed = blank(self.normalise(image), valid)
+        return probabilities(self.model(fed.to(self.mean.device)))
+
+
+def normalise(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """(image - mean) / std per band; image (..., C, H, W), mean and std (C,)."""
+    return (image.to(mean.device) - mean[:, None, None]) / std[:, None, None]
+
+
+def blank(image: Tensor, valid: Tensor | None) -> Tensor:
+    """Set what was not observed to 0, the mean of normalised images; shapes as in `LoadedModel.probabilities`."""
+    if valid is None:
+        return torch.nan_to_num(image)
+    seen = valid[:, None, None] if valid.ndim == 3 else valid[:, :, None]
+    return torch.where(seen.to(image.device), torch.nan_to_num(image), 0.0)
+
+
+def load(item: pystac.Item, device: str | torch.device = "cpu") -> LoadedModel:
+    """The trained network of a model Item, from its safetensors weights and its recipe; nothing is unpickled.
+
+    Raises:
+        ModelError: the Item is no model of ours, an asset is missing or broken, or weights and recipe disagree.
+    """
+    paths = {key: _local(item, key) for key in ASSETS}
+    recipe = recipes.parse(_text(paths["recipe"], item), f"of model Item {item.id}")
+    model = build(recipe)
+    try:
+        model.load_state_dict(load_file(paths["model"], device="cpu"))
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"weights of model Item {item.id} cannot be read from {paths['model']}: {error}") from error
+    except RuntimeError as error:
+        first = str(error).split("\n")[1].strip() if "\n" in str(error) else str(error)
+        raise ModelError(f"weights of model Item {item.id} do not fit its recipe: {first[:200]}") from error
+    mean, std = _scaling(item, recipe)
+    return LoadedModel(
+        id=item.id,
+        model=model.to(device).eval(),
+        recipe=recipe,
+        mean=torch.tensor(mean, device=device),
+        std=torch.tensor(std, device=device),
+        bands=recipe.data.bands,
+        gsd=recipe.data.gsd,
+    )
+
+
+def _local(item: pystac.Item, key: str) -> Path:
+    try:
+        path = Path(asset_path(item, key))
+    except AssetError as error:
+        raise ModelError(f"{error}; a model Item as `mage-stac train` writes it has: {', '.join(ASSETS)}") from error
+    if not path.is_file():
+        raise ModelError(f"model Item {item.id}: its asset {key!r} is not on this disk: {path}")
+    return path
+
+
+def _text(path: Path, item: pystac.Item) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"recipe of model Item {item.id} is no text: {path}") from error
+
+
+def _scaling(item: pystac.Item, recipe: Recipe) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each band, from `mlm:input`."""
+    inputs: Any = item.properties.get("mlm:input") or [{}]
+    scaling = inputs[0].get("value_scaling") or []
+    if len(scaling) != len(recipe.data.bands) or any(entry.get("type") != "z-score" for entry in scaling):
+        raise ModelError(
+            f"model Item {item.id}: mlm:input needs a z-score value_scaling for each of its {len(recipe.data.bands)}"
+            f" bands, it has {len(scaling)}"
+        )
+    return [float(entry["mean"]) for entry in scaling], [float(entry["stddev"]) for entry in scaling]

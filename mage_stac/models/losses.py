@@ -1,0 +1,108 @@
+"""Losses of the two heads; a pixel that is not valid has no part in any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mage_stac.models.siamese import GRADES
+from mage_stac.recipe import Loss
+
+UNOBSERVED = 255
+"""Value of a damage mask where nothing could be seen."""
+
+
+def class_weights(counts: Sequence[int], balance: float) -> tuple[float, ...]:
+    """Weight of each class: frequency ** -balance, scaled to a mean of 1 over the pixels.
+
+    Args:
+        counts: pixels of each class; a class without pixels gets weight 0.
+        balance: 0 weighs pixels alike, 1 weighs classes alike.
+    """
+    total = sum(counts)
+    raw = [(count / total) ** -balance if count else 0.0 for count in counts]
+    mean = sum(weight * count for weight, count in zip(raw, counts, strict=True)) / total
+    return tuple(weight / mean for weight in raw)
+
+
+def total(
+    outputs: Mapping[str, Tensor], mask: Tensor, valid: Tensor, *, weights: Tensor, loss: Loss
+) -> dict[str, Tensor]:
+    """All terms and their weighted sum, scalars, under `total`, `building`, `damage`, `ordinal`.
+
+    Args:
+        outputs: logits, `building` (B, 1, H, W) and `damage` (B, 4, H, W).
+        mask: (B, H, W) int64 damage classes 0..4, 255 not observed.
+        valid: (B, H, W) bool, True = observed.
+        weights: (4,) class weights of grades 1..4.
+        loss: the recipe's weights and exponents.
+    """
+    seen = valid & (mask != UNOBSERVED)
+    grades = dilate(mask, seen, loss.dilation)
+    terms = {
+        "building": building(outputs["building"][:, 0], (mask > 0) & seen, seen),
+        "damage": damage(outputs["damage"], grades, weights, loss.focal),
+        "ordinal": ordinal(outputs["damage"], grades, weights),
+    }
+    total = loss.building * terms["building"] + loss.damage * terms["damage"] + loss.ordinal * terms["ordinal"]
+    return {"total": total, **terms}
+
+
+def building(logits: Tensor, target: Tensor, seen: Tensor) -> Tensor:
+    """Binary cross-entropy plus Dice over the seen pixels of the batch; all (B, H, W)."""
+    weight, truth = seen.to(logits.dtype), target.to(logits.dtype)
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    share = torch.sigmoid(logits) * weight
+    overlap = 2 * (share * truth).sum()
+    dice = 1 - (overlap + 1) / (share.sum() + (truth * weight).sum() + 1)
+    return (entropy * weight).sum() / weight.sum().clamp(min=1) + dice
+
+
+def dilate(mask: Tensor, seen: Tensor, radius: int) -> Tensor:
+    """Grades (B, H, W) int64 1..4 spread by `radius` px over the background, 0 elsewhere and where nothing was seen.
+
+    Where two buildings meet the higher grade wins. A building's own pixels keep their grade.
+    """
+    grades = torch.where(seen, mask, 0)
+    if radius == 0:
+        return grades
+    spread = functional.max_pool2d(grades[:, None].float(), 2 * radius + 1, stride=1, padding=radius)[:, 0].long()
+    return torch.where(grades > 0, grades, torch.where(seen, spread, 0))
+
+
+def damage(logits: Tensor, grades: Tensor, weights: Tensor, focal: float) -> Tensor:
+    """Focal cross-entropy (Lin et al. 2017) over pixels with a grade, averaged by class weight.
+
+    Args:
+        logits: (B, 4, H, W).
+        grades: (B, H, W) int64 1..4, 0 where none.
+        weights: (4,).
+        focal: exponent gamma.
+    """
+    log_p, target = _picked(logits, grades)
+    if not target.numel():
+        return logits.sum() * 0
+    log_pt = log_p.gather(1, target[:, None])[:, 0]
+    weight = weights.to(log_p)[target]
+    return -(weight * (1 - log_pt.exp()) ** focal * log_pt).sum() / weight.sum()
+
+
+def ordinal(logits: Tensor, grades: Tensor, weights: Tensor) -> Tensor:
+    """Squared earth mover's distance between predicted and true grade (Hou et al. 2016), 0..3, same arguments."""
+    log_p, target = _picked(logits, grades)
+    if not target.numel():
+        return logits.sum() * 0
+    steps = torch.arange(GRADES, device=target.device)
+    truth = (steps >= target[:, None]).to(log_p)
+    distance = (log_p.exp().cumsum(1) - truth).square().sum(1)
+    weight = weights.to(log_p)[target]
+    return (weight * distance).sum() / weight.sum()
+
+
+def _picked(logits: Tensor, grades: Tensor) -> tuple[Tensor, Tensor]:
+    """Log probabilities (N, 4) and class indices (N,) 0..3 of the pixels that have a grade."""
+    here = grades > 0
+    return functional.log_softmax(logits.movedim(1, -1)[here].float(), dim=1), grades[here] - 1

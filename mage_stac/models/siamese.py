@@ -1,0 +1,102 @@
+"""Siamese U-Net: one encoder for both dates, buildings from before, grades from before, after and their difference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import segmentation_models_pytorch as smp
+import torch
+from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mage_stac.errors import RecipeError
+
+GRADES = 4
+"""Logits of the damage head: grades 1 to 4."""
+BUILDING_SHARE = 0.1
+"""Building pixels in a suburb, about; only the start of the building head's bias."""
+
+
+class Fuse(nn.Module):
+    """Features (B, C, h, w) of two dates -> (B, C, h, w) of the pair."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Sequential(
+            nn.Conv2d(3 * channels, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+        )
+
+    def forward(self, pre: Tensor, post: Tensor) -> Tensor:
+        fused: Tensor = self.mix(torch.cat([pre, post, (pre - post).abs()], dim=1))
+        return fused
+
+
+class SiameseUnet(nn.Module):
+    """Pre and post images -> logits of building and of the grade.
+
+    The encoder's weights serve both dates (as in the xView2 winner, so that a change is a difference of like features).
+    The building decoder sees the pre image only: what stood there does not depend on what is left of it.
+    """
+
+    def __init__(self, *, bands: int, encoder: str, decoder: Sequence[int]) -> None:
+        """Build with random weights.
+
+        Args:
+            bands: channels C of one image.
+            encoder: a name of segmentation-models-pytorch.
+            decoder: channels from coarse to fine, at most five.
+
+        Raises:
+            RecipeError: the encoder's name is unknown.
+        """
+        super().__init__()
+        self.encoder = _encoder(encoder, bands)
+        channels = [int(n) for n in self.encoder.out_channels]  # type: ignore[union-attr] # a list, not a module
+        self.fuse = nn.ModuleList([Fuse(n) for n in channels[1:]])
+        self.building_decoder = UnetDecoder(channels, tuple(decoder), n_blocks=len(decoder))
+        self.damage_decoder = UnetDecoder(channels, tuple(decoder), n_blocks=len(decoder))
+        self.building_head = nn.Conv2d(decoder[-1], 1, 3, padding=1)
+        self.damage_head = nn.Conv2d(decoder[-1], GRADES, 3, padding=1)
+        nn.init.constant_(self.building_head.bias, math.log(BUILDING_SHARE / (1 - BUILDING_SHARE)))  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Logits on the image's own grid.
+
+        Args:
+            image: (B, 2, C, H, W) float, normalised, pre before post; any H and W.
+
+        Returns:
+            building (B, 1, H, W) and damage (B, 4, H, W).
+        """
+        pre, post = self._features(image)
+        fused = [pre[0], *(fuse(a, b) for fuse, a, b in zip(self.fuse, pre[1:], post[1:], strict=True))]
+        size = image.shape[-2:]
+        return {
+            "building": _at(self.building_head(self.building_decoder(pre)), size),
+            "damage": _at(self.damage_head(self.damage_decoder(fused)), size),
+        }
+
+    def _features(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Per stage, full resolution first: features (B, c, h, w) of each date, from one pass over both."""
+        stacked = image.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        stages: list[Tensor] = self.encoder(stacked)
+        half = image.shape[0]
+        return [stage[:half] for stage in stages], [stage[half:] for stage in stages]
+
+
+def _encoder(name: str, bands: int) -> nn.Module:
+    try:
+        encoder: nn.Module = smp.encoders.get_encoder(name, in_channels=bands, depth=5, weights=None)
+    except (KeyError, RuntimeError) as error:
+        raise RecipeError(
+            f"network.encoder = {name!r}: not an encoder of segmentation-models-pytorch; resnet18 is one"
+        ) from error
+    return encoder
+
+
+def _at(logits: Tensor, size: torch.Size) -> Tensor:
+    if logits.shape[-2:] == size:
+        return logits
+    return functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)

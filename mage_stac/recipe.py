@@ -1,0 +1,270 @@
+"""Recipe: everything that decides a training run, as frozen data read from a small TOML file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from mage_stac.errors import RecipeError
+
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("the first of a range must not exceed the second")
+    return pair
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("each name may occur once")
+    return names
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+FactorRange = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Data:
+    """What is cut out of the catalogues."""
+
+    bands: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)] = ("red", "green", "blue")
+    """Band names as the Items' `bands` give them, in the order the model takes them."""
+    gsd: Positive = 0.6
+    """Metres; pairs must have it within a tenth."""
+    size: Annotated[int, Field(ge=32, multiple_of=32)] = 128
+    """Edge of the square that the model sees, px; the encoder halves it five times."""
+    margin: Annotated[int, Field(ge=0)] = 24
+    """Read around each chip for shifts and scaling, px."""
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the places kept for validation."""
+    background: Share = 0.1
+    """Share of chips drawn anywhere; the rest are drawn around a grade, each grade equally often."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Network:
+    """The siamese U-Net."""
+
+    encoder: Annotated[str, Field(min_length=1)] = "resnet18"
+    """A name of segmentation-models-pytorch."""
+    decoder: Annotated[tuple[Count, ...], Field(min_length=2, max_length=5)] = (128, 64, 32, 32)
+    """Channels of the decoders from coarse to fine; each entry doubles the resolution, five reach the image's own."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Loss:
+    """Weights of the terms."""
+
+    building: NotNegative = 1.0
+    """Binary cross-entropy + Dice of building against not."""
+    damage: NotNegative = 1.0
+    """Focal cross-entropy of the grade on building pixels."""
+    ordinal: NotNegative = 0.5
+    """Squared distance between the cumulative distributions over the grades: a grade off by two costs more."""
+    focal: NotNegative = 1.0
+    """Exponent; 0 is plain cross-entropy."""
+    dilation: Annotated[int, Field(ge=0, le=8)] = 2
+    """Grades count this far outside their building, px (a 5x5 dilation is 2, as in the xView2 winner)."""
+    balance: Share = 0.5
+    """Class weights are frequency ** -balance."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Augment:
+    """Ranges of the random changes; pre and post change independently.
+
+    A range (a, b) is drawn from uniformly; for `scale`, `gain` and `gamma` its logarithm is.
+    """
+
+    flips: bool = True
+    """Flips and quarter turns, the same for both dates."""
+    shift: Annotated[float, Field(ge=0, le=32)] = 8.0
+    """Largest misregistration of post against pre, px."""
+    scale: FactorRange = (0.8, 1.25)
+    gain: FactorRange = (0.65, 1.5)
+    gamma: FactorRange = (0.65, 1.5)
+    contrast: Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ordered)] = (0.6, 1.5)
+    saturation: Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ordered)] = (0.3, 1.7)
+    bias: NotNegative = 0.08
+    """Largest offset, in units of the image's range."""
+    cast: NotNegative = 0.12
+    """Standard deviation of the logarithm of each band's gain."""
+    mixing: NotNegative = 0.06
+    """Standard deviation of the leak of each band into each other: seasons, sensors."""
+    haze: Share = 0.35
+    """Largest share of path radiance."""
+    sharpness: Range = (-1.0, 1.5)
+    """Unsharp masking; -1 is a blur, 0 nothing."""
+    noise: NotNegative = 0.04
+    """Largest standard deviation."""
+    jpeg: Share = 0.3
+    """Share of images that pass an 8x8 DCT quantisation of quality 25 to 90."""
+    swap: Share = 0.0
+    """Share of chips whose post image is the pre image under other light, graded no damage."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Style:
+    """Transfer of the look of unlabelled real images, when there are any."""
+
+    method: Literal["none", "histogram", "fourier"] = "histogram"
+    share: Share = 0.5
+    """Share of images that get it."""
+    band: Annotated[float, Field(gt=0, le=0.5)] = 0.02
+    """Fourier: half-width of the square of low frequencies that is exchanged, share of the edge (beta of FDA)."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Optimiser:
+    """AdamW under a one-cycle learning rate."""
+
+    steps: Count = 1000
+    batch: Annotated[int, Field(ge=2)] = 8
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.01
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the steps with a rising rate."""
+    clip: Positive = 1.0
+    """Largest gradient norm."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of the exponential moving average of the weights, which is what is published; 0 publishes the last."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Run:
+    """How it is watched; nothing here changes what is learnt, so it is no part of a recipe's digest."""
+
+    checkpoint_every: Count = 100
+    """Steps."""
+    validate_every: Count = 200
+    """Steps."""
+    validation_chips: Count = 64
+    """At most so many windows of the held-out places, spread evenly."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Recipe:
+    """A training run. Two recipes are the same when their `digest` is."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*[a-z0-9]$", max_length=60)]
+    """Lower case letters, digits and dashes: becomes part of the model's id and a folder's name."""
+    title: str = ""
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: Data = Data()
+    network: Network = Network()
+    loss: Loss = Loss()
+    augment: Augment = Augment()
+    style: Style = Style()
+    optimiser: Optimiser = Optimiser()
+    run: Run = Run()
+
+
+_ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
+
+
+def names() -> tuple[str, ...]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files("mage_stac.catalogs") / "recipes"
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def read(name_or_path: str | Path) -> Recipe:
+    """Read a recipe from a TOML file, or by the name of one that comes with the package.
+
+    Raises:
+        RecipeError: no such file, not TOML, or a field is unknown or out of range; names field, value and expectation.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return parse(_text(path), str(path))
+    if str(name_or_path) in names():
+        text = (resources.files("mage_stac.catalogs") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
+        return parse(text, str(name_or_path))
+    raise RecipeError(f"recipe {name_or_path}: no such file; recipes that come with mage-stac: {', '.join(names())}")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"recipe {path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def parse(text: str, where: str) -> Recipe:
+    """Turn TOML text into a Recipe; `where` names its origin in errors (RecipeError)."""
+    try:
+        return _ADAPTER.validate_python(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {where} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise RecipeError(f"recipe {where}: {'; '.join(_complaints(error))}") from error
+
+
+def _complaints(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors(include_url=False):
+        field = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "missing":
+            yield f"{field} is missing"
+        elif fault["type"] in {"unexpected_keyword_argument", "dataclass_exact_type"}:
+            yield f"{field} is unknown; {_known(fault['loc'][:-1])}"
+        else:
+            yield f"{field} = {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+def _known(table: tuple[int | str, ...]) -> str:
+    fields: Any = asdict(Recipe(name="any"))
+    for part in table:
+        fields = fields[part]
+    return f"known {'in ' + '.'.join(map(str, table)) if table else 'at the top'}: {', '.join(fields)}"
+
+
+def as_toml(recipe: Recipe) -> str:
+    """The recipe as TOML with every field, defaults too; `parse` of it gives the same recipe back."""
+    fields = asdict(recipe)
+    plain = {key: value for key, value in fields.items() if not isinstance(value, dict)}
+    tables = {key: value for key, value in fields.items() if isinstance(value, dict)}
+    parts = [_lines(plain), *(f"[{name}]\n{_lines(table)}" for name, table in tables.items())]
+    return "\n".join(parts)
+
+
+def _lines(table: Mapping[str, object]) -> str:
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+
+
+def flat(recipe: Recipe) -> dict[str, object]:
+    """Every field under its dotted name, as `mlm:hyperparameters` wants them."""
+    out: dict[str, object] = {}
+    for key, value in asdict(recipe).items():
+        out |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in out.items()}
+
+
+def digest(recipe: Recipe, *more: str) -> str:
+    """Twelve hex digits of the SHA-256 of what decides a run: the recipe but for `title` and `run`, and `more`."""
+    fields = {key: value for key, value in flat(recipe).items() if key != "title" and not key.startswith("run.")}
+    text = json.dumps([fields, *more], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def difference(ours: Mapping[str, object], theirs: Mapping[str, object]) -> str:
+    """Fields of two `flat` recipes that differ, as `field theirs -> ours`, for a message."""
+    keys = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+    return ", ".join(f"{key} {theirs.get(key)!r} -> {ours.get(key)!r}" for key in keys)
