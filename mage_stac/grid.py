@@ -15,6 +15,7 @@ from odc.geo import geom
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
+from mage_stac.catalogue import asset_path
 from mage_stac.errors import AssetError, GridError
 
 Slices = tuple[slice, slice]
@@ -54,7 +55,9 @@ def of_raster(path: str | Path) -> GeoBox:
 def of_dataset(source: Any) -> GeoBox:
     """The grid of an open rasterio dataset; see `of_raster`."""
     if source.crs is None:
-        placed = "ground control points only: warp it first" if source.gcps[0] else "no CRS: set it with gdal_edit.py -a_srs"
+        placed = (
+            "ground control points only: warp it first" if source.gcps[0] else "no CRS: set it with gdal_edit.py -a_srs"
+        )
         raise GridError(f"{source.name} has {placed}")
     return GeoBox(source.shape, source.transform, source.crs)
 
@@ -91,8 +94,8 @@ def utm(lon: float, lat: float) -> str:
 def of_items(items: Sequence[pystac.Item], asset: str, resolution: float | None = None) -> GeoBox:
     """The union of the grids of one asset of several Items, in the CRS of the first.
 
-    Without `resolution` the grid continues the first Item's pixels exactly; with it (units of that CRS), pixel edges lie
-    on its multiples. Assets in another CRS or resolution are covered wholly.
+    Without `resolution` the grid continues the first Item's pixels exactly; with it (units of that CRS), pixel edges
+    lie on its multiples. Assets in another CRS or resolution are covered wholly.
 
     Raises:
         GridError: no Items.
@@ -120,8 +123,6 @@ def of_asset(item: pystac.Item, key: str) -> GeoBox:
         AssetError: the Item lacks the asset, or its file cannot be opened.
         GridError: the file has no grid.
     """
-    from mage_stac.catalogue import asset_path
-
     path = asset_path(item, key)
     fields = {**item.properties, **item.assets[key].extra_fields}
     shape, transform = fields.get("proj:shape"), fields.get("proj:transform")
@@ -163,7 +164,7 @@ def _checked(bbox: tuple[float, float, float, float]) -> tuple[float, float, flo
     west, south, east, north = bbox
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
         raise GridError(
-            f"bbox {west},{south},{east},{north} is not west,south,east,north in degrees with west < east and south < north"
+            f"bbox {west},{south},{east},{north} is not west,south,east,north in degrees, west < east and south < north"
             " (one that crosses the antimeridian must be given as two)"
         )
     return west, south, east, north

@@ -1,4 +1,4 @@
-"""Sensors: which bands an image has, how its numbers relate to reflectance, and how it blurs and quantises the world."""
+"""Sensors: which bands an image has, what its numbers mean, and how it blurs and quantises the world."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Sensor:
     instruments: tuple[str, ...] = field(default_factory=tuple)
 
     def picture(self) -> tuple[int, int, int]:
-        """Positions (from 1) of the red, green and blue band in the `image` asset; the first band thrice if there are none."""
+        """Positions (from 1) of red, green and blue in the `image` asset; the first band thrice if it lacks them."""
         found = {band.common_name: band.index for band in self.bands if band.asset == "image"}
         if {"red", "green", "blue"} <= found.keys():
             return found["red"], found["green"], found["blue"]

@@ -1,0 +1,70 @@
+"""Footprints in lon/lat: of a whole grid, or of the valid pixels of a raster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo import geom
+from odc.geo.geobox import GeoBox
+from rasterio.features import shapes
+from shapely.geometry.base import BaseGeometry
+
+from mage_stac.errors import AssetError
+
+MASK_SIZE = 512
+"""Pixels along the longer side of the thinned mask whose border becomes the footprint."""
+
+SIDE_POINTS = 32
+"""Points a side that are carried to lon/lat."""
+
+PRECISION = 1e-7
+"""Degrees, about a centimetre."""
+
+Footprint = tuple[dict[str, Any], list[float]]
+"""GeoJSON geometry and bbox (west, south, east, north); west > east where it crosses the antimeridian."""
+
+
+def of_grid(geobox: GeoBox) -> Footprint:
+    """The border of a grid."""
+    return _lonlat(geobox.extent, geobox)
+
+
+def of_valid(dataset: Any, geobox: GeoBox) -> Footprint:
+    """The border of the valid pixels of an open rasterio dataset, to the pixel of a mask thinned to 512.
+
+    Raises:
+        AssetError: no pixel is valid.
+    """
+    factor = max(1.0, max(geobox.shape) / MASK_SIZE)
+    shape = tuple(max(1, round(size / factor)) for size in geobox.shape)
+    mask: NDArray[np.bool_] = dataset.dataset_mask(out_shape=shape) > 0
+    if mask.all():
+        return of_grid(geobox)
+    if not mask.any():
+        raise AssetError(f"{dataset.name} has no valid pixel: all are nodata ({dataset.nodata})")
+    affine = geobox.affine * Affine.scale(geobox.shape[1] / shape[1], geobox.shape[0] / shape[0])
+    found = shapes(mask.astype("uint8"), mask=mask, transform=affine)
+    union = shapely.unary_union([shapely.geometry.shape(polygon) for polygon, _ in found])
+    pixel = float(np.hypot(affine.a, affine.d))
+    return _lonlat(geom.Geometry(union.simplify(pixel), geobox.crs), geobox)
+
+
+def _lonlat(border: geom.Geometry, geobox: GeoBox) -> Footprint:
+    box = geobox.boundingbox
+    step = max(box.span_x, box.span_y) / SIDE_POINTS
+    degrees = border.to_crs("EPSG:4326", resolution=step, wrapdateline=True)
+    polygon = shapely.orient_polygons(shapely.set_precision(degrees.geom.simplify(PRECISION), PRECISION))
+    return shapely.geometry.mapping(polygon), _bbox(polygon)
+
+
+def _bbox(polygon: BaseGeometry) -> list[float]:
+    west, south, east, north = polygon.bounds
+    parts = list(getattr(polygon, "geoms", [polygon]))
+    if len(parts) > 1 and west <= -180 + PRECISION and east >= 180 - PRECISION:
+        west = min(part.bounds[0] for part in parts if part.bounds[0] > 0)
+        east = max(part.bounds[2] for part in parts if part.bounds[2] < 0)
+    return [west, south, east, north]

@@ -1,0 +1,89 @@
+"""Pictures of imagery for people: visual.tif (an RGB COG) and thumbnail.png."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.enums import MaskFlags, Resampling
+
+from mage_stac import grid
+from mage_stac.cog import stream_cog, writing
+from mage_stac.raster import opened
+from mage_stac.sensors import Sensor
+
+THUMBNAIL = 512
+"""Pixels along the longer side; STAC's best practices ask for less than 600."""
+
+STRETCH = (2.0, 98.0)
+"""Percentiles of the valid pixels that become black and white where DN are not a picture already."""
+
+STRIP = 1024
+"""Pixels a side of the pieces that are turned into a picture at once."""
+
+Stretch = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""DN that become black and white, each (3,)."""
+
+
+def make_pictures(image: Path, sensor: Sensor, folder: Path) -> None:
+    """Make folder/visual.tif and folder/thumbnail.png from an image and the sensor's red, green and blue.
+
+    Eight-bit imagery with a tone curve is a picture already: its values stay. All else is stretched linearly between
+    percentiles. Pixels not observed are 0 in the COG, its nodata value, and transparent in the thumbnail.
+
+    Raises:
+        AssetError: the image cannot be read.
+        CatalogueError: the disk refuses.
+    """
+    with opened(image) as source:
+        bands = list(sensor.picture())
+        small, seen = _thinned(source, bands)
+        stretch = None if sensor.dtype == "uint8" and sensor.gamma != 1 else _stretch(small, seen)
+        nodata = None if _all_valid(source) else 0
+        geobox = grid.of_dataset(source)
+        with stream_cog(folder / "visual.tif", geobox, dtype="uint8", count=3, nodata=nodata) as writer:
+            for window in grid.windows(geobox, STRIP):
+                rows, columns = window.core
+                box = ((rows.start, rows.stop), (columns.start, columns.stop))
+                valid = source.dataset_mask(window=box) > 0
+                writer.write(picture(source.read(bands, window=box), valid, stretch, nodata), rows.start, columns.start)
+    alpha = np.where(seen, 255, 0).astype("uint8")
+    with writing(folder / "thumbnail.png"):
+        rgba = np.concatenate([picture(small, seen, stretch, 0), alpha[np.newaxis]])
+        Image.fromarray(np.moveaxis(rgba if nodata == 0 else rgba[:3], 0, -1)).save(folder / "thumbnail.png")
+
+
+def picture(
+    values: NDArray[Any], valid: NDArray[np.bool_], stretch: Stretch | None, nodata: int | None
+) -> NDArray[np.uint8]:
+    """DN (3, y, x) to a picture (3, y, x) of uint8; with a nodata value, valid pixels keep clear of it by one."""
+    if stretch is None:
+        scaled = values.astype("float32")
+    else:
+        low, high = (level[:, np.newaxis, np.newaxis] for level in stretch)
+        scaled = np.clip((np.nan_to_num(values.astype("float32")) - low) / np.maximum(high - low, 1e-12), 0, 1) * 255
+    whole: NDArray[np.uint8] = np.rint(scaled).astype("uint8")
+    if nodata is not None:
+        whole = np.where(valid, np.maximum(whole, 1), np.uint8(nodata))
+    return whole
+
+
+def _thinned(source: Any, bands: list[int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    factor = max(1.0, max(source.shape) / THUMBNAIL)
+    shape = tuple(max(1, round(size / factor)) for size in source.shape)
+    values = source.read(bands, out_shape=(len(bands), *shape), resampling=Resampling.average)
+    return values, source.dataset_mask(out_shape=shape) > 0
+
+
+def _stretch(values: NDArray[Any], valid: NDArray[np.bool_]) -> Stretch:
+    seen = values[:, valid] if valid.any() else values.reshape(len(values), -1)
+    low, high = np.nanpercentile(seen.astype("float64"), STRETCH, axis=1)
+    return low, high
+
+
+def _all_valid(source: Any) -> bool:
+    """Whether the file marks no pixels at all, so that its picture needs no nodata value."""
+    return source.nodata is None and all(MaskFlags.all_valid in flags for flags in source.mask_flag_enums)
