@@ -22,6 +22,9 @@ Ring = tuple[tuple[float, float], ...]
 Line = tuple[tuple[float, float], ...]
 """An open line of points, local metres."""
 
+Ring3 = tuple[tuple[float, float, float], ...]
+"""A plane ring in space: local metres and metres above datum, first point not repeated."""
+
 SEMANTIC = {
     "ground": 0,
     "building": 1,
@@ -66,6 +69,18 @@ class Damage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Face:
+    """A measured face of a building, as LoD2 city models hold it."""
+
+    ring: Ring3
+    """Counter-clockwise seen from outside."""
+    holes: tuple[Ring3, ...] = ()
+    """Clockwise seen from outside."""
+    kind: str = "roof"
+    """roof, wall or ground."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Building:
     id: str
     footprint: Ring
@@ -84,6 +99,10 @@ class Building:
     kind: str = "house"
     """house, garage, shed, mobile_home, apartment, commercial, industrial, school, church."""
     seed: int = 0
+    holes: tuple[Ring, ...] = ()
+    """Courtyards inside the footprint, clockwise."""
+    faces: tuple[Face, ...] = ()
+    """Measured geometry; where there is some it is drawn instead of a roof of form `roof` on `footprint`."""
     damage: Damage = field(default_factory=lambda: Damage(grade=1))
 
 
@@ -123,11 +142,18 @@ class Surface:
     """A material name of scene/materials.py: grass, asphalt, concrete, bare, water, field, gravel ..."""
     semantic: str
     """A key of SEMANTIC."""
+    use: str = ""
+    """What shows of its use: street, arterial, stalls, drive, path, fence, lawn, mown, lot; empty for none."""
     seed: int = 0
     line: Line = ()
     """Middle line of a road, path or fence, along which lanes and wear run; first edge of a car park's stalls."""
     width: float = 0.0
     """Of the road, path or fence across `line`; for parking, the depth of a row of stalls to the left of `line`, m."""
+    holes: tuple[Ring, ...] = ()
+    """Inside `ring` but not of the surface, clockwise."""
+    lanes: int = 0
+    """Of the road where known; 0 leaves it to the width."""
+    oneway: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,6 +216,10 @@ class Scene:
     """(rows, columns) m above datum over the scene, pixel centres, row 0 north; None is flat at 0."""
     ground_seed: int = 0
     """Drives the texture of the ground; the same before and after."""
+    sources: tuple[str, ...] = ()
+    """Credit lines of the data that the scene was made from, each with its licence."""
+    notes: tuple[str, ...] = ()
+    """What was repaired, left out or drawn by lot while making the scene, one fact each."""
 
 
 def save(scene: Scene, folder: str | Path) -> Path:
