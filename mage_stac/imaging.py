@@ -17,8 +17,12 @@ from mage_stac.sensors import Sensor
 
 FWHM_PER_SIGMA = 2.354820045
 """Full width at half maximum of a Gaussian of unit standard deviation: 2 sqrt(2 ln 2)."""
+APERTURE = 12.0**-0.5
+"""Standard deviation of a square aperture of one pixel."""
 PATH_COLOUR = (0.75, 1.0, 1.3)
 """Path radiance relative to green, in red, green, blue: between Rayleigh's and a rural aerosol's."""
+EXPOSURE = 1.8
+"""Gain that puts concrete (reflectance 0.32) at 0.77 of a picture's range, as orthophotos do."""
 RENDERED = ("red", "green", "blue")
 """Bands of the renderer, in its order."""
 
@@ -87,7 +91,7 @@ def draw_look(
         optics,
         gamma=sensor.gamma * rng.uniform(0.85, 1.1),
         jpeg_quality=quality,
-        exposure=rng.uniform(0.75, 1.3) * (1.0 - 0.2 * overcast),
+        exposure=EXPOSURE * rng.uniform(0.75, 1.3) * (1.0 - 0.2 * overcast),
         cast=(float(np.exp(warmth + tint)), float(np.exp(-tint)), float(np.exp(-warmth + tint))),
         black=rng.uniform(0.0, 0.14),
         contrast=rng.uniform(0.0, 0.5),
@@ -179,8 +183,8 @@ def _weights(count: int, oversample: int, fwhm: float, shift: float) -> sparse.c
 
 
 def _integral(x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Cumulated PSF: of a Gaussian, or of the bare pixel aperture for sigma 0."""
-    if sigma == 0:
+    """Cumulated PSF: of a Gaussian, or of the bare pixel aperture for a sigma under the aperture's own."""
+    if sigma < APERTURE:
         return np.clip(x + 0.5, 0.0, 1.0)
     return np.asarray(0.5 * (1.0 + erf(x / (sigma * np.sqrt(2.0)))))
 
@@ -212,10 +216,10 @@ def quantise(values: NDArray[np.float32], sensor: Sensor) -> NDArray[Any]:
     if dtype.kind == "f":
         return numbers.astype(dtype)
     info = np.iinfo(dtype)
-    whole = np.clip(np.rint(numbers), info.min, info.max).astype(dtype)
+    whole: NDArray[Any] = np.clip(np.rint(numbers), info.min, info.max).astype(dtype)
     if sensor.nodata is not None and info.min <= sensor.nodata <= info.max:
-        step = -1 if sensor.nodata == info.max else 1
-        whole[whole == dtype.type(sensor.nodata)] = dtype.type(sensor.nodata) + dtype.type(step)
+        neighbour = sensor.nodata - 1 if sensor.nodata == info.max else sensor.nodata + 1
+        whole[whole == dtype.type(sensor.nodata)] = dtype.type(neighbour)
     return whole
 
 
@@ -228,5 +232,5 @@ def compress(numbers: NDArray[Any], quality: int) -> NDArray[Any]:
     )
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=quality)
-    decoded: NDArray[np.uint8] = np.asarray(Image.open(buffer), np.uint8).reshape(*numbers.shape[1:], -1)
-    return decoded.transpose(2, 0, 1).copy()
+    decoded = np.atleast_3d(np.asarray(Image.open(buffer), np.uint8))
+    return np.ascontiguousarray(np.moveaxis(decoded, -1, 0))

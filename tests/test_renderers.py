@@ -1,0 +1,226 @@
+"""What the real Blender renders, against the geometry it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mage_stac import blender, passes
+from mage_stac.errors import RenderError
+from mage_stac.scene.geometry import Geometry
+from mage_stac.scene.scene import SEMANTIC
+
+pytestmark = pytest.mark.blender
+
+GSD = 0.5
+BOXES = ((4.1, 5.2, 12.3, 20.4, 5.0), (30.1, 28.1, 44.1, 33.1, 8.0), (50.1, 10.1, 52.1, 12.1, 3.0))
+"""West, south, east, north, height: metres."""
+JOB = blender.Job(width=128, height=96, gsd=GSD, sun_azimuth=150.0, sun_elevation=45.0, seed=1, samples=4)
+
+
+def box(west: float, south: float, east: float, north: float, height: float) -> tuple[np.ndarray, np.ndarray]:
+    corners = [
+        (x, y, z) for z in (0.0, height) for x, y in ((west, south), (east, south), (east, north), (west, north))
+    ]
+    walls = [side for i in range(4) for side in ((i, (i + 1) % 4, 4 + (i + 1) % 4), (i, 4 + (i + 1) % 4, 4 + i))]
+    return np.array(corners, np.float32), np.array([*walls, (4, 5, 6), (4, 6, 7)], np.int32)
+
+
+def town(ground: float = 0.25) -> Geometry:
+    """Three boxes, the last one a car; a ground of even reflectance whose west half is grass, east half road."""
+    parts = [box(*one) for one in BOXES]
+    triangles = np.concatenate([faces + 8 * index for index, (_, faces) in enumerate(parts)])
+    kinds = np.repeat([SEMANTIC["building"], SEMANTIC["building"], SEMANTIC["vehicle"]], 10)
+    semantic = np.full((96, 128), SEMANTIC["grass"], np.uint8)
+    semantic[:, 64:] = SEMANTIC["road"]
+    return Geometry(
+        vertices=np.concatenate([vertices for vertices, _ in parts]),
+        triangles=triangles,
+        colour=np.full((30, 3), 0.4, np.float32),
+        grain=np.zeros(30, np.float32),
+        semantic=kinds.astype(np.uint8),
+        instance=np.repeat([1, 2, 0], 10).astype(np.uint32),
+        ground_texture=np.full((96, 128, 3), ground, np.float32),
+        ground_semantic=semantic,
+        ground_z=np.zeros((2, 2), np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[blender.Session]:
+    try:
+        command = blender.find()
+    except RenderError as error:
+        pytest.skip(str(error))
+    with blender.Session(command, timeout=300.0) as running:
+        yield running
+
+
+def render(session: blender.Session, folder: Path, geometry: Geometry, job: blender.Job) -> Path:
+    job.write(geometry, folder)
+    session.render(folder, folder.name)
+    return folder
+
+
+def centres() -> tuple[np.ndarray, np.ndarray]:
+    """Map coordinates of the pixel centres."""
+    x = (np.arange(JOB.width) + 0.5) * GSD
+    y = JOB.height * GSD - (np.arange(JOB.height) + 0.5) * GSD
+    return np.meshgrid(x, y)
+
+
+@pytest.fixture(scope="module")
+def nadir(session: blender.Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render(session, tmp_path_factory.mktemp("nadir"), town(), JOB)
+
+
+def test_every_pixel_centre_lies_where_the_map_says(nadir: Path) -> None:
+    labels = passes.read_labels(nadir / "labels.exr")
+    x, y = centres()
+    assert np.abs(labels.position[..., 0] - x).max() < 0.02 * GSD
+    assert np.abs(labels.position[..., 1] - y).max() < 0.02 * GSD
+
+
+def test_labels_are_exact_at_pixel_centres(nadir: Path) -> None:
+    labels = passes.read_labels(nadir / "labels.exr")
+    x, y = centres()
+    semantic = np.where(x < 32.0, SEMANTIC["grass"], SEMANTIC["road"])
+    instance = np.zeros(x.shape, int)
+    height = np.zeros(x.shape)
+    for index, (west, south, east, north, top) in enumerate(BOXES):
+        inside = (x > west) & (x < east) & (y > south) & (y < north)
+        semantic[inside] = SEMANTIC["building" if index < 2 else "vehicle"]
+        instance[inside] = index + 1 if index < 2 else 0
+        height[inside] = top
+    np.testing.assert_array_equal(labels.semantic, semantic)
+    np.testing.assert_array_equal(labels.instance, instance)
+    np.testing.assert_allclose(labels.height, height, atol=1e-4)
+    np.testing.assert_allclose(labels.normal, np.broadcast_to((0, 0, 1), labels.normal.shape), atol=1e-5)
+
+
+def test_buildings_pass_sees_the_ground_under_the_rest(nadir: Path) -> None:
+    labels = passes.read_labels(nadir / "labels_buildings.exr")
+    assert SEMANTIC["vehicle"] not in labels.semantic
+    assert set(np.unique(labels.instance)) == {0, 1, 2}
+
+
+def edge(line: np.ndarray, low: float, high: float) -> float:
+    """Position of a step along a line in rendered pixels, from its area."""
+    return float(np.clip((line - low) / (high - low), 0, 1).sum())
+
+
+def test_image_edges_fall_within_a_tenth_of_a_pixel(session: blender.Session, tmp_path: Path) -> None:
+    geometry = town()
+    texture = np.full((96, 128, 3), 0.1, np.float32)
+    dark = replace(geometry, ground_texture=texture, colour=np.full((30, 3), 0.9, np.float32))
+    job = replace(JOB, sun_elevation=89.9, overcast=0.0, samples=64, oversample=1, passes=("image",))
+    image = passes.read_image(render(session, tmp_path / "edges", dark, job) / "image.exr")[..., 1]
+    west, south, east, north, _ = BOXES[1]
+    row, column = int((48 - (south + north) / 2) / GSD), int((west + east) / 2 / GSD)
+    bright, background = float(image[row, column]), float(image[3, 100])
+    start = int(west / GSD) - 8
+    found = start + 20 - edge(image[row, start : start + 20], background, bright)
+    assert found == pytest.approx(west / GSD, abs=0.1)
+    top = int((48 - north) / GSD) - 6
+    found = top + 12 - edge(image[top : top + 12, column], background, bright)
+    assert found == pytest.approx((48 - north) / GSD, abs=0.1)
+
+
+def test_instances_reproject_onto_their_boxes_off_nadir(session: blender.Session, tmp_path: Path) -> None:
+    job = replace(JOB, off_nadir=25.0, view_azimuth=60.0, passes=("labels",))
+    labels = passes.read_labels(render(session, tmp_path / "oblique", town(), job) / "labels.exr")
+    east, north = np.tan(np.radians(25.0)) * np.array([np.sin(np.radians(60.0)), np.cos(np.radians(60.0))])
+    x, y = centres()
+    # A point at height z appears away from the sensor by z * tan(off_nadir): undo it, and be where the point is.
+    assert np.abs(labels.position[..., 0] - east * labels.position[..., 2] - x).max() < 0.1 * GSD
+    assert np.abs(labels.position[..., 1] - north * labels.position[..., 2] - y).max() < 0.1 * GSD
+    for index, (left, low, right, high, top) in enumerate(BOXES[:2]):
+        seen = labels.position[labels.instance == index + 1]
+        assert seen[:, 0].min() > left - 1e-3
+        assert seen[:, 0].max() < right + 1e-3
+        assert seen[:, 1].min() > low - 1e-3
+        assert seen[:, 1].max() < high + 1e-3
+        roof = labels.position[(labels.instance == index + 1) & (labels.normal[..., 2] > 0.9)]
+        assert roof.shape[0] == pytest.approx((right - left) * (high - low) / GSD**2, rel=0.1)
+        assert np.allclose(roof[:, 2], top, atol=1e-3)
+    ground = labels.height == 0
+    assert (labels.instance[ground] == 0).mean() > 0.99
+
+
+def test_terrain_stays_in_place_off_nadir(session: blender.Session, tmp_path: Path) -> None:
+    slope = np.broadcast_to(np.linspace(10.0, 0.0, 9, dtype=np.float32)[:, None], (9, 12)).copy()
+    hill = replace(town(), ground_z=slope)
+    job = replace(JOB, off_nadir=20.0, view_azimuth=270.0, passes=("labels",))
+    labels = passes.read_labels(render(session, tmp_path / "hill", hill, job) / "labels.exr")
+    grass = labels.semantic == SEMANTIC["grass"]
+    ground = labels.height == 0
+    x, _ = centres()
+    assert (grass == (x < 32.0))[ground].mean() > 0.995
+    # The car stands in the hill's foot: heights are above the ground below, not above the datum.
+    assert labels.height.max() < 8.01
+
+
+def test_white_level_ground_renders_as_one(session: blender.Session, tmp_path: Path) -> None:
+    for elevation, overcast in ((20.0, 0.0), (60.0, 0.0), (40.0, 1.0)):
+        job = replace(JOB, sun_elevation=elevation, overcast=overcast, samples=16, passes=("image",))
+        folder = render(session, tmp_path / f"white{elevation}", town(ground=1.0), job)
+        corner = passes.read_image(folder / "image.exr")[-40:, -40:]
+        np.testing.assert_allclose(corner.mean((0, 1)), 1.0, atol=0.02)
+
+
+def test_shadow_lies_away_from_the_sun_and_is_bluish(nadir: Path) -> None:
+    image = passes.read_image(nadir / "image.exr")
+    west, _, _, north, height = BOXES[0]
+    # Sun at azimuth 150, elevation 45: the shadow of a corner runs `height` metres towards azimuth 330.
+    x = west + 0.8 * height * np.sin(np.radians(330.0)) + 1.0
+    y = north + 0.8 * height * np.cos(np.radians(330.0)) - 1.0
+    shadow = image[int((48 - y) * 4), int(x * 4)]
+    lit = image[((48 - 40) * 4), (10 * 4)]
+    assert (shadow < 0.5 * lit).all()
+    assert shadow[2] / lit[2] > 1.3 * shadow[0] / lit[0]
+    assert shadow.min() > 0.02
+
+
+def test_runs_repeat_whatever_the_threads(session: blender.Session, tmp_path: Path, nadir: Path) -> None:
+    again = render(session, tmp_path / "again", town(), replace(JOB, threads=1))
+    for name in ("labels.exr", "labels_buildings.exr"):
+        one, two = (passes.read_labels(folder / name) for folder in (nadir, again))
+        for field in ("semantic", "instance", "height"):
+            np.testing.assert_array_equal(getattr(one, field), getattr(two, field))
+    one, two = (passes.read_image(folder / "image.exr") for folder in (nadir, again))
+    assert np.abs(one - two).max() < 1 / 255
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sun_elevation": 0.0}, "sun elevation"),
+        ({"off_nadir": 80.0}, "off_nadir"),
+        ({"passes": ("depth",)}, "unknown"),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused(
+    session: blender.Session, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    replace(JOB, **change).write(town(), tmp_path)
+    with pytest.raises(RenderError, match=f"scene odd: .*{message}"):
+        session.render(tmp_path, "odd")
+
+
+def test_an_empty_scene_renders(session: blender.Session, tmp_path: Path) -> None:
+    none = np.zeros(0, np.uint32)
+    empty = replace(
+        town(),
+        vertices=np.zeros((0, 3), np.float32),
+        triangles=np.zeros((0, 3), np.int32),
+        colour=np.zeros((0, 3), np.float32),
+        grain=none.astype(np.float32),
+        semantic=none.astype(np.uint8),
+        instance=none,
+    )
+    labels = passes.read_labels(render(session, tmp_path, empty, JOB) / "labels.exr")
+    assert labels.instance.max() == 0
