@@ -46,9 +46,9 @@ SEASONS = ("winter", "spring", "summer", "autumn")
 
 LOOKS: dict[int, tuple[str, ...]] = {
     1: ("intact",),
-    2: ("cover_patches", "tarpaulin"),
-    3: ("decking", "open_roof", "part_missing"),
-    4: ("rooms", "rubble", "slab", "burnt", "gone"),
+    2: ("cover_patches", "tarpaulin", "flooded", "scorched"),
+    3: ("decking", "open_roof", "part_missing", "flooded", "tilt"),
+    4: ("rooms", "rubble", "slab", "burnt", "gone", "flooded", "pancake"),
 }
 """How each grade can show, see Damage.look."""
 
@@ -62,7 +62,9 @@ class Damage:
     """How the grade shows, one of LOOKS[grade]: cover_patches, some roof cover gone; tarpaulin, a sheet on part or all
     of the roof; decking, cover stripped to plain boards; open_roof, rafters over a dark interior; part_missing, a part
     of the roof fallen in or blown off, the rest whole; rooms, no roof, a light grid of inner walls; rubble, a heap in
-    place; slab, swept to the floor; burnt, ash between wall stubs; gone, nothing left, the ground shows."""
+    place; slab, swept to the floor; burnt, ash between wall stubs; gone, nothing left, the ground shows; flooded, as
+    intact, what is wrong stands around it; scorched, one side blackened; tilt, the whole house leans, its roof cracked;
+    pancake, the roof lies low and broken on what was under it."""
     fraction: float = 0.0
     """Share of the roof that the look covers, 0..1."""
     seed: int = 0
@@ -116,7 +118,7 @@ class Tree:
     species: str = "broadleaf"
     """broadleaf, conifer, shrub or hedge (evergreen and low)."""
     state: str = "standing"
-    """standing, stripped, felled, burnt."""
+    """standing, stripped, felled, scorched (leaves brown), burnt (black, bare)."""
     bearing: float = 0.0
     """Direction of fall, degrees clockwise from north."""
     seed: int = 0
@@ -170,6 +172,28 @@ class Debris:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Film:
+    """A thin cover on the ground: mud, ash, burnt ground, rubble dust, a bare landslide scar."""
+
+    kind: str
+    """A material name of scene/materials.py."""
+    cover: NDArray[np.float32]
+    """(rows, columns) share of the ground covered, 0..1, over the scene, row 0 at the north edge."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flood:
+    """Water where none is otherwise."""
+
+    depth: NDArray[np.float32]
+    """(rows, columns) m above the ground, 0 is dry, over the scene, row 0 at the north edge."""
+    turbidity: float = 0.5
+    """0 clear and dark .. 1 loaded with soil, tan."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Light:
     """Sun and air on the day of the image. Angles in degrees; azimuth clockwise from north."""
 
@@ -212,6 +236,9 @@ class Scene:
     trees: tuple[Tree, ...] = ()
     cars: tuple[Car, ...] = ()
     debris: Debris | None = None
+    films: tuple[Film, ...] = ()
+    """Later ones lie over earlier ones; flood water lies over all."""
+    flood: Flood | None = None
     terrain: NDArray[np.float32] | None = None
     """(rows, columns) m above datum over the scene, pixel centres, row 0 north; None is flat at 0."""
     ground_seed: int = 0
@@ -230,14 +257,19 @@ def save(scene: Scene, folder: str | Path) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, NDArray[np.float32]] = {}
+    plain = asdict(replace(scene, terrain=None, debris=None, films=(), flood=None))
+    del plain["terrain"], plain["films"]
     if scene.terrain is not None:
         arrays["terrain"] = scene.terrain
     if scene.debris is not None:
         arrays["debris_density"] = scene.debris.density
-    plain = asdict(replace(scene, terrain=None, debris=None))
-    if scene.debris is not None:
         plain["debris"] = {"mix": scene.debris.mix, "seed": scene.debris.seed, "bearing": scene.debris.bearing}
-    del plain["terrain"]
+    if scene.flood is not None:
+        arrays["flood_depth"] = scene.flood.depth
+        plain["flood"] = {"turbidity": scene.flood.turbidity, "seed": scene.flood.seed}
+    if scene.films:
+        plain["films"] = [{"kind": film.kind, "seed": film.seed} for film in scene.films]
+        arrays |= {f"film_{number}": film.cover for number, film in enumerate(scene.films)}
     np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
     path = folder / "scene.json"
     path.write_text(dumps({"schema": SCHEMA, **plain}), encoding="utf-8")
@@ -268,11 +300,18 @@ def load(folder: str | Path) -> Scene:
 
 
 def _scene(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Scene:
-    debris = plain.pop("debris", None)
+    debris, flood, films = plain.pop("debris", None), plain.pop("flood", None), plain.pop("films", [])
     hints = get_type_hints(Scene)
     fields = {name: TypeAdapter(hints[name]).validate_python(value) for name, value in plain.items()}
     if debris is not None:
         mix = tuple((str(kind), float(share)) for kind, share in debris["mix"])
         density = arrays["debris_density"]
         fields["debris"] = Debris(density=density, mix=mix, seed=int(debris["seed"]), bearing=float(debris["bearing"]))
+    if flood is not None:
+        depth = arrays["flood_depth"]
+        fields["flood"] = Flood(depth=depth, turbidity=float(flood["turbidity"]), seed=int(flood["seed"]))
+    fields["films"] = tuple(
+        Film(kind=str(film["kind"]), cover=arrays[f"film_{number}"], seed=int(film["seed"]))
+        for number, film in enumerate(films)
+    )
     return Scene(**fields, terrain=arrays.get("terrain"))
