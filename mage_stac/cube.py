@@ -1,0 +1,271 @@
+"""From Items to pixels on a grid: `read` at once as an array, `load` lazily as an xarray Dataset. The same numbers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import odc.stac
+import pystac
+import rasterio.warp
+import xarray as xr
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from odc.geo.overlap import compute_reproject_roi
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning
+
+from mage_stac import grid
+from mage_stac.catalogue import asset_path
+from mage_stac.errors import AssetError, GridError
+from mage_stac.raster import opened
+
+SAME_GRID = 1e-3
+"""Pixels by which two grids may be apart and still share their pixels: rounding of coordinates, not a shift."""
+
+WARP_TOLERANCE = 0.01
+"""Pixels by which GDAL may approximate a reprojection (its default is 0.125)."""
+
+CHUNK = 2048
+"""Pixels a side of the lazy pieces."""
+
+EIGHT_BITS = 1 / 255
+"""Scale of uint8 imagery whose Item states none."""
+
+
+def read(
+    items: Sequence[pystac.Item], geobox: GeoBox, *, asset: str = "image", bands: Sequence[int] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """One asset of several Items as one mosaic on a grid: the first Item that observed a pixel gives it.
+
+    `bands` are positions in the asset, from 1; all without. Pixels are copied where the grids agree, else interpolated:
+    bilinear, or nearest for an asset with `classification:classes`. Values are `DN * raster:scale + raster:offset` as
+    the asset states them (DN / 255 for uint8 that states none), classes as they are.
+
+    Returns:
+        values (bands, y, x), 0 where not observed; valid (y, x), True where observed. A pixel is observed unless all
+        its bands hold the nodata value, a mask hides it, or one of them is NaN.
+
+    Raises:
+        GridError: no Items.
+        AssetError: an Item lacks the asset or band, or the file cannot be read.
+    """
+    if not items:
+        raise GridError(f"no Items to read asset {asset!r} from")
+    values: NDArray[np.float32] | None = None
+    for item in items:
+        path = asset_path(item, asset)
+        with opened(path, f"asset {asset!r} of Item {item.id}") as source:
+            wanted = _checked_bands(item, asset, bands, source.count)
+            if values is None:
+                values = np.full((len(wanted), *geobox.shape), np.nan, "float32")
+            elif len(wanted) != len(values):
+                raise AssetError(
+                    f"asset {asset!r} of Item {item.id} has {len(wanted)} bands, those before {len(values)}"
+                )
+            _fill(values, source, geobox, wanted, item.assets[asset])
+        if not np.isnan(values[0]).any():
+            break
+    filled = np.zeros((0, *geobox.shape), "float32") if values is None else values
+    valid = ~np.isnan(filled[0])
+    return np.where(valid, filled, np.float32(0)), valid
+
+
+def _checked_bands(item: pystac.Item, key: str, bands: Sequence[int] | None, count: int) -> list[int]:
+    wanted = list(range(1, count + 1)) if bands is None else list(bands)
+    if not wanted or min(wanted) < 1 or max(wanted) > count:
+        raise AssetError(f"asset {key!r} of Item {item.id} has bands 1 to {count}, not {wanted}")
+    return wanted
+
+
+def _fill(values: NDArray[np.float32], source: Any, geobox: GeoBox, bands: list[int], asset: pystac.Asset) -> None:
+    """Put what the dataset observed into the NaN of `values` (bands, y, x), in place."""
+    own = grid.of_dataset(source)
+    overlap = compute_reproject_roi(own, geobox, ttol=SAME_GRID, stol=SAME_GRID / max(own.shape), padding=2)
+    rows, columns = overlap.roi_dst
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return
+    target = values[:, rows, columns]
+    if np.isnan(target[0]).any():
+        classes = "classification:classes" in asset.extra_fields
+        piece = _warped(source, own, geobox[rows, columns], bands, asset, overlap, nearest=classes)
+        if not classes:
+            scale, offset = _scale(asset, source, bands)
+            piece = piece * scale + offset
+        np.copyto(target, piece, where=np.isnan(target[0]))
+
+
+def _warped(
+    source: Any, own: GeoBox, geobox: GeoBox, bands: list[int], asset: pystac.Asset, overlap: Any, *, nearest: bool
+) -> NDArray[np.float32]:
+    """DN on a grid, float32 (bands, y, x), NaN where not observed."""
+    rows, columns = overlap.roi_src
+    if overlap.paste_ok and overlap.read_shrink == 1:
+        shift = ~own.affine * geobox.affine
+        rows = slice(round(shift.f), round(shift.f) + geobox.shape[0])
+        columns = slice(round(shift.c), round(shift.c) + geobox.shape[1])
+        return _observed(source, bands, (rows, columns), geobox.shape, asset, nearest=nearest)
+    shape = tuple(max(1, (part.stop - part.start) // overlap.read_shrink) for part in (rows, columns))
+    piece = _observed(source, bands, (rows, columns), shape, asset, nearest=nearest)
+    shrink = Affine.scale((columns.stop - columns.start) / shape[1], (rows.stop - rows.start) / shape[0])
+    result = np.full((len(bands), *geobox.shape), np.nan, "float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # about rasterio's own in-memory copy of the arrays
+        rasterio.warp.reproject(
+            piece,
+            result,
+            src_transform=own.affine * Affine.translation(columns.start, rows.start) * shrink,
+            src_crs=source.crs,
+            src_nodata=np.nan,
+            dst_transform=geobox.affine,
+            dst_crs=str(geobox.crs),
+            dst_nodata=np.nan,
+            resampling=Resampling.nearest if nearest else Resampling.bilinear,
+            tolerance=WARP_TOLERANCE,
+        )
+    return result
+
+
+def _observed(
+    source: Any,
+    bands: list[int],
+    window: tuple[slice, slice],
+    shape: tuple[int, ...],
+    asset: pystac.Asset,
+    *,
+    nearest: bool,
+) -> NDArray[np.float32]:
+    """DN of a window of the file, thinned to a shape, float32 (bands, y, x), NaN where not observed."""
+    box = tuple((part.start, part.stop) for part in window)
+    resampling = Resampling.nearest if nearest else Resampling.average
+    dn = source.read(bands, window=box, out_shape=(len(bands), *shape), resampling=resampling)
+    seen = source.dataset_mask(window=box, out_shape=shape) > 0
+    nodata = _stated(asset, "nodata", bands)[0] if source.nodata is None else None
+    if nodata is not None and nodata != "nan":
+        seen &= (dn != nodata).any(axis=0)
+    piece = dn.astype("float32")
+    seen &= ~np.isnan(piece).any(axis=0)
+    return np.where(seen, piece, np.float32(np.nan))
+
+
+def _scale(asset: pystac.Asset, source: Any, bands: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scale and offset of each band, (bands, 1, 1)."""
+    default = EIGHT_BITS if source.dtypes[0] == "uint8" else 1.0
+    stated = _stated(asset, "raster:scale", bands), _stated(asset, "raster:offset", bands)
+    scale = [default if value is None else value for value in stated[0]]
+    offset = [0.0 if value is None else value for value in stated[1]]
+    return _column(scale), _column(offset)
+
+
+def _column(numbers: Sequence[float]) -> NDArray[np.float32]:
+    return np.asarray(numbers, "float32")[:, np.newaxis, np.newaxis]
+
+
+def _stated(asset: pystac.Asset, name: str, bands: Sequence[int]) -> list[Any]:
+    """A field for each band: of the band (STAC 1.1 `bands`, or `raster:bands` before), else of the asset, else None."""
+    fields = asset.extra_fields
+    old = name.removeprefix("raster:")
+    values = []
+    for band in bands:
+        now, before = (entries[band - 1] if band <= len(entries) else {} for entries in _band_lists(fields))
+        values.append(next((v for v in (now.get(name), before.get(old), fields.get(name)) if v is not None), None))
+    return values
+
+
+def _band_lists(fields: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    return fields.get("bands") or [], fields.get("raster:bands") or []
+
+
+def load(
+    items: Sequence[pystac.Item],
+    geobox: GeoBox,
+    sensor_bands: Sequence[str] | None = None,
+    *,
+    asset: str = "image",
+    resampling: str = "bilinear",
+) -> xr.Dataset:
+    """Items as one lazy mosaic on a grid, through odc-stac: the first Item that observed a pixel gives it.
+
+    With `sensor_bands` None: every band of `asset`, named as its `bands` say. Else the asset keys (one asset a band) or
+    names of bands within `asset` to load.
+
+    Returns:
+        Dataset of float32 (time 1, y, x) with pixel-centre coordinates, backed by dask. Values as `read` gives them;
+        NaN where not observed.
+
+    Raises:
+        GridError: no Items.
+        AssetError: an Item lacks an asset or band.
+    """
+    if not items:
+        raise GridError("no Items to load")
+    names = _names(items[0], asset, sensor_bands)
+    for item in items:
+        for key, _ in names.values():
+            asset_path(item, key)
+    found = odc.stac.load(
+        items,
+        bands=[f"{key}.{index}" if index else key for key, index in names.values()],
+        geobox=geobox,
+        dtype="float32",
+        nodata=float("nan"),
+        groupby=_together,
+        preserve_original_order=True,
+        resampling=resampling,
+        chunks={"y": CHUNK, "x": CHUNK},
+    )
+    renamed = found.rename({f"{key}.{index}" if index else key: name for name, (key, index) in names.items()})
+    return _in_units(renamed, items[0], names)
+
+
+def _together(item: pystac.Item, parsed: Any, index: int) -> int:  # noqa: ARG001 - odc-stac's signature
+    """Every Item belongs to the one mosaic."""
+    return 0
+
+
+Names = dict[str, tuple[str, int]]
+"""Name of a variable -> asset key and position of the band in it from 1; 0 for an asset of one band."""
+
+
+def _names(item: pystac.Item, asset: str, wanted: Sequence[str] | None) -> Names:
+    fields = item.assets[asset].extra_fields if asset in item.assets else {}
+    bands = next((entries for entries in _band_lists(fields) if entries), [])
+    single = len(bands) < 2
+    inside: Names = {
+        band.get("name", f"{asset}.{position}"): (asset, 0 if single else position)
+        for position, band in enumerate(bands, start=1)
+    }
+    if wanted is None:
+        asset_path(item, asset)
+        return inside or {asset: (asset, 0)}
+    unknown = [name for name in wanted if name not in inside and name not in item.assets]
+    if unknown:
+        raise AssetError(
+            f"Item {item.id} has neither asset nor band {unknown[0]!r}; assets: {', '.join(sorted(item.assets))};"
+            f" bands of {asset!r}: {', '.join(inside) or 'none'}"
+        )
+    return {name: inside.get(name, (name, 0)) for name in wanted}
+
+
+def _in_units(found: xr.Dataset, item: pystac.Item, names: Names) -> xr.Dataset:
+    """DN to units. A band that holds the nodata value where a sibling in its asset observed the pixel gets it back."""
+    result = {}
+    for name, (key, index) in names.items():
+        fields = item.assets[key]
+        position = [index or 1]
+        (scale,), (offset,), (nodata,) = (
+            _stated(fields, field, position) for field in ("raster:scale", "raster:offset", "nodata")
+        )
+        default = EIGHT_BITS if _stated(fields, "data_type", position) == ["uint8"] else 1.0
+        values = found[name]
+        if index and isinstance(nodata, (int, float)):
+            siblings = [other for other, (asset, _) in names.items() if asset == key]
+            seen = found[siblings].to_array().notnull().any("variable")
+            values = values.where(values.notnull() | ~seen, nodata)
+        result[name] = (
+            values * np.float32(default if scale is None else scale) + np.float32(offset or 0)
+        ).assign_attrs(found[name].attrs)
+    return found.assign(result)
