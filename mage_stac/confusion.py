@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mage_stac.classes import DAMAGE_CLASSES
+
 Matrix = NDArray[np.int64]
 """(5, 5) counts of pixels or buildings: rows reference, columns prediction, in the order of NAMES."""
 
-NAMES = ("no building", "no damage", "minor", "major", "destroyed")
+NAMES = tuple(entry.name for entry in DAMAGE_CLASSES if not entry.nodata)
 """The damage classes 0..4."""
 
 GRADES = (1, 2, 3, 4)

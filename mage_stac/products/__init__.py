@@ -1,0 +1,1 @@
+"""What responders use, made from a damage map."""

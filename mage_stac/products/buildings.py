@@ -1,0 +1,275 @@
+"""Buildings: one grade, with its probabilities, for each footprint or for each outline found in the damage map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import geopandas as gpd
+import numpy as np
+import pystac
+import rasterio
+import rasterio.features
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
+
+from mage_stac import vectors
+from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED
+from mage_stac.cog import writing
+from mage_stac.errors import GridError
+from mage_stac.grid import of_dataset
+from mage_stac.raster import opened
+
+NAMES = {entry.value: entry.name for entry in DAMAGE_CLASSES}
+CLASSES = tuple(entry.name for entry in DAMAGE_CLASSES if not entry.nodata)
+
+LEVELS = 250
+"""Code of probability 1 in the `probability` asset: a byte holds steps of 0.004, and 255 is left for "not observed"."""
+
+ROWS = 512
+"""Rows of the map in memory at a time: the block size of our COGs."""
+
+INSET = 1.0
+"""Pixels by which a footprint is eroded before its grade is taken: the rim mixes with the ground, and two dates never
+agree on it."""
+
+FEWEST = 4
+"""Pixels: where the eroded footprint holds fewer, the whole one is used; and no outline of fewer is a building."""
+
+SMALLEST = 10.0
+"""Square metres: an outline found in the map below this is left out, as no house is that small."""
+
+SIMPLER = 0.75
+"""Pixels: how far an outline may move when the steps of its pixels are smoothed away."""
+
+SEEN = 0.5
+"""A building of which less than this share was observed gets no grade (255)."""
+
+IDS = ("footprint_id", "id", "osm_id", "building_id", "uid", "gml_id", "fid")
+"""Columns taken as a footprint's own id, the first that exists."""
+
+COLUMNS = {
+    "building_id": "Number in this file",
+    "footprint_id": "Id in the file of footprints; null where the outline comes from the damage map",
+    "grade": "Damage 1-4 as in the damage asset, 255 not observed",
+    "damage": "Name of the grade",
+    **{f"probability_{k}": f"Mean probability of {name}, 0..1" for k, name in enumerate(CLASSES)},
+    "fraction": "Share of the observed pixels whose likeliest grade is 2-4, 0..1",
+    "observed": "Share of the footprint observed on both dates, 0..1",
+    "area": "Square metres",
+    "geometry": "Footprint",
+}
+"""Columns of buildings.parquet and what they hold."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """Sums over the pixels of n polygons."""
+
+    probabilities: NDArray[np.float64]
+    """(n, 5) summed over the observed pixels, classes 0-4."""
+    damaged: NDArray[np.int64]
+    """(n,) observed pixels whose likeliest grade is 2-4."""
+    observed: NDArray[np.int64]
+    """(n,) observed pixels."""
+    pixels: NDArray[np.int64]
+    """(n,) pixels on the grid."""
+
+
+def footprints(path: Path, geobox: GeoBox) -> Any:
+    """Footprints from a file that touch a grid, in its CRS: a GeoDataFrame of `footprint_id` (text) and polygons.
+
+    Invalid polygons are repaired; the id is the file's (columns IDS) or the feature's number in the file.
+
+    Raises:
+        AssetError: the file cannot be read.
+        GridError: it holds no polygons, has no CRS, or no footprint touches the grid.
+    """
+    frame = vectors.read(path)
+    polygons = frame[frame.geom_type.isin(("Polygon", "MultiPolygon"))]
+    if polygons.empty:
+        raise GridError(f"{path} holds no polygons ({', '.join(sorted(set(frame.geom_type))) or 'no features'})")
+    ids = next((polygons[name] for name in IDS if name in polygons), polygons.index.to_series()).astype(str)
+    there = polygons.geometry.make_valid().to_crs(str(geobox.crs))
+    touching = there.intersects(geobox.extent.geom)
+    if not touching.any():
+        raise GridError(
+            f"none of the {len(polygons)} footprints of {path} ({_place(there)}) lies on the map"
+            f" ({_place(gpd.GeoSeries([geobox.extent.geom], crs=there.crs))})"
+        )
+    columns = {"footprint_id": ids[touching].to_numpy()}
+    return gpd.GeoDataFrame(columns, geometry=there[touching].to_numpy(), crs=there.crs)
+
+
+def _place(geometry: Any) -> str:
+    return "west,south,east,north " + ",".join(f"{edge:.5f}" for edge in geometry.to_crs("EPSG:4326").total_bounds)
+
+
+def outlines(damage: Path) -> Any:
+    """Outlines of what the damage map shows as buildings, whatever their grades: a GeoDataFrame like `footprints`.
+
+    A building is a group of pixels of classes 1-4 that touch along an edge. Memory grows with the outlines, not with
+    the map.
+    """
+    with opened(damage) as source:
+        grid = of_dataset(source)
+    smallest = max(FEWEST, SMALLEST / _pixel_area(grid))
+    with rasterio.open(_building_mask(damage, grid)) as mask:
+        shapes = rasterio.features.shapes(rasterio.band(mask, 1))
+        found = np.array([shapely.geometry.shape(shape) for shape, value in shapes if value], dtype=object)
+    pixels = _moved(found, ~grid.affine)
+    smooth = shapely.simplify(pixels[shapely.area(pixels) >= smallest], SIMPLER)
+    columns = {"footprint_id": [None] * len(smooth)}
+    return gpd.GeoDataFrame(columns, geometry=_moved(smooth, grid.affine), crs=str(grid.crs))
+
+
+def _building_mask(damage: Path, grid: GeoBox) -> str:
+    """A GDAL virtual raster of one band: 1 where the damage map says 1-4, else 0."""
+    rows, columns = grid.shape
+    a, b, c, d, e, f = grid.affine[:6]
+    return (
+        f'<VRTDataset rasterXSize="{columns}" rasterYSize="{rows}"><GeoTransform>{c},{a},{b},{f},{d},{e}</GeoTransform>'
+        f'<VRTRasterBand dataType="Byte" band="1"><ComplexSource>'
+        f'<SourceFilename relativeToVRT="0">{escape(str(damage.absolute()))}</SourceFilename><SourceBand>1</SourceBand>'
+        f"<LUT>0:0,1:1,4:1,5:0</LUT></ComplexSource></VRTRasterBand></VRTDataset>"
+    )
+
+
+def _pixel_area(grid: GeoBox) -> float:
+    """Square metres of the pixel in the middle of a grid."""
+    rows, columns = grid.shape
+    pixel = _moved(np.array([shapely.box(0, 0, 1, 1)]), grid.affine @ Affine.translation(columns // 2, rows // 2))
+    return float(areas(gpd.GeoSeries(pixel, crs=str(grid.crs)))[0])
+
+
+def areas(geometry: Any) -> NDArray[np.float64]:
+    """Areas of a GeoSeries in square metres, in its own UTM zone (true to 0.1% within it)."""
+    if not len(geometry):
+        return np.zeros(0)
+    return np.asarray(geometry.to_crs(geometry.estimate_utm_crs()).area, dtype=np.float64)
+
+
+def _moved(polygons: NDArray[Any], affine: Affine) -> NDArray[Any]:
+    a, b, c, d, e, f = affine[:6]
+    return shapely.transform(polygons, lambda xy: np.column_stack((xy @ (a, b) + c, xy @ (d, e) + f)))
+
+
+def graded(frame: Any, probability: Path) -> Any:
+    """The footprints with grade, probabilities, damaged fraction, observed fraction and area: see COLUMNS.
+
+    The grade is the likeliest of 1-4 by the mean probabilities over the observed pixels of the eroded footprint, so
+    that no single pixel decides; 255 where less than half the footprint was observed.
+
+    Args:
+        frame: polygons with `footprint_id`, in the CRS of the map.
+        probability: five bands as `predict` writes them, or a damage map, whose classes then count as certain.
+    """
+    with opened(probability) as source:
+        grid = of_dataset(source)
+        polygons = _moved(frame.geometry.to_numpy(), ~grid.affine)
+        whole = tally(source, polygons)
+        inner = tally(source, shapely.buffer(polygons, -INSET))
+    usable = inner.observed >= FEWEST
+    sums = np.where(usable[:, None], inner.probabilities, whole.probabilities)
+    means = sums / np.maximum(np.where(usable, inner.observed, whole.observed), 1)[:, None]
+    observed = whole.observed / np.maximum(_expected(polygons, whole, grid.shape), 1)
+    grade = np.where(observed < SEEN, NOT_OBSERVED, 1 + means[:, 1:].argmax(axis=1)).astype(np.uint8)
+    columns = {
+        "building_id": np.arange(len(frame)),
+        "footprint_id": frame["footprint_id"].to_numpy(),
+        "grade": grade,
+        "damage": [NAMES[value] for value in grade],
+        **{f"probability_{k}": np.where(whole.observed > 0, means[:, k], np.nan).round(4) for k in range(len(CLASSES))},
+        "fraction": np.where(whole.observed > 0, whole.damaged / np.maximum(whole.observed, 1), np.nan).round(4),
+        "observed": observed.round(4),
+        "area": areas(frame.geometry).round(2),
+    }
+    return gpd.GeoDataFrame(columns, geometry=frame.geometry.to_numpy(), crs=frame.crs).astype({"footprint_id": "str"})
+
+
+def _expected(polygons: NDArray[Any], whole: Tally, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Pixels that each footprint has, those beyond the grid's edge included, which nobody observed."""
+    left, top, right, bottom = shapely.bounds(polygons).T.reshape(4, -1)
+    leaves = (left < 0) | (top < 0) | (right > shape[1]) | (bottom > shape[0])
+    return np.where(leaves, np.maximum(shapely.area(polygons), whole.pixels), whole.pixels)
+
+
+def tally(source: Any, polygons: NDArray[Any]) -> Tally:
+    """Sum the map over each polygon (in pixels: x right, y down), reading ROWS rows at a time.
+
+    A pixel belongs to the polygon that holds its centre, the last of those that overlap; polygons smaller than FEWEST
+    pixels take every pixel they touch.
+    """
+    bounds = shapely.bounds(polygons).reshape(-1, 4)
+    small = shapely.area(polygons) < FEWEST
+    rows, columns = source.shape
+    sums = np.zeros((8, len(polygons)))
+    for row in range(0, rows, ROWS):
+        height = min(ROWS, rows - row)
+        near = np.flatnonzero((bounds[:, 1] < row + height) & (bounds[:, 3] > row))
+        if len(near):
+            owner = _burnt(polygons, near, small, (row, height, columns))
+            sums += _sums(source.read(window=Window(0, row, columns, height)), owner, len(polygons))
+    return Tally(
+        probabilities=sums[:5].T, damaged=sums[5].astype(int), observed=sums[6].astype(int), pixels=sums[7].astype(int)
+    )
+
+
+def _burnt(
+    polygons: NDArray[Any], near: NDArray[np.int64], small: NDArray[np.bool_], strip: tuple[int, int, int]
+) -> NDArray[np.int32]:
+    """Number of the polygon that owns each pixel of a strip, -1 for none."""
+    row, height, columns = strip
+    owner = np.full((height, columns), -1, np.int32)
+    for touched in (False, True):
+        chosen = [(polygons[i], i) for i in near if small[i] == touched and not polygons[i].is_empty]
+        if chosen:
+            rasterio.features.rasterize(chosen, out=owner, transform=Affine.translation(0, row), all_touched=touched)
+    return owner
+
+
+def _sums(block: NDArray[np.uint8], owner: NDArray[np.int32], polygons: int) -> NDArray[np.float64]:
+    """(8, n): probabilities of classes 0-4, damaged, observed and all pixels per polygon."""
+    owned = owner >= 0
+    who, values = owner[owned], block[:, owned]
+    seen = values[0] != NOT_OBSERVED
+    if len(values) == 1:
+        chances = (values[0] == np.arange(len(CLASSES))[:, None]).astype(np.float64)
+    else:
+        chances = values / LEVELS
+    damaged = seen & (chances[1:].argmax(axis=0) > 0)
+    weights = [*(chances * seen), damaged, seen, np.ones(len(who))]
+    return np.stack([np.bincount(who, weights=weight, minlength=polygons) for weight in weights])
+
+
+def write(path: Path, frame: Any) -> None:
+    """Write GeoParquet 1.1 with the bounding box of each row, so that readers can skip what lies elsewhere.
+
+    Raises:
+        CatalogueError: the disk refuses.
+    """
+    with writing(path):
+        frame.to_parquet(path, index=False, schema_version="1.1.0", write_covering_bbox=True)
+
+
+def asset(path: Path, frame: Any) -> pystac.Asset:
+    """The asset of a file written by `write`, with its columns (table extension)."""
+    kinds = {name: str(kind) for name, kind in frame.dtypes.items()}
+    return pystac.Asset(
+        path.name,
+        title="Buildings",
+        media_type="application/vnd.apache.parquet",
+        roles=["data"],
+        extra_fields={
+            "table:row_count": len(frame),
+            "table:primary_geometry": "geometry",
+            "table:columns": [
+                {"name": name, "type": kinds[name], "description": COLUMNS[name]} for name in COLUMNS if name in kinds
+            ],
+        },
+    )
