@@ -21,6 +21,10 @@ class GridError(MageStacError):
     """Grids or footprints do not fit together."""
 
 
+class PlaceError(MageStacError):
+    """Data of a real place cannot be read, contradict themselves, or make no scene."""
+
+
 class RenderError(MageStacError):
     """Blender is missing, failed, or a scene cannot be rendered."""
 
