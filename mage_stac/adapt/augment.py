@@ -7,6 +7,7 @@ dates, C bands, H and W pixels, N = B T images.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -33,17 +34,27 @@ class Chips(NamedTuple):
     """(B, H, W) bool"""
 
 
-def augment(chips: Chips, *, size: int, settings: Augment, generator: Generator) -> Chips:
+def augment(
+    chips: Chips,
+    *,
+    size: int,
+    settings: Augment,
+    generator: Generator,
+    restyle: Callable[[Tensor], Tensor] | None = None,
+) -> Chips:
     """Change chips at random and cut them to (size, size).
 
     The mask stays on the pre image's grid: misregistration moves the post image only. `valid` becomes False where a
-    shift or a scaling brought in what was not read.
+    shift or a scaling brought in what was not read. `restyle` takes and gives images (N, C, size, size) between the
+    changes of geometry and those of light.
     """
     chips = _swapped(chips, settings, generator)
     chips = _moved(chips, size, settings, generator)
     if settings.flips:
         chips = _flipped(chips, generator)
     images = chips.image.flatten(0, 1)
+    if restyle is not None:
+        images = restyle(images)
     return chips._replace(image=photometric(images, settings, generator).reshape(chips.image.shape))
 
 

@@ -1,0 +1,71 @@
+"""Style: give rendered images the look of unlabelled real ones, by their histograms or their lowest frequencies."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from mage_stac.recipe import Style
+
+QUANTILES = 33
+"""Knots of the transfer curve between two histograms."""
+SAMPLES = 4096
+"""Pixels from which quantiles are taken, about."""
+
+
+def transfer(images: Tensor, looks: Tensor, *, settings: Style, generator: Generator) -> Tensor:
+    """Move a random share of images part of the way to the look of others.
+
+    Args:
+        images: (N, C, H, W) 0..1.
+        looks: (N, C, H, W) 0..1 real images, one for each.
+        settings: method and share.
+        generator: draws which images and how far each goes.
+
+    Returns:
+        (N, C, H, W) 0..1.
+    """
+    if settings.method == "none":
+        return images
+    restyled = histogram(images, looks) if settings.method == "histogram" else fourier(images, looks, settings.band)
+    drawn = torch.rand((2, len(images), 1, 1, 1), generator=generator, device=generator.device)
+    way = torch.where(drawn[0] < settings.share, drawn[1], 0.0)
+    return torch.lerp(images, restyled, way)
+
+
+def histogram(images: Tensor, looks: Tensor) -> Tensor:
+    """Map each band so that its quantiles become those of the look; monotone and piecewise linear between them."""
+    at = torch.linspace(0, 1, QUANTILES, device=images.device)
+    source, target = (torch.quantile(_sampled(part), at, dim=1).T.contiguous() for part in (images, looks))
+    planes = images.flatten(2).flatten(0, 1).contiguous()  # (N C, H W)
+    right = torch.searchsorted(source, planes).clamp(1, QUANTILES - 1)
+    low, high = source.gather(1, right - 1), source.gather(1, right)
+    share = ((planes - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
+    mapped = torch.lerp(target.gather(1, right - 1), target.gather(1, right), share)
+    return mapped.reshape(images.shape)
+
+
+def _sampled(images: Tensor) -> Tensor:
+    """(N C, pixels): every n-th pixel of each band."""
+    planes = images.flatten(2).flatten(0, 1)
+    return planes[:, :: max(1, planes.shape[1] // SAMPLES)]
+
+
+def fourier(images: Tensor, looks: Tensor, band: float) -> Tensor:
+    """Exchange the amplitudes of the lowest frequencies, keep the phases (FDA: Yang and Soatto 2020, arXiv 2004.05498).
+
+    Args:
+        images: (N, C, H, W).
+        looks: the same shape.
+        band: half-width of the square of frequencies exchanged, as a share of the edge (beta of the paper).
+    """
+    ours, theirs = torch.fft.fft2(images), torch.fft.fft2(looks)
+    rows, columns = (_lowest(edge, band, images.device) for edge in images.shape[-2:])
+    low = rows[:, None] & columns[None, :]
+    amplitude = torch.where(low, theirs.abs(), ours.abs())
+    return torch.fft.ifft2(torch.polar(amplitude, ours.angle())).real.clamp(0, 1)
+
+
+def _lowest(edge: int, band: float, device: torch.device) -> Tensor:
+    """Which of the frequencies of an axis, in FFT order, are exchanged; the constant always is."""
+    return (torch.fft.fftfreq(edge, device=device) * edge).abs() <= int(band * edge)

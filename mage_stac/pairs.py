@@ -1,0 +1,204 @@
+"""Pairs: which images and labels of a catalogue belong together, on which grid, and what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pystac
+from odc.geo.geobox import GeoBox
+
+from mage_stac import catalogue, grid
+from mage_stac.errors import AssetError, CatalogueError, GridError, RecipeError
+
+IMAGE, LABEL = "image", "damage"
+"""Asset keys."""
+PHASES = ("pre", "post")
+GSD_TOLERANCE = 0.1
+"""Relative; beyond it houses have another size in pixels than the model learns."""
+GRID_TOLERANCE = 1e-3
+"""Pixels by which the corners of two grids may differ that are called one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """An image asset, ready to be read: value = DN * scale + offset, 0..1."""
+
+    item_id: str
+    path: str
+    bands: tuple[int, ...]
+    """Positions in the file, from 1, in the order asked for."""
+    scale: float
+    offset: float
+    gsd: float
+    """Metres."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """One scene before and after, and its label, on one grid."""
+
+    id: str
+    place: str
+    """Scenes of one place share pixels: they never stand on both sides of a split."""
+    pre: Layer
+    post: Layer
+    label: str
+    """Path of the damage raster."""
+    geobox: GeoBox
+    items: tuple[pystac.Item, pystac.Item, pystac.Item]
+    """Pre, post, label."""
+
+
+def read(roots: Sequence[Path], *, bands: Sequence[str], gsd: float) -> tuple[Pair, ...]:
+    """The labelled pairs of some catalogues, sorted by id.
+
+    Args:
+        roots: catalogue folders.
+        bands: names (or common names) of the bands wanted.
+        gsd: metres; pairs must have it within GSD_TOLERANCE.
+
+    Raises:
+        CatalogueError: no labelled pairs, or one of them is incomplete.
+        AssetError: an asset or a band is missing.
+        GridError: pre, post and label lie on different grids.
+        RecipeError: the pairs have another gsd.
+    """
+    groups: dict[str, list[pystac.Item]] = {}
+    for item in (item for root in roots for item in catalogue.read_items(root)):
+        if "synthetic:pair" in item.properties:
+            groups.setdefault(str(item.properties["synthetic:pair"]), []).append(item)
+    found = [_pair(name, items, bands) for name, items in sorted(groups.items()) if _labels(items)]
+    if not found:
+        raise CatalogueError(
+            f"{', '.join(map(str, roots))}: no labelled pairs (Items that share synthetic:pair, one with an asset"
+            f" {LABEL!r}); make some with `mage-stac render`"
+        )
+    for pair in found:
+        _check_gsd(pair, gsd)
+    return tuple(found)
+
+
+def _labels(items: Iterable[pystac.Item]) -> list[pystac.Item]:
+    return [item for item in items if LABEL in item.assets]
+
+
+def _pair(name: str, items: Sequence[pystac.Item], bands: Sequence[str]) -> Pair:
+    images = {str(item.properties.get("synthetic:phase")): item for item in items if IMAGE in item.assets}
+    missing = [phase for phase in PHASES if phase not in images]
+    if missing:
+        raise CatalogueError(f"pair {name} has a label but no image of phase {' and '.join(missing)}: render it again")
+    pre, post, label = images["pre"], images["post"], _labels(items)[0]
+    geobox = grid.of_asset(pre, IMAGE)
+    for item, key in ((post, IMAGE), (label, LABEL)):
+        _check_grid(geobox, grid.of_asset(item, key), f"pair {name}: {key!r} of Item {item.id}")
+    return Pair(
+        id=name,
+        place=str(pre.properties.get("synthetic:place", name)),
+        pre=layer(pre, bands),
+        post=layer(post, bands),
+        label=catalogue.asset_path(label, LABEL),
+        geobox=geobox,
+        items=(pre, post, label),
+    )
+
+
+def _check_grid(ours: GeoBox, theirs: GeoBox, what: str) -> None:
+    same = ours.crs == theirs.crs and ours.shape == theirs.shape
+    shift = ~ours.affine * theirs.affine
+    rows, columns = ours.shape
+    corners = ((0, 0), (columns, 0), (0, rows), (columns, rows))
+    if not same or any(
+        abs(a - b) > GRID_TOLERANCE for corner in corners for a, b in zip(shift * corner, corner, strict=True)
+    ):
+        raise GridError(f"{what} lies on another grid than the pre image: training needs both dates and label on one")
+
+
+def _check_gsd(pair: Pair, gsd: float) -> None:
+    if abs(pair.pre.gsd / gsd - 1) > GSD_TOLERANCE:
+        raise RecipeError(
+            f"pair {pair.id} has pixels of {pair.pre.gsd:g} m but the recipe says data.gsd = {gsd:g}:"
+            f" render with --gsd {gsd:g}, or set data.gsd"
+        )
+
+
+def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
+    """How to read some bands of an Item's `image` asset.
+
+    Raises:
+        AssetError: the Item has no such asset, or lacks a band (names those it has).
+        GridError: its grid cannot be found.
+    """
+    path = catalogue.asset_path(item, IMAGE)
+    fields = item.assets[IMAGE].extra_fields
+    rows: list[Mapping[str, Any]] = fields.get("bands") or []
+    names = [(entry.get("name"), entry.get("eo:common_name")) for entry in rows]
+    positions = [next((i for i, known in enumerate(names, 1) if band in known), None) for band in bands]
+    if None in positions:
+        have = ", ".join(str(name) for name, _ in names) or "no named bands"
+        absent = ", ".join(band for band, at in zip(bands, positions, strict=True) if at is None)
+        raise AssetError(f"asset {IMAGE!r} of Item {item.id} lacks band {absent}; it has {have}")
+    gsd = item.properties.get("gsd") or abs(grid.of_asset(item, IMAGE).resolution.x)
+    return Layer(
+        item_id=item.id,
+        path=path,
+        bands=tuple(at for at in positions if at is not None),
+        scale=float(fields.get("raster:scale", 1.0)),
+        offset=float(fields.get("raster:offset", 0.0)),
+        gsd=float(gsd),
+    )
+
+
+def held_out(places: Mapping[str, float], share: float) -> frozenset[str]:
+    """The places kept for validation, spread evenly over the range of damage.
+
+    Args:
+        places: place -> share of its buildings' pixels that is damaged, 0..1.
+        share: of the places to keep; at least one is kept, and one left.
+
+    Raises:
+        CatalogueError: fewer than two places.
+    """
+    if len(places) < 2:
+        raise CatalogueError(
+            f"training needs pairs of at least two places, so that one can be held out whole; there is {len(places)}:"
+            " render more pairs"
+        )
+    order = sorted(places, key=lambda place: (places[place], place))
+    kept = min(max(1, round(share * len(order))), len(order) - 1)
+    step = len(order) / kept
+    return frozenset(order[int((i + 0.5) * step)] for i in range(kept))
+
+
+def unlabelled(root: Path, *, bands: Sequence[str]) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+    """Images of a real catalogue before and after its event; labels, if any, are not looked at.
+
+    An Item is before if its `synthetic:phase` says so, or if its date lies before the middle of the dates; where all
+    have one date, every image serves on both sides.
+
+    Raises:
+        CatalogueError: no Item has an `image` asset, or one has no date.
+        AssetError: an Item lacks a band.
+    """
+    items = [item for item in catalogue.read_items(root) if IMAGE in item.assets]
+    if not items:
+        raise CatalogueError(f"{root}: no Item with an asset {IMAGE!r}, so there is no real side to adapt to")
+    dates = [_date(item) for item in items]
+    middle = min(dates) + (max(dates) - min(dates)) / 2
+    phases = [
+        item.properties.get("synthetic:phase") or ("pre" if date <= middle else "post")
+        for item, date in zip(items, dates, strict=True)
+    ]
+    layers = [layer(item, bands) for item in items]
+    pre, post = (tuple(one for one, phase in zip(layers, phases, strict=True) if phase == wanted) for wanted in PHASES)
+    return pre or post, post or pre
+
+
+def _date(item: pystac.Item) -> datetime:
+    date = item.datetime or item.common_metadata.start_datetime
+    if date is None:
+        raise CatalogueError(f"Item {item.id} has no datetime: which side of the event it shows cannot be known")
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

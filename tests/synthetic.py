@@ -1,0 +1,111 @@
+"""A tiny catalogue of labelled pairs, as `mage-stac render` writes them but without Blender: square houses on noise;
+damage takes their roof away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pystac
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from mage_stac import catalogue, publish, sensors
+
+GSD = 0.6
+COLLECTION = "blocks-pairs"
+HOUSE = 16
+"""Edge of a house, px."""
+
+
+def geobox(size: int, number: int = 0) -> GeoBox:
+    return GeoBox((size, size), Affine(GSD, 0, 500_000 + 10_000 * number, 0, -GSD, 4_100_000), "EPSG:32615")
+
+
+def draw(rng: np.random.Generator, size: int, damaged: float) -> tuple[NDArray, NDArray, NDArray]:
+    """Pre and post (3, size, size) uint8, damage (size, size) uint8."""
+    ground = rng.normal(90, 12, (3, size, size))
+    pre, post = ground + 10, ground * 0.8 + rng.normal(0, 6, ground.shape)
+    label = np.zeros((size, size), np.uint8)
+    step = 2 * HOUSE
+    for row in range(HOUSE // 2, size - HOUSE, step):
+        for column in range(HOUSE // 2, size - HOUSE, step):
+            here = np.s_[row : row + HOUSE, column : column + HOUSE]
+            grade = int(rng.integers(2, 5)) if rng.random() < damaged else 1
+            roof = np.array([200, 120, 90]) + rng.normal(0, 10, 3)
+            label[here] = grade
+            pre[(slice(None), *here)] = roof[:, None, None] + rng.normal(0, 4, (3, HOUSE, HOUSE))
+            rubble = rng.normal(110, 60, (3, HOUSE, HOUSE))
+            after = roof[:, None, None] * 0.8 + rng.normal(0, 4, (3, HOUSE, HOUSE))
+            lost = np.arange(HOUSE) < HOUSE * (grade - 1) / 3
+            post[(slice(None), *here)] = np.where(lost, rubble, after)
+    return pre.clip(1, 255).astype(np.uint8), post.clip(1, 255).astype(np.uint8), label
+
+
+def write(root: Path, *, scenes: int = 3, size: int = 128, seed: int = 0, damaged: float = 0.6, first: int = 0) -> Path:
+    """Write a catalogue of `scenes` pairs of (size, size) px; the same arguments, the same bytes."""
+    for number in range(first, first + scenes):
+        rng = np.random.default_rng([seed, number])
+        pre, post, label = draw(rng, size, damaged)
+        write_pair(root, f"blocks-{seed}-{number:05d}", geobox(size, number), pre, post, label)
+    index(root)
+    return root
+
+
+def index(root: Path) -> None:
+    template = {"title": "Blocks", "description": "Squares on noise, for tests.", "license": "CC0-1.0"}
+    catalogue.index(root, id="blocks", title="Blocks", collections={COLLECTION: template})
+
+
+def write_pair(
+    root: Path, pair: str, grid: GeoBox, pre: NDArray, post: NDArray, label: NDArray
+) -> tuple[pystac.Item, pystac.Item, pystac.Item]:
+    """Write the three Items of a pair without indexing the catalogue."""
+    items = [
+        _imagery(root, pair, phase, image, grid, f"2011-05-{day}T17:00:00Z")
+        for phase, image, day in (("pre", pre, "01"), ("post", post, "24"))
+    ]
+    return items[0], items[1], _label(root, pair, label, grid, items)
+
+
+def _properties(pair: str, phase: str) -> dict[str, object]:
+    return {"synthetic:pair": pair, "synthetic:phase": phase}
+
+
+def _imagery(root: Path, pair: str, phase: str, image: NDArray, grid: GeoBox, date: str) -> pystac.Item:
+    name = f"{pair}-{phase}"
+    with catalogue.staged(root, COLLECTION, name) as folder:
+        publish.write_cog(folder / "image.tif", image, grid)
+        item = publish.imagery_item(
+            id=name, geobox=grid, datetime=date, sensor=sensors.read("aerial-rgb"), folder=folder,
+            properties=_properties(pair, phase),
+        )  # fmt: skip
+        item.collection_id = COLLECTION
+        catalogue.write_item(folder, item)
+    return catalogue.read_item(root / COLLECTION / name)
+
+
+def _label(root: Path, pair: str, label: NDArray, grid: GeoBox, sources: list[pystac.Item]) -> pystac.Item:
+    name = f"{pair}-label"
+    with catalogue.staged(root, COLLECTION, name) as folder:
+        colours = publish.colour_table(publish.DAMAGE_CLASSES)
+        publish.write_cog(folder / "damage.tif", label, grid, nodata=255, colours=colours)
+        post = sources[1]
+        item = pystac.Item(
+            id=name, geometry=post.geometry, bbox=post.bbox, datetime=post.datetime,
+            properties={
+                **_properties(pair, "label"), **publish.grid_fields(grid), "label:type": "raster",
+                "label:tasks": ["segmentation"], "label:description": "Damage", "label:properties": None,
+                "label:classes": [{"name": None, "classes": ["1", "2", "3", "4"]}],
+            },
+        )  # fmt: skip
+        item.add_asset("damage", publish.class_asset(
+            str(folder / "damage.tif"), title="Damage", classes=publish.DAMAGE_CLASSES, geobox=grid,
+            roles=("data", "labels"),
+        ))  # fmt: skip
+        for source in sources:
+            catalogue.link_to(item, source, "source", **{"label:assets": ["image"]})
+        item.collection_id = COLLECTION
+        catalogue.write_item(folder, item)
+    return catalogue.read_item(root / COLLECTION / name)
