@@ -35,3 +35,7 @@ class RecipeError(MageStacError):
 
 class ModelError(MageStacError):
     """A model Item is incomplete or does not fit the imagery."""
+
+
+class HazardError(MageStacError):
+    """A hazard's intensity is out of range, or the scene lacks what the hazard acts on."""
