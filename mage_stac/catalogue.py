@@ -129,7 +129,10 @@ def _portable_link(link: pystac.Link, item: pystac.Item, folder: Path) -> dict[s
 
 
 def _write_both_codes(document: dict[str, Any]) -> None:
-    """GDAL before 3.7 knows `proj:epsg` only; pystac drops it on reading (reference: projection extension 2.0.0)."""
+    """GDAL before 3.10 knows `proj:epsg` only, and looks for it in the properties; pystac drops it on reading."""
+    codes = {asset["proj:code"] for asset in document["assets"].values() if "proj:code" in asset}
+    if len(codes) == 1 and "proj:code" not in document["properties"]:
+        document["properties"]["proj:code"] = codes.pop()
     for holder in (document["properties"], *document["assets"].values()):
         code = holder.get("proj:code")
         if isinstance(code, str) and code.startswith("EPSG:"):

@@ -8,34 +8,39 @@ from typing import Any
 SYNTHETIC = "https://mage-stac.github.io/synthetic/v1.0.0/schema.json"
 """Our own: how a synthetic Item was made. The schema is catalogs/schemas/synthetic/v1.0.0/schema.json."""
 
-_HOME = "https://stac-extensions.github.io"
+HOME = "https://stac-extensions.github.io"
 
 URIS: Mapping[str, str] = {
-    "proj": f"{_HOME}/projection/v2.0.0/schema.json",
-    "raster": f"{_HOME}/raster/v2.0.0/schema.json",
-    "eo": f"{_HOME}/eo/v2.0.0/schema.json",
-    "file": f"{_HOME}/file/v2.1.0/schema.json",
-    "view": f"{_HOME}/view/v1.1.0/schema.json",
-    "processing": f"{_HOME}/processing/v1.2.0/schema.json",
-    "label": f"{_HOME}/label/v1.0.1/schema.json",
-    "classification": f"{_HOME}/classification/v2.0.0/schema.json",
-    "version": f"{_HOME}/version/v1.2.0/schema.json",
-    "renders": f"{_HOME}/render/v2.0.0/schema.json",
-    "table": f"{_HOME}/table/v1.2.0/schema.json",
-    "mlm": f"{_HOME}/mlm/v1.5.2/schema.json",
-    "sar": f"{_HOME}/sar/v1.3.0/schema.json",
+    "proj": f"{HOME}/projection/v1.2.0/schema.json",
+    "raster": f"{HOME}/raster/v2.0.0/schema.json",
+    "eo": f"{HOME}/eo/v2.0.0/schema.json",
+    "file": f"{HOME}/file/v2.1.0/schema.json",
+    "view": f"{HOME}/view/v1.1.0/schema.json",
+    "processing": f"{HOME}/processing/v1.2.0/schema.json",
+    "label": f"{HOME}/label/v1.0.1/schema.json",
+    "classification": f"{HOME}/classification/v2.0.0/schema.json",
+    "version": f"{HOME}/version/v1.2.0/schema.json",
+    "renders": f"{HOME}/render/v2.0.0/schema.json",
+    "table": f"{HOME}/table/v1.2.0/schema.json",
+    "mlm": f"{HOME}/mlm/v1.5.2/schema.json",
+    "sar": f"{HOME}/sar/v1.3.0/schema.json",
     "synthetic": SYNTHETIC,
 }
-"""Field prefix -> schema of the version written."""
+"""Field prefix -> schema of the version written.
+
+Projection is 1.2.0 and not 2.0.0: only 1.2.0 allows `proj:epsg`, which GDAL before 3.10 needs, beside `proj:code`. All
+that 2.0.0 allows is allowed by it, and pystac reads it as 2.0.0.
+"""
 
 
 def declare(document: dict[str, Any]) -> None:
     """Add to `stac_extensions` the schema of every extension whose fields the document uses; keeps those declared.
 
-    An extension declared in another version stays as it is: a stranger's Item is not ours to upgrade. Links and the
-    bodies of classes are not searched: their fields belong to the extension of the field that holds them.
+    An extension declared in another version stays as it is, projection apart: a stranger's Item is not ours to upgrade.
+    Links and the bodies of classes are not searched: their fields belong to the extension of the field that holds them.
     """
-    declared: list[str] = list(document.get("stac_extensions") or [])
+    stated = document.get("stac_extensions") or []
+    declared = list(dict.fromkeys(URIS["proj"] if _same(uri, URIS["proj"]) else uri for uri in stated))
     for prefix in sorted(set(_prefixes(document))):
         uri = URIS.get(prefix)
         if uri and not any(_same(uri, other) for other in declared):

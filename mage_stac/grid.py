@@ -59,7 +59,8 @@ def of_dataset(source: Any) -> GeoBox:
             "ground control points only: warp it first" if source.gcps[0] else "no CRS: set it with gdal_edit.py -a_srs"
         )
         raise GridError(f"{source.name} has {placed}")
-    return GeoBox(source.shape, source.transform, source.crs)
+    epsg = source.crs.to_epsg(confidence_threshold=100)
+    return GeoBox(source.shape, source.transform, f"EPSG:{epsg}" if epsg else source.crs.to_wkt())
 
 
 def of_area(bbox: tuple[float, float, float, float], resolution: float, crs: str | None = None) -> GeoBox:

@@ -54,14 +54,14 @@ def imagery_item(
             )
         nodata = source.nodata
         geometry, bbox = footprint.of_valid(source, geobox)
-    make_pictures(image, sensor, folder)
+    unseen = make_pictures(image, sensor, folder)
     item = _item(id, geometry, bbox, datetime, {"gsd": sensor.gsd, **_platform(sensor), **(properties or {})})
     item.properties.update(grid_fields(geobox))
     item.add_asset("image", _image_asset(sensor, geobox, nodata))
     item.add_asset(
         "visual",
         raster_asset("./visual.tif", title="Picture", geobox=geobox, dtype="uint8", bands=("red", "green", "blue"),
-                     roles=("visual", "overview")),
+                     nodata=unseen, roles=("visual", "overview")),
     )  # fmt: skip
     item.add_asset(
         "thumbnail",

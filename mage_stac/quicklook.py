@@ -28,11 +28,14 @@ Stretch = tuple[NDArray[np.float64], NDArray[np.float64]]
 """DN that become black and white, each (3,)."""
 
 
-def make_pictures(image: Path, sensor: Sensor, folder: Path) -> None:
+def make_pictures(image: Path, sensor: Sensor, folder: Path) -> int | None:
     """Make folder/visual.tif and folder/thumbnail.png from an image and the sensor's red, green and blue.
 
     Eight-bit imagery with a tone curve is a picture already: its values stay. All else is stretched linearly between
     percentiles. Pixels not observed are 0 in the COG, its nodata value, and transparent in the thumbnail.
+
+    Returns:
+        The nodata value of visual.tif; None if the image marks no pixel as not observed.
 
     Raises:
         AssetError: the image cannot be read.
@@ -54,6 +57,7 @@ def make_pictures(image: Path, sensor: Sensor, folder: Path) -> None:
     with writing(folder / "thumbnail.png"):
         rgba = np.concatenate([picture(small, seen, stretch, 0), alpha[np.newaxis]])
         Image.fromarray(np.moveaxis(rgba if nodata == 0 else rgba[:3], 0, -1)).save(folder / "thumbnail.png")
+    return nodata
 
 
 def picture(

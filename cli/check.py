@@ -1,0 +1,41 @@
+"""`mage-stac check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .progress import bar
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="A folder with STAC catalogues, at any depth, or one STAC file.")],
+    schemas: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the extensions' schemas, <extension>/<version>/schema.json; ../shared/schemas if there."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Validate every Catalog, Collection and Item below FOLDER: schemas, links, assets. Needs no network.
+
+    Exits 1 if anything is wrong.
+
+    Example: mage-stac check out/demo --schemas ../shared/schemas
+    """
+    from mage_stac.validate import validate
+
+    with bar("checking") as step:
+        report = validate(folder, schemas, step)
+    if as_json:
+        typer.echo(json.dumps({"checked": report.checked, "problems": report.problems}))
+    else:
+        for problem in report.problems:
+            typer.echo(problem, err=True)
+        typer.echo(f"{folder}: {report.checked} STAC objects, {len(report.problems)} problems")
+    if report.problems:
+        raise typer.Exit(1)

@@ -1,0 +1,89 @@
+"""Opening what an Item names: do its assets exist, open, and agree with what the Item says of them?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet
+import pystac
+from PIL import Image
+from rasterio.crs import CRS
+
+from mage_stac import catalogue, hrefs
+from mage_stac.errors import MageStacError
+from mage_stac.raster import opened
+
+SHIFT = 1e-3
+"""Pixels by which a stated corner may miss the file's."""
+
+
+def asset_problems(item: pystac.Item, key: str) -> Iterator[str]:
+    """What is wrong with one local asset, a line each. Remote assets are taken on trust: checking them needs a network.
+
+    The last tiles of a raster are read as well, so a truncated file shows.
+    """
+    name = f"asset {key!r}"
+    try:
+        path = catalogue.asset_path(item, key)
+        if hrefs.is_remote(path):
+            return
+        if not Path(path).exists():
+            yield f"{name} leads to {path}, which does not exist"
+            return
+        yield from (f"{name}: {problem}" for problem in _content_problems(item, key, Path(path)))
+    except (MageStacError, OSError, ValueError, SyntaxError) as error:
+        yield f"{name}: {' '.join(str(error).split())}"
+
+
+def _content_problems(item: pystac.Item, key: str, path: Path) -> Iterator[str]:
+    kind = path.suffix.lower()
+    if kind in (".tif", ".tiff", ".jp2"):
+        yield from _raster_problems({**item.properties, **item.assets[key].extra_fields}, item.assets[key], path)
+    elif kind in (".png", ".jpg", ".jpeg", ".webp"):
+        with Image.open(path) as picture:
+            picture.verify()
+    elif kind == ".parquet":
+        pyarrow.parquet.read_metadata(path)
+    elif kind in (".json", ".geojson"):
+        json.loads(path.read_text(encoding="utf-8"))
+
+
+def _raster_problems(fields: dict[str, Any], asset: pystac.Asset, path: Path) -> Iterator[str]:
+    with opened(path) as source:
+        shape, transform = fields.get("proj:shape"), fields.get("proj:transform")
+        if shape and tuple(shape) != source.shape:
+            yield f"proj:shape is {shape}, but {path} has {list(source.shape)}"
+        if transform and not _agrees(transform, source):
+            yield f"proj:transform is {transform[:6]}, but {path} has {list(source.transform)[:6]}"
+        code = fields.get("proj:code")
+        if code and source.crs != CRS.from_user_input(code):
+            yield f"proj:code is {code}, but {path} is in {source.crs.to_string() if source.crs else 'no CRS'}"
+        bands, stated = asset.extra_fields.get("bands"), asset.extra_fields.get("data_type")
+        if bands and len(bands) != source.count:
+            yield f"names {len(bands)} bands, but {path} has {source.count}"
+        if stated and stated != source.dtypes[0]:
+            yield f"data_type is {stated}, but {path} holds {source.dtypes[0]}"
+        yield from _nodata_problems(asset.extra_fields.get("nodata"), source, path)
+        *_, last = (window for _, window in source.block_windows(1))
+        source.read(window=last)
+
+
+def _agrees(transform: list[float], source: Any) -> bool:
+    """Whether a stated geotransform puts the corners of the image where the file's does."""
+    corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
+    back = ~source.transform * type(source.transform)(*transform[:6])
+    return bool(np.abs([np.subtract(back * corner, corner) for corner in corners]).max() < SHIFT)
+
+
+def _nodata_problems(stated: Any, source: Any, path: Path) -> Iterator[str]:
+    real = source.nodata
+    if stated is None and real is not None:
+        yield f"states no nodata value, but {path} has {real}"
+    elif stated is not None and real is None:
+        yield f"nodata is {stated}, but {path} marks none"
+    elif stated is not None and float(stated) != real and not (np.isnan(float(stated)) and np.isnan(real)):
+        yield f"nodata is {stated}, but {path} has {real}"

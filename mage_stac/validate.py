@@ -1,0 +1,196 @@
+"""Checking catalogues: STAC 1.1 and its extensions by their JSON schemas, links, assets and what these say of files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema.exceptions
+import jsonschema.validators
+from pystac.validation.local_validator import get_local_schema_cache
+from referencing import Registry, Resource
+from referencing.exceptions import Unresolvable
+
+from mage_stac import catalogue, extensions, hrefs
+from mage_stac.errors import CatalogueError, MageStacError
+from mage_stac.inspection import asset_problems
+
+Progress = Callable[[int, int, str], None]
+
+PROJJSON = "https://proj.org/schemas/v0.7/projjson.schema.json"
+"""Referred to by the projection extension and held nowhere here: anything that is an object passes."""
+
+_STAC_TYPES = {"Catalog": "catalog", "Collection": "collection", "Feature": "item"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a check found."""
+
+    checked: int
+    """STAC objects looked at."""
+    problems: tuple[str, ...]
+    """One line each: the file, the place in it, what is wrong."""
+
+
+class Schemas:
+    """JSON schemas by URI: those of STAC that come with pystac, our own, and a folder of the extensions'."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """`folder` holds <extension>/<version>/schema.json; None for that beside the checkout, if there is one.
+
+        Raises:
+            CatalogueError: the folder holds no schemas.
+        """
+        held = {**get_local_schema_cache(), **_own(), PROJJSON: _ANYTHING, **_folder(folder)}
+        self._registry: Any = Registry().with_resources([(uri, Resource.from_contents(held[uri])) for uri in held])
+        self._held = held
+        self._validators: dict[str, Any] = {}
+
+    def problems(self, uri: str, document: Mapping[str, Any]) -> Iterator[str]:
+        """What is wrong with a document by one schema; one line, the most telling."""
+        if uri not in self._held:
+            yield f"declares {uri}, whose schema is not at hand: give the folder that holds it with --schemas"
+            return
+        try:
+            errors = list(self._validator(uri).iter_errors(document))
+        except Unresolvable as error:
+            yield f"{uri} refers to {error.ref}, which is not at hand: give the folder that holds it with --schemas"
+            return
+        if errors:
+            best = jsonschema.exceptions.best_match(errors)
+            where = "/".join(str(part) for part in best.absolute_path) or "the document"
+            yield f"{where}: {_shortened(best.message)} ({uri.removeprefix('https://')})"
+
+    def _validator(self, uri: str) -> Any:
+        if uri not in self._validators:
+            schema = self._held[uri]
+            self._validators[uri] = jsonschema.validators.validator_for(schema)(schema, registry=self._registry)
+        return self._validators[uri]
+
+
+_ANYTHING = {"$schema": "http://json-schema.org/draft-07/schema#", "$id": PROJJSON, "type": "object"}
+
+
+def _own() -> dict[str, Any]:
+    held = {}
+    for extension in (files("mage_stac.catalogs") / "schemas").iterdir():
+        for version in extension.iterdir():
+            schema = json.loads((version / "schema.json").read_text(encoding="utf-8"))
+            held[schema["$id"]] = schema
+    return held
+
+
+def _folder(folder: Path | None) -> dict[str, Any]:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "schemas"
+    if folder is None and not beside.is_dir():
+        return {}
+    paths = sorted((folder or beside).glob("*/*/schema.json"))
+    if not paths:
+        raise CatalogueError(f"{folder or beside} holds no <extension>/<version>/schema.json")
+    # By path and not by $id: some old schemas carry the $id of another version.
+    return {
+        f"{extensions.HOME}/{path.parent.parent.name}/{path.parent.name}/schema.json": catalogue.read_json(path)
+        for path in paths
+    }
+
+
+def _shortened(message: str) -> str:
+    line = " ".join(message.split())
+    return line if len(line) <= 200 else f"{line[:120]} ... {line[-70:]}"
+
+
+def validate(root: Path, schemas: Path | None = None, progress: Progress | None = None) -> Report:
+    """Check every STAC object below a folder, offline.
+
+    Looked at: the schemas of STAC and of every extension declared; that local links and assets lead somewhere; that
+    rasters open and agree with their `proj:*`, bands and data type; that no signed URL is stored; that every Item is
+    listed by its Collection.
+
+    Raises:
+        CatalogueError: no folder, or no STAC in it.
+    """
+    documents = list(_documents(root))
+    if not documents:
+        raise CatalogueError(f"{root} holds no STAC: give a folder with a catalog.json, collection.json or Items")
+    held = Schemas(schemas)
+    problems = []
+    for done, (path, document) in enumerate(documents, start=1):
+        problems += [f"{path}: {problem}" for problem in _problems(path, document, held)]
+        if progress:
+            progress(done, len(documents), "")
+    return Report(checked=len(documents), problems=tuple(problems))
+
+
+def _documents(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The STAC objects below a folder; a file called as one of them that cannot be read comes with its error."""
+    paths = sorted(root.rglob("*.json")) if root.is_dir() else [root]
+    for path in paths:
+        if any(part.startswith(".") for part in path.relative_to(root).parts):
+            continue
+        stac = path.name in ("catalog.json", "collection.json") or path.stem == path.parent.name or path == root
+        try:
+            document = catalogue.read_json(path)
+        except CatalogueError as error:
+            if stac:
+                yield path, {"broken": str(error)}
+            continue
+        if "stac_version" in document or stac:
+            yield path, document
+
+
+def _problems(path: Path, document: dict[str, Any], schemas: Schemas) -> Iterator[str]:
+    if "broken" in document:
+        yield document["broken"]
+        return
+    kind = _STAC_TYPES.get(document.get("type", ""))
+    if kind is None:
+        yield f"is no STAC Catalog, Collection or Item: its type is {document.get('type')!r}"
+        return
+    version = document.get("stac_version")
+    if version != catalogue.STAC_VERSION:
+        yield f"is STAC {version}, not {catalogue.STAC_VERSION}"
+    core = f"https://schemas.stacspec.org/v{catalogue.STAC_VERSION}/{kind}-spec/json-schema/{kind}.json"
+    for uri in (core, *document.get("stac_extensions", [])):
+        yield from schemas.problems(uri, document)
+    if hrefs.unsigned(document) != document:
+        yield "stores a signed URL: its query must not be kept"
+    yield from _link_problems(path, document)
+    if kind == "item":
+        yield from _listing_problems(path, document)
+        yield from _item_problems(path, document)
+
+
+def _link_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
+    for link in document.get("links", []):
+        href = str(link.get("href", ""))
+        target = path.parent / href.partition("#")[0].removeprefix("file://")
+        if not hrefs.is_remote(href) and not target.exists():
+            yield f"broken link: {link.get('rel')} {href!r} leads to nothing"
+
+
+def _listing_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
+    parent = path.parent.parent / "collection.json"
+    if not parent.is_file():
+        return
+    try:
+        links = catalogue.read_json(parent).get("links", [])
+    except CatalogueError:
+        return  # reported at that file
+    listed = {(parent.parent / link.get("href", "")).resolve() for link in links if link.get("rel") == "item"}
+    if path.resolve() not in listed:
+        yield f"Item {document.get('id')!r} is not listed in {parent}"
+
+
+def _item_problems(path: Path, document: dict[str, Any]) -> Iterator[str]:
+    try:
+        item = catalogue.parse_item(document, path)
+    except MageStacError as error:
+        yield str(error)
+        return
+    for key in item.assets:
+        yield from asset_problems(item, key)
