@@ -21,7 +21,7 @@ ONLY_IN = {
     "planetary_computer": ("mage_stac/search.py",),
     "odc.stac": ("mage_stac/cube.py",),
     "stackstac": ("mage_stac/cube.py",),
-    "OpenEXR": ("mage_stac/blender.py",),
+    "OpenEXR": ("mage_stac/passes.py",),
 }
 """Module -> the only places that may import it."""
 
