@@ -133,6 +133,8 @@ class Car:
     colour: tuple[float, float, float] = (0.5, 0.5, 0.5)
     """Linear reflectance, red green blue."""
     length: float = 4.6
+    state: str = "standing"
+    """standing, overturned."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
