@@ -11,13 +11,14 @@ from odc.geo.geobox import GeoBox
 
 from mage_stac.cog import write_cog
 from mage_stac.errors import GridError
+from mage_stac.mosaic import LEVELS
 from mage_stac.products import buildings
 
 GRID = GeoBox((60, 80), Affine(0.5, 0, 300000, 0, -0.5, 4100000), "EPSG:32615")
 
 
 def coded(*chances: float) -> np.ndarray:
-    return np.round(np.array(chances) * buildings.LEVELS).astype(np.uint8)
+    return np.round(np.array(chances) * LEVELS).astype(np.uint8)
 
 
 def box(left: int, top: int, right: int, bottom: int, grid: GeoBox = GRID) -> shapely.Polygon:

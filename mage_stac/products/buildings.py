@@ -23,13 +23,11 @@ from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED
 from mage_stac.cog import writing
 from mage_stac.errors import GridError
 from mage_stac.grid import of_dataset
+from mage_stac.mosaic import LEVELS
 from mage_stac.raster import opened
 
 NAMES = {entry.value: entry.name for entry in DAMAGE_CLASSES}
 CLASSES = tuple(entry.name for entry in DAMAGE_CLASSES if not entry.nodata)
-
-LEVELS = 250
-"""Code of probability 1 in the `probability` asset: a byte holds steps of 0.004, and 255 is left for "not observed"."""
 
 ROWS = 512
 """Rows of the map in memory at a time: the block size of our COGs."""
