@@ -194,7 +194,7 @@ class _Pending:
 
 
 def taper(tiling: Tiling) -> NDArray[np.float32]:
-    """Weight of each pixel of a window, (S, S), 0..1; over all windows they sum to 1 if cores are wider than the margin.
+    """Weight of each pixel of a window, (S, S), 0..1; all windows' sum to 1 if cores are wider than the margin.
 
     Along each axis 1 in the core, 0 in the outer half of the margin, and between them a Hann slope centred on the
     border of the core.
