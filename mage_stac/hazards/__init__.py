@@ -1,0 +1,9 @@
+"""Hazards: what damages a scene, by name. Each is pure physics and chance, without Blender and without files."""
+
+from __future__ import annotations
+
+from mage_stac.hazards.hazard import Hazard, Nothing, Truth
+
+__all__ = ["HAZARDS", "Hazard", "Truth"]
+
+HAZARDS: dict[str, Hazard] = {hazard.name: hazard for hazard in (Nothing(),)}
