@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mage_stac.scene import chance, greenery
-from mage_stac.scene.houses import footprint
+from mage_stac.scene.homes import footprint
 from mage_stac.scene.parts import Parts, total
 from mage_stac.scene.plane import Point, line
 from mage_stac.scene.plots import Plot, patch
@@ -87,7 +87,7 @@ def parcels(plot: Plot, wanted: chance.Range, rng: np.random.Generator) -> list[
     count = max(1, int(plot.width / chance.between(rng, wanted)))
     cut = plot.width / count
     origins = plot.frame.world([(number * cut, 0.0) for number in range(count)])
-    made = []
+    made: list[Building] = []
     for x, y in origins.tolist():
         frame = type(plot.frame)(origin=(x, y), x=plot.frame.x)
         made.append(Plot(frame=frame, width=cut, depth=plot.depth, verge=plot.verge, flip=bool(rng.random() < 0.5)))
@@ -135,7 +135,7 @@ def industry(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
 def _works(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
     kind = chance.choose(rng, {"gravel": 4, "asphalt_old": 3, "concrete": 2, "dirt": 1})
     yard = patch(plot.frame.box(2, 1, plot.width - 2, plot.depth * rng.uniform(0.8, 1.0)), kind, "lot", rng)
-    made = []
+    made: list[Building] = []
     y = rng.uniform(6, 14)
     while y < plot.depth - 14 and len(made) < 4:
         front = plot.width * rng.uniform(0.4, 0.85)

@@ -8,7 +8,7 @@ from math import tau
 import numpy as np
 
 from mage_stac.scene import chance, greenery
-from mage_stac.scene.houses import building, house
+from mage_stac.scene.homes import building, house
 from mage_stac.scene.parts import Parts, total
 from mage_stac.scene.plane import Plane, Point
 from mage_stac.scene.plots import Placed, Plot, meet, patch, rows, strip

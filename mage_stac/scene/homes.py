@@ -1,4 +1,4 @@
-"""Houses: outlines, garages and drives on a plot."""
+"""Homes: outlines of houses, garages and drives on a plot."""
 
 from __future__ import annotations
 
