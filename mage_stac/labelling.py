@@ -1,0 +1,205 @@
+"""Truth as labels: what the passes show and the hazard did, as rasters on the image's grid and as buildings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from mage_stac import footprint, publish
+from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, Class, Classes, colour_table
+from mage_stac.passes import Labels
+from mage_stac.scenario import MARGIN, Scenario
+from mage_stac.scene.scene import SEMANTIC, Building
+
+ROOF_SLOPE = 0.05
+"""Least upward part of a surface's normal for it to count as roof, not as wall."""
+SEMANTIC_COLOURS = {
+    "ground": "A89F91", "building": "E31A1C", "road": "636363", "tree": "1B7837", "grass": "7FBF7B", "water": "2B8CBE",
+    "vehicle": "FFD92F", "debris": "B35806", "paved": "BDBDBD", "bare": "D8B365", "field": "E6F598", "object": "C51B7D",
+}  # fmt: skip
+SEMANTIC_CLASSES: Classes = (
+    *(
+        Class(value=code, name=name, description=f"What is seen is {name}", colour=SEMANTIC_COLOURS[name])
+        for name, code in SEMANTIC.items()
+    ),
+    Class(value=255, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rasters:
+    """The label rasters, each (rows, columns) on the image's grid."""
+
+    damage: NDArray[np.uint8]
+    """DAMAGE_CLASSES: a building's grade over its roof as it stood before, trees over it or not."""
+    water: NDArray[np.uint8]
+    """WATER_CLASSES after the event."""
+    semantic: NDArray[np.uint8]
+    """SEMANTIC_CLASSES before the event, trees and cars in front."""
+    instance: NDArray[np.uint32]
+    """0, or 1 + number of the building whose roof is seen bare of trees."""
+    height: NDArray[np.float32]
+    """Metres above ground of what is seen before the event, trees and cars in front."""
+    flood_depth: NDArray[np.float32]
+    """Metres after the event."""
+
+
+def rasters(seen: Labels, bare: Labels, scenario: Scenario) -> Rasters:
+    """Labels of a scenario.
+
+    Args:
+        seen: the label pass of the pre scene, margins included.
+        bare: the same without trees, vehicles and debris.
+        scenario: gives the grades, the water and the grid.
+    """
+    cut = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+    roof = np.where(bare.normal[cut][..., 2] > ROOF_SLOPE, bare.instance[cut], 0).astype(np.uint32)
+    grades = np.array([0, *(scenario.truth.grades[one.id] for one in scenario.pre.scene.buildings)], np.uint8)
+    permanent = bare.semantic[cut] == SEMANTIC["water"]
+    flooded = _on_grid(scenario.truth.water, scenario)
+    depth = _on_grid(scenario.truth.flood_depth, scenario)
+    none = np.zeros(scenario.geobox.shape, np.float32)
+    water = np.where(permanent, 2, 0) if flooded is None else np.where(permanent & (flooded == 0), 2, flooded)
+    return Rasters(
+        damage=grades[roof],
+        water=water.astype(np.uint8),
+        semantic=seen.semantic[cut],
+        instance=roof,
+        height=np.maximum(seen.height[cut], 0.0),
+        flood_depth=none if depth is None else depth.astype(np.float32),
+    )
+
+
+def _on_grid(values: NDArray[Any] | None, scenario: Scenario) -> NDArray[Any] | None:
+    """A raster over the whole scene (row 0 north) at the pixel centres of the image: nearest."""
+    if values is None:
+        return None
+    width, height = scenario.pre.scene.size
+    rows, columns = scenario.geobox.shape
+    gsd = scenario.geobox.affine.a
+    x = (np.arange(columns) + MARGIN + 0.5) * gsd / width
+    y = (np.arange(rows) + MARGIN + 0.5) * gsd / height
+    picked = (np.minimum((part * size).astype(int), size - 1) for part, size in zip((y, x), values.shape, strict=True))
+    return values[np.ix_(*picked)]
+
+
+def write(folder: Path, scenario: Scenario, truth: Rasters, properties: dict[str, Any]) -> pystac.Item:
+    """Write the label rasters and buildings into a folder, and the Item that holds them; not yet its JSON.
+
+    Raises:
+        CatalogueError: the disk refuses.
+    """
+    geobox = scenario.geobox
+    geometry, bbox = footprint.of_grid(geobox)
+    item = pystac.Item(
+        id=f"{scenario.id}-label",
+        geometry=geometry,
+        bbox=bbox,
+        datetime=publish.when(scenario.post.scene.datetime)[0],
+        properties={**properties, **_label_fields(scenario, truth), **publish.grid_fields(geobox)},
+    )
+    classes = {"damage": DAMAGE_CLASSES, "water": WATER_CLASSES, "semantic": SEMANTIC_CLASSES}
+    for key, table in classes.items():
+        array = getattr(truth, key)
+        publish.write_cog(folder / f"{key}.tif", array, geobox, nodata=255, colours=colour_table(table))
+        roles = ("data", "labels") if key == "damage" else ("data",)
+        item.add_asset(
+            key, publish.class_asset(f"./{key}.tif", title=key.capitalize(), classes=table, geobox=geobox, roles=roles)
+        )
+    _add_measures(folder, item, truth, scenario)
+    (folder / "buildings.geojson").write_text(json.dumps(buildings(scenario, truth)), encoding="utf-8")
+    item.add_asset(
+        "buildings",
+        pystac.Asset("./buildings.geojson", title="Buildings and their grades", media_type="application/geo+json",
+                     roles=["data", "labels"]),
+    )  # fmt: skip
+    return item
+
+
+def _add_measures(folder: Path, item: pystac.Item, truth: Rasters, scenario: Scenario) -> None:
+    for key, title, unit in (
+        ("instance", "Building numbers", None),
+        ("height", "Height above ground before the event", "m"),
+        ("flood_depth", "Flood depth", "m"),
+    ):
+        array = getattr(truth, key)
+        publish.write_cog(folder / f"{key}.tif", array, scenario.geobox)
+        asset = publish.raster_asset(
+            f"./{key}.tif", title=title, geobox=scenario.geobox, dtype=array.dtype.name, unit=unit
+        )
+        item.add_asset(key, asset)
+
+
+def _label_fields(scenario: Scenario, truth: Rasters) -> dict[str, Any]:
+    counts = np.bincount(truth.damage.ravel(), minlength=5)
+    names = [entry.name for entry in DAMAGE_CLASSES if not entry.nodata]
+    return {
+        "title": f"{scenario.id}: truth",
+        "label:type": "raster",
+        "label:properties": None,
+        "label:classes": [{"name": None, "classes": names}],
+        "label:tasks": ["segmentation"],
+        "label:methods": ["synthetic"],
+        "label:description": (
+            f"Damage by {scenario.hazard} (Joint Damage Scale) over rendered roofs, exact at pixel centres"
+        ),
+        "label:overviews": [
+            {
+                "property_key": "damage",
+                "counts": [{"name": name, "count": int(count)} for name, count in zip(names, counts, strict=False)],
+            }
+        ],
+    }
+
+
+def buildings(scenario: Scenario, truth: Rasters) -> dict[str, Any]:
+    """GeoJSON (lon/lat) of the buildings seen in the image, with their grades.
+
+    `roof_pixels` counts the pixels that a building has in `instance`; `visible`, where the hazard says it, is how
+    much of the grade can be seen from above, 0..1.
+    """
+    before, after = scenario.pre.scene, scenario.post.scene
+    pixels = np.bincount(truth.instance.ravel(), minlength=len(before.buildings) + 1)
+    carry = Transformer.from_crs(before.crs, "OGC:CRS84", always_xy=True)
+    shown = getattr(scenario.truth, "visible", {})
+    features = []
+    for number, (intact, damaged) in enumerate(zip(before.buildings, after.buildings, strict=True), start=1):
+        if not pixels[number]:
+            continue
+        rings = [_lonlat(ring, before.origin, carry) for ring in (intact.footprint, *intact.holes)]
+        seen = {"roof_pixels": int(pixels[number])}
+        if intact.id in shown:
+            seen["visible"] = round(shown[intact.id], 3)
+        properties = {**_facts(intact, damaged, scenario.truth.grades[intact.id]), "instance": number, **seen}
+        geometry = {"type": "Polygon", "coordinates": rings}
+        features.append({"type": "Feature", "id": intact.id, "geometry": geometry, "properties": properties})
+    return {"type": "FeatureCollection", "features": features}
+
+
+def _facts(intact: Building, damaged: Building, grade: int) -> dict[str, Any]:
+    return {
+        "id": intact.id,
+        "grade": grade,
+        "damage": DAMAGE_CLASSES[grade].name,
+        "look": damaged.damage.look,
+        "kind": intact.kind,
+        "height": round(intact.height, 2),
+        "storeys": intact.storeys,
+        "roof": intact.roof,
+        "roof_material": intact.roof_material,
+    }
+
+
+def _lonlat(ring: Any, origin: tuple[float, float], carry: Transformer) -> list[list[float]]:
+    """A ring of local metres as closed lon/lat, to about a centimetre."""
+    east, north = origin
+    closed = [*ring, ring[0]]
+    lon, lat = carry.transform([east + x for x, _ in closed], [north + y for _, y in closed])
+    return [[round(x, 7), round(y, 7)] for x, y in zip(lon, lat, strict=True)]

@@ -1,0 +1,198 @@
+"""One pair: a scenario through geometry, Blender and the sensor model to three Items on disk."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+from numpy.typing import NDArray
+
+from mage_stac import __version__, blender, catalogue, imaging, labelling, passes, publish, sensors
+from mage_stac.scenario import MARGIN, RenderSpec, Scenario, Shot, draw
+from mage_stac.scene import geometry
+from mage_stac.scene import scene as scenes
+
+PHASES = ("pre", "post")
+
+
+class Clock(dict[str, float]):
+    """Wall seconds by stage."""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add what the body takes to a stage."""
+        start = time.perf_counter()
+        yield
+        self[name] = self.get(name, 0.0) + time.perf_counter() - start
+
+
+def render_pair(
+    spec: RenderSpec, number: int, collection: Path, session: blender.Session, threads: int = 0
+) -> dict[str, float]:
+    """Render pair `number` of a spec into a collection's folder; returns wall seconds by stage.
+
+    The Items appear together at the end, the label last; on any error none does.
+
+    Raises:
+        RenderError: the scene cannot be made or rendered.
+        CatalogueError: the disk refuses.
+    """
+    clock = Clock()
+    with clock.stage("total"):
+        with clock.stage("scene"):
+            scenario = draw(spec, number)
+        jobs = {phase: _job(spec, getattr(scenario, phase), phase, threads) for phase in PHASES}
+        root, name = collection.parent, collection.name
+        with (
+            catalogue.staged(root, name, f"{scenario.id}-label") as label,
+            catalogue.staged(root, name, f"{scenario.id}-post") as post,
+            catalogue.staged(root, name, f"{scenario.id}-pre") as pre,
+        ):
+            for phase, folder in (("pre", pre), ("post", post)):
+                with tempfile.TemporaryDirectory(prefix="mage-stac-") as scratch:
+                    shot: Shot = getattr(scenario, phase)
+                    _render(Path(scratch), shot, jobs[phase], session, clock)
+                    _write_image(spec, scenario, phase, Path(scratch), folder, clock)
+                    if phase == "pre":
+                        _write_label(spec, scenario, jobs, Path(scratch), label, clock)
+    return dict(clock)
+
+
+def _job(spec: RenderSpec, shot: Shot, phase: str, threads: int) -> blender.Job:
+    scene = shot.scene
+    side = spec.size_px + 2 * MARGIN
+    return blender.Job(
+        width=side,
+        height=side,
+        gsd=spec.gsd,
+        oversample=spec.oversample,
+        samples=spec.samples,
+        sun_azimuth=scene.light.sun_azimuth,
+        sun_elevation=scene.light.sun_elevation,
+        overcast=scene.light.overcast,
+        off_nadir=scene.view.off_nadir,
+        view_azimuth=scene.view.azimuth,
+        seed=int(shot.noise.generate_state(1)[0]),
+        threads=threads,
+        passes=blender.PASSES if phase == "pre" else ("image",),
+    )
+
+
+def _render(scratch: Path, shot: Shot, job: blender.Job, session: blender.Session, clock: Clock) -> None:
+    with clock.stage("geometry"):
+        job.write(geometry.build(shot.scene), scratch)
+    with clock.stage("render"):
+        seconds = session.render(scratch, shot.scene.id)
+    for stage, value in seconds.items():
+        clock[f"render.{stage}"] = clock.get(f"render.{stage}", 0.0) + value
+
+
+def _write_image(spec: RenderSpec, scenario: Scenario, phase: str, scratch: Path, folder: Path, clock: Clock) -> None:
+    """image.tif and what imagery_item makes of it, and the Item's JSON."""
+    sensor = replace(sensors.read(spec.sensor), gsd=spec.gsd)
+    shot: Shot = getattr(scenario, phase)
+    with clock.stage("sensor"):
+        radiance = passes.read_image(scratch / "image.exr")
+        chance = np.random.default_rng(shot.noise)
+        numbers = imaging.expose(radiance, sensor=sensor, look=shot.look, oversample=spec.oversample, rng=chance)
+    with clock.stage("write"):
+        publish.write_cog(folder / "image.tif", _inside(numbers), scenario.geobox, nodata=sensor.nodata)
+        item = publish.imagery_item(
+            id=f"{scenario.id}-{phase}",
+            geobox=scenario.geobox,
+            datetime=shot.scene.datetime,
+            sensor=sensor,
+            folder=folder,
+            properties=_properties(spec, scenario, phase),
+        )
+        if phase == "pre":
+            _add_scene(item, shot.scene, folder)
+        item.collection_id = folder.parent.name
+        catalogue.write_item(folder, item)
+
+
+def _inside(numbers: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(numbers[:, MARGIN:-MARGIN, MARGIN:-MARGIN])
+
+
+def _properties(spec: RenderSpec, scenario: Scenario, phase: str | None) -> dict[str, Any]:
+    """Fields of an Item of the pair; `phase` None is the label."""
+    fields: dict[str, Any] = {
+        "synthetic:generator": "mage-stac",
+        "synthetic:version": __version__,
+        "synthetic:seed": spec.seed,
+        "synthetic:hazard": scenario.hazard,
+        "synthetic:pair": scenario.id,
+        "synthetic:place": scenario.id,
+        "synthetic:style": spec.style,
+    }
+    if scenario.intensity is not None:
+        fields |= {"synthetic:intensity": scenario.intensity, "synthetic:unit": scenario.unit}
+    if phase is None:
+        notes = (*scenario.post.scene.notes, *getattr(scenario.truth, "notes", ()))
+        return fields | {"synthetic:scene": "./scene.json", "gsd": spec.gsd} | _credits(scenario.post.scene, notes)
+    scene: scenes.Scene = getattr(scenario, phase).scene
+    if phase == "post":
+        fields["synthetic:shift"] = list(scenario.post.look.shift)
+    return {
+        **fields,
+        "title": f"{scenario.id}: {'before' if phase == 'pre' else 'after'}",
+        "synthetic:phase": phase,
+        "synthetic:scene": "./scene.json" if phase == "pre" else f"../{scenario.id}-label/scene.json",
+        "gsd": spec.gsd,
+        "view:sun_azimuth": scene.light.sun_azimuth,
+        "view:sun_elevation": scene.light.sun_elevation,
+        "view:off_nadir": scene.view.off_nadir,
+        "view:azimuth": scene.view.azimuth,
+        **_credits(scene, ()),
+    }
+
+
+def _credits(scene: scenes.Scene, notes: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        **({"attribution": "; ".join(scene.sources)} if scene.sources else {}),
+        **({"synthetic:notes": list(notes)} if notes else {}),
+    }
+
+
+def _write_label(
+    spec: RenderSpec, scenario: Scenario, jobs: dict[str, blender.Job], scratch: Path, folder: Path, clock: Clock
+) -> None:
+    with clock.stage("label"):
+        seen, bare = (passes.read_labels(scratch / f"{name}.exr") for name in ("labels", "labels_buildings"))
+        truth = labelling.rasters(seen, bare, scenario)
+        item = labelling.write(folder, scenario, truth, _properties(spec, scenario, None))
+        _add_scene(item, scenario.post.scene, folder)
+        described = {
+            phase: {"job": jobs[phase].as_dict(), "look": getattr(scenario, phase).look.as_dict()} for phase in PHASES
+        }
+        for one in described.values():
+            one["job"].pop("threads")  # of the machine, not of the image
+        catalogue.write_json(folder / "render.json", {"spec": spec.pixels(), **described})
+        item.add_asset("render", _json_asset("./render.json", "Render jobs and sensor draws"))
+        for phase in PHASES:
+            source = folder.parent / f"{scenario.id}-{phase}" / f"{scenario.id}-{phase}.json"
+            title = _properties(spec, scenario, phase)["title"]
+            catalogue.link_to(item, source, "source", title=title, **{"label:assets": ["damage", "buildings"]})
+        item.collection_id = folder.parent.name
+        catalogue.write_item(folder, item)
+
+
+def _add_scene(item: pystac.Item, scene: scenes.Scene, folder: Path) -> None:
+    scenes.save(scene, folder)
+    item.add_asset("scene", _json_asset("./scene.json", "What stands where"))
+    item.add_asset(
+        "arrays",
+        pystac.Asset("./arrays.npz", title="Rasters of the scene", media_type="application/zip", roles=["metadata"]),
+    )
+
+
+def _json_asset(href: str, title: str) -> pystac.Asset:
+    return pystac.Asset(href, title=title, media_type=pystac.MediaType.JSON, roles=["metadata"])

@@ -1,0 +1,199 @@
+"""Scenarios: from a seed to a place before and after a hazard, and how each date is seen. No files, no Blender."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from affine import Affine
+from numpy.random import SeedSequence
+from odc.geo.geobox import GeoBox
+
+from mage_stac import imaging, sensors
+from mage_stac.errors import RenderError
+from mage_stac.hazards import HAZARDS, Truth
+from mage_stac.imaging import Look
+from mage_stac.scene import procedural, sun
+from mage_stac.scene.scene import Scene, View
+from mage_stac.scene.styles import STYLES
+
+MARGIN = 8
+"""Pixels rendered beyond each side of the image, for the PSF, the shift and what throws shadows into the frame."""
+ZONES = (32610, 32619)
+"""EPSG codes of the UTM zones that invented places lie in: 10 to 19 north, North America."""
+LATITUDES = (29.0, 45.0)
+"""Degrees; further north no winter sun stands high enough for a survey."""
+METRES_PER_DEGREE = 110_600.0
+"""Northing per degree of latitude, near enough to choose places by."""
+YEARS = (2012, 2024)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderSpec:
+    """Which pairs to render, and how. The fields before `workers` decide what the pixels are."""
+
+    hazard: str = "wind"
+    """A key of hazards.HAZARDS."""
+    seed: int = 0
+    style: str = "suburb"
+    """A key of scene.styles.STYLES."""
+    size_px: int = 512
+    gsd: float = 0.6
+    """Ground sampling distance, metres."""
+    sensor: str = "aerial-rgb"
+    """A name for sensors.read."""
+    undamaged_share: float = 0.15
+    """Share of the pairs in which nothing happens between the dates, 0..1."""
+    off_nadir: float = 8.0
+    """The most that a view leans, degrees; each date draws its own lean and direction."""
+    max_shift: float = 2.5
+    """The most that the post image is displaced along each axis, pixels."""
+    oversample: int = 2
+    """Rendered pixels per image pixel along each axis."""
+    samples: int = 4
+    """Light paths per rendered pixel."""
+    pairs: int = 1
+    workers: int = 1
+    """Processes in parallel, each with a Blender of its own."""
+    blender: str | None = None
+    """See blender.find."""
+    restart_after: int = 50
+    """Renders after which a Blender is replaced by a fresh one."""
+    timeout: float = 900.0
+    """Seconds that one render may take."""
+
+    def __post_init__(self) -> None:
+        """Raise RenderError for a field that cannot be, naming it, its value and what can be."""
+        _among("hazard", self.hazard, HAZARDS)
+        _among("style", self.style, STYLES)
+        _within("seed", self.seed, 0, 2**63)
+        _within("size", self.size_px, 16, 8192)
+        _within("gsd", self.gsd, 0.01, 30.0)
+        _within("undamaged share", self.undamaged_share, 0.0, 1.0)
+        _within("off-nadir", self.off_nadir, 0.0, 45.0)
+        _within("largest shift", self.max_shift, 0.0, MARGIN - 4.0)
+        _within("oversample", self.oversample, 1, 8)
+        _within("samples", self.samples, 1, 4096)
+        _within("pairs", self.pairs, 0, 100_000)
+        _within("workers", self.workers, 1, 1024)
+        _within("restart after", self.restart_after, 1, 10_000)
+        if not self.timeout > 0:
+            raise RenderError(f"timeout {self.timeout} must be more than 0 seconds")
+        imaging.band_order(sensors.read(self.sensor))
+
+    def pixels(self) -> dict[str, object]:
+        """The fields that decide what the pixels are."""
+        names = tuple(self.__dataclass_fields__)
+        return {name: getattr(self, name) for name in names[: names.index("pairs")]}
+
+    def pair_id(self, index: int) -> str:
+        """Id of the pair number `index`, from 0."""
+        return f"{self.hazard}-{self.seed}-{index:05d}"
+
+
+def _among(what: str, value: str, known: object) -> None:
+    names = sorted(known)  # type: ignore[call-overload]
+    if value not in names:
+        raise RenderError(f"no {what} {value!r}: there are {', '.join(names)}")
+
+
+def _within(what: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise RenderError(f"{what} {value} is outside {low}..{high}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shot:
+    """One date: what stands there, how the sensor sees it, and the seed of its noise."""
+
+    scene: Scene
+    look: Look
+    noise: SeedSequence
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scenario:
+    """A place before and after. Both scenes are MARGIN pixels larger on each side than `geobox`."""
+
+    id: str
+    hazard: str
+    """`none` where the lot fell on an undamaged pair."""
+    intensity: float | None
+    """In the hazard's unit; None for `none`."""
+    unit: str
+    pre: Shot
+    post: Shot
+    truth: Truth
+    geobox: GeoBox
+    """Grid of the images and labels."""
+
+
+def draw(spec: RenderSpec, index: int) -> Scenario:
+    """The pair number `index` of a spec. Depends on nothing else: not on the number of pairs, workers or earlier runs.
+
+    Raises:
+        RenderError: the scene cannot be made.
+    """
+    where, when, walls, day, event, *noise = SeedSequence(spec.seed, spawn_key=(index,)).spawn(7)
+    rng = np.random.default_rng(when)
+    name = spec.pair_id(index)
+    crs, origin = _place(np.random.default_rng(where), spec.gsd)
+    pre_date, post_date = _dates(rng, crs, origin)
+    side = (spec.size_px + 2 * MARGIN) * spec.gsd
+    place = procedural.town(
+        seed=walls, id=f"{name}-pre", size=(side, side), style=spec.style, crs=crs, origin=origin, datetime=pre_date
+    )
+    later = procedural.revisit(place, day, post_date)
+    hazard = "none" if rng.random() < spec.undamaged_share else spec.hazard
+    happening = HAZARDS[hazard]
+    chance = np.random.default_rng(event)
+    intensity = float(happening.draw(chance))
+    damaged, truth = happening.apply(later, intensity, chance)
+    return Scenario(
+        id=name,
+        hazard=hazard,
+        intensity=None if hazard == "none" else intensity,
+        unit=happening.unit,
+        pre=_shot(spec, place, rng, noise[0], "pre"),
+        post=_shot(spec, replace(damaged, id=f"{name}-post"), rng, noise[1], "post"),
+        truth=truth,
+        geobox=_geobox(spec, crs, origin),
+    )
+
+
+def _place(rng: np.random.Generator, gsd: float) -> tuple[str, tuple[float, float]]:
+    """CRS and south-west corner of an invented place, on whole pixels."""
+    crs = f"EPSG:{int(rng.integers(ZONES[0], ZONES[1], endpoint=True))}"
+    east = rng.uniform(300_000.0, 700_000.0)
+    north = rng.uniform(*LATITUDES) * METRES_PER_DEGREE
+    return crs, (round(east / gsd) * gsd, round(north / gsd) * gsd)
+
+
+def _dates(rng: np.random.Generator, crs: str, origin: tuple[float, float]) -> tuple[str, str]:
+    """Two moments with the sun up, each in any season, the second in one of the two years after the first."""
+    year = int(rng.integers(*YEARS))
+    months = tuple(range(1, 13))
+    before = sun.daytime(rng, crs, origin, year=year, months=months)
+    return before, sun.daytime(rng, crs, origin, year=year + int(rng.integers(1, 3)), months=months)
+
+
+def _shot(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedSequence, phase: str) -> Shot:
+    view = View(off_nadir=float(rng.uniform(0.0, spec.off_nadir)), azimuth=float(rng.uniform(0.0, 360.0)))
+    reach = spec.max_shift if phase == "post" else 0.0
+    shift = (float(rng.uniform(-reach, reach)), float(rng.uniform(-reach, reach)))
+    light = scene.light
+    look = imaging.draw_look(
+        sensors.read(spec.sensor),
+        rng,
+        haze=light.haze,
+        overcast=light.overcast,
+        shift=(round(shift[0], 3), round(shift[1], 3)),
+    )
+    return Shot(scene=replace(scene, view=view), look=look, noise=noise)
+
+
+def _geobox(spec: RenderSpec, crs: str, origin: tuple[float, float]) -> GeoBox:
+    west = origin[0] + MARGIN * spec.gsd
+    top = origin[1] + (MARGIN + spec.size_px) * spec.gsd
+    affine = Affine(spec.gsd, 0.0, round(west, 6), 0.0, -spec.gsd, round(top, 6))
+    return GeoBox((spec.size_px, spec.size_px), affine, crs)

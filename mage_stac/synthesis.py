@@ -1,0 +1,164 @@
+"""Synthesis: scenarios to pre, post and label Items, in parallel, resumable, failures recorded and passed over."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from mage_stac import blender, catalogue, workers
+from mage_stac.errors import CatalogueError, MageStacError, RenderError
+from mage_stac.rendering import render_pair
+from mage_stac.scenario import RenderSpec
+
+__all__ = ["RenderSpec", "Report", "render_pairs"]
+
+Progress = Callable[[int, int, str], None]
+"""Called with what is done, what there is to do, and what is being done."""
+FAILURES = "failures.json"
+HOPELESS = 5
+"""Failures without a single success after which a run stops."""
+TITLE = "Rendered disasters"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a run did. Ids are those of pairs."""
+
+    made: tuple[str, ...]
+    skipped: tuple[str, ...]
+    """Complete before."""
+    failed: dict[str, str]
+    """Id -> reason; also in failures.json in the collection's folder."""
+    seconds: dict[str, float]
+    """Wall seconds by stage, summed over pairs and workers; `render.*` are Blender's own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """One pair: rendered, or why not."""
+
+    id: str
+    error: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def render_pairs(spec: RenderSpec, out: Path, progress: Progress | None = None) -> Report:
+    """Render the pairs of a spec that `out` does not yet hold, as Items of the collection `<hazard>-pairs`.
+
+    A pair is complete when its label Item is there, which is written last. A pair that fails is recorded in
+    failures.json in the collection's folder, and the rest goes on; the next run tries it again.
+
+    Raises:
+        RenderError: no Blender was found, the first scenes all failed, or `out` holds pairs of these names made with
+            other options.
+        MageStacError: a worker process was killed.
+        CatalogueError: the disk refuses.
+    """
+    folder = out / collection_id(spec)
+    ids = [spec.pair_id(index) for index in range(spec.pairs)]
+    done = [name for name in ids if catalogue.has(out, folder.name, f"{name}-label")]
+    _check_same(spec, folder, done)
+    todo = [index for index, name in enumerate(ids) if name not in set(done)]
+    made: list[str] = []
+    failed: dict[str, str] = {}
+    seconds: dict[str, float] = {}
+    try:
+        for outcome in _outcomes(spec, out, todo):
+            for stage, value in outcome.seconds.items():
+                seconds[stage] = seconds.get(stage, 0.0) + value
+            if outcome.error is None:
+                made.append(outcome.id)
+            else:
+                failed[outcome.id] = outcome.error
+            if progress is not None:
+                progress(len(done) + len(made) + len(failed), spec.pairs, outcome.id)
+            _stop_if_hopeless(made, failed)
+    finally:
+        if folder.is_dir():
+            _record(folder / FAILURES, failed, {*made, *done})
+            index(out)
+    return Report(made=tuple(sorted(made)), skipped=tuple(done), failed=failed, seconds=seconds)
+
+
+def collection_id(spec: RenderSpec) -> str:
+    """Id of the collection that the pairs of a spec go to."""
+    return f"{spec.hazard}-pairs"
+
+
+def index(out: Path) -> None:
+    """Write the catalogue and its collections anew from the pairs on disk."""
+    templates = {
+        path.name: {
+            "title": f"Rendered pairs: {path.name.removesuffix('-pairs')}",
+            "description": (
+                "Places before and after a hazard, rendered, with exact labels. Imagery and labels are synthetic."
+            ),
+            "license": "CC0-1.0",
+            "keywords": ["synthetic", "disaster", "damage", path.name.removesuffix("-pairs")],
+            "providers": [{"name": "mage-stac", "roles": ["producer", "processor"]}],
+        }
+        for path in out.glob("*-pairs")
+    }
+    catalogue.index(out, id=catalogue.safe_id(out.resolve().name), title=TITLE, collections=templates)
+
+
+def _outcomes(spec: RenderSpec, out: Path, todo: list[int]) -> Iterator[Outcome]:
+    if not todo:
+        return
+    crew = min(spec.workers, len(todo))
+    threads = 0 if crew == 1 else max((os.cpu_count() or crew) // crew, 1)
+    opener = partial(_worker, spec, out, blender.find(spec.blender), threads)
+    with closing(workers.each(opener, todo, crew)) as outcomes:
+        yield from outcomes
+
+
+@contextmanager
+def _worker(spec: RenderSpec, out: Path, command: tuple[str, ...], threads: int) -> Iterator[Callable[[int], Outcome]]:
+    """A Blender, and what renders a pair with it."""
+    with blender.Session(command, restart_after=spec.restart_after, timeout=spec.timeout) as session:
+        yield partial(_attempt, spec, out, session, threads)
+
+
+def _attempt(spec: RenderSpec, out: Path, session: blender.Session, threads: int, number: int) -> Outcome:
+    name = spec.pair_id(number)
+    try:
+        return Outcome(id=name, seconds=render_pair(spec, number, out / collection_id(spec), session, threads))
+    except CatalogueError:  # the disk: no other pair would fare better
+        raise
+    except MageStacError as error:
+        return Outcome(id=name, error=str(error))
+    except Exception as error:  # noqa: BLE001 - one scene's broken geometry must not end a night's run
+        return Outcome(id=name, error=f"{type(error).__name__}: {error}")
+
+
+def _stop_if_hopeless(made: list[str], failed: dict[str, str]) -> None:
+    if not made and len(failed) >= HOPELESS:
+        raise RenderError(f"the first {len(failed)} scenes all failed, the last with: {list(failed.values())[-1]}")
+
+
+def _check_same(spec: RenderSpec, folder: Path, done: list[str]) -> None:
+    """Refuse to mix pairs of other options under one name: compare with the first complete pair."""
+    if not done:
+        return
+    path = folder / f"{done[0]}-label" / "render.json"
+    then, now = catalogue.read_json(path).get("spec", {}), json.loads(json.dumps(spec.pixels()))
+    other = [f"{name} {then.get(name)!r}, not {now[name]!r}" for name in now if then.get(name) != now[name]]
+    if other:
+        raise RenderError(
+            f"{folder} holds {done[0]}, made with {'; '.join(other)}: give another --out or --seed, or the same options"
+        )
+
+
+def _record(path: Path, failed: dict[str, str], succeeded: set[str]) -> None:
+    """Merge a run's failures into the file; a pair that is complete by now is taken out, an empty file removed."""
+    before = catalogue.read_json(path) if path.is_file() else {}
+    after = {name: reason for name, reason in {**before, **failed}.items() if name not in succeeded}
+    if after:
+        catalogue.write_json(path, dict(sorted(after.items())))
+    else:
+        path.unlink(missing_ok=True)
