@@ -154,6 +154,15 @@ def crop(geobox: GeoBox, rows: slice, columns: slice) -> GeoBox:
     return GeoBox(shape, geobox.affine * Affine.translation(columns.start, rows.start), geobox.crs)
 
 
+def ground_resolution(geobox: GeoBox) -> float:
+    """Size of the centre pixel on the ground, metres: the square root of its area, in any CRS."""
+    middle = geobox.center_pixel
+    centre = middle.extent.centroid.to_crs("EPSG:4326")
+    ((lon, lat),) = centre.points
+    local = utm(lon, lat)
+    return math.sqrt(abs(middle.extent.to_crs(local).area))
+
+
 def _border(grid: GeoBox, like: GeoBox) -> geom.Geometry:
     if grid.crs == like.crs:
         return grid.extent

@@ -1,0 +1,311 @@
+"""Local rasters to a catalogue: each file becomes an Item with its pixels, unchanged, as a COG."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.enums import ColorInterp
+from scipy import ndimage
+
+from mage_stac import __version__, catalogue, cog, grid, publish, sensors
+from mage_stac.errors import AssetError, CatalogueError, GridError
+from mage_stac.raster import opened
+from mage_stac.sensors import Band, Sensor
+
+Progress = Callable[[int, int, str], None]
+
+SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".img")
+"""What is taken from a folder."""
+
+COLLAR = 5e-4
+"""Share of black pixels joined to the edge above which a file without nodata value deserves a word."""
+
+STRIP = 1024
+"""Pixels a side of the pieces copied at once."""
+
+THIN = 512
+"""Pixels along the longer side of the thinned image in which collars are looked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ingested:
+    """What `ingest` made."""
+
+    collection: Path
+    """Folder of the Collection."""
+    items: tuple[Path, ...]
+    """Item files, in the order of the input."""
+    kept: int
+    """How many of them were there already."""
+    notices: tuple[str, ...]
+    """What the user should know, a line each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How files become Items."""
+
+    out: Path
+    datetime: str
+    collection: str
+    sensor: str | None = None
+    """Name of a sensor or a TOML file; None to take what the file says."""
+    nodata: float | None = None
+    """DN of pixels not observed, where the file marks none."""
+
+
+def ingest(paths: Sequence[Path], plan: Plan, progress: Progress | None = None) -> Ingested:
+    """Make an Item of each raster, under `plan.out`; folders stand for the rasters in them. See `ingest_file`.
+
+    Files that fail do not stop the others: what could be made is indexed first. An Item made before from the same file
+    in the same way is kept.
+
+    Raises:
+        AssetError: a file could not be ingested; names the first and counts the rest.
+        CatalogueError: no files, two of one name, or the disk refuses.
+    """
+    publish.when(plan.datetime)
+    files = _files(paths)
+    made: list[Path] = []
+    failures: list[str] = []
+    notices: list[str] = []
+    kept = 0
+    for done, (item_id, path) in enumerate(files.items()):
+        if progress:
+            progress(done, len(files), path.name)
+        try:
+            fresh, notice = ingest_file(item_id, path, plan)
+        except (AssetError, GridError) as error:
+            failures.append(str(error))
+            continue
+        made.append(plan.out / plan.collection / item_id / f"{item_id}.json")
+        kept += not fresh
+        notices += notice
+    if made:
+        _index(plan)
+    if failures:
+        rest = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise AssetError(f"{len(failures)} of {len(files)} files not ingested: {failures[0]}{rest}")
+    return Ingested(collection=plan.out / plan.collection, items=tuple(made), kept=kept, notices=tuple(notices))
+
+
+def _files(paths: Iterable[Path]) -> dict[str, Path]:
+    """Item id -> file, in the order given."""
+    files: dict[str, Path] = {}
+    for path in paths:
+        inside = (
+            sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        )
+        if not inside:
+            raise CatalogueError(f"{path} holds no raster ({', '.join(SUFFIXES)})")
+        for file in inside:
+            item_id = catalogue.safe_id(file.stem)
+            if item_id in files and files[item_id] != file:
+                raise CatalogueError(
+                    f"{files[item_id]} and {file} would both become Item {item_id}: rename one, or ingest it with"
+                    " another --collection"
+                )
+            files[item_id] = file
+    if not files:
+        raise CatalogueError("no files to ingest")
+    return files
+
+
+def ingest_file(item_id: str, path: Path, plan: Plan) -> tuple[bool, list[str]]:
+    """Make one Item: image.tif with the file's own pixels and grid, visual.tif and thumbnail.png.
+
+    Not observed are the pixels that the file's nodata value, mask or alpha band hides; where it has none, those that
+    are `plan.nodata` in every band. An alpha band is dropped.
+
+    Returns:
+        Whether it was made now, and notices.
+
+    Raises:
+        AssetError: the file cannot be read or does not fit the sensor.
+        GridError: it has no grid.
+        CatalogueError: the disk refuses.
+    """
+    lineage = _lineage(path, plan)
+    if _made_before(item_id, lineage, plan):
+        return False, []
+    with opened(path, trusted=True) as source:
+        bands = [band for band in source.indexes if source.colorinterp[band - 1] != ColorInterp.alpha]
+        sensor = _fitting(path, source, bands, plan.sensor)
+        geobox = grid.of_dataset(source)
+        nodata = _nodata(path, source, sensor, plan.nodata)
+        notices = _notices(path, source, bands, nodata, plan)
+        with catalogue.staged(plan.out, plan.collection, item_id) as folder:
+            _copy(source, bands, folder / "image.tif", geobox, nodata, sensor)
+            item = publish.imagery_item(
+                id=item_id,
+                geobox=geobox,
+                datetime=plan.datetime,
+                sensor=sensor,
+                folder=folder,
+                properties={"title": path.name, "processing:lineage": lineage, "processing:software": _SOFTWARE},
+            )
+            item.collection_id = plan.collection
+            catalogue.write_item(folder, item)
+    return True, notices
+
+
+_SOFTWARE = {"mage-stac": __version__}
+
+
+def _lineage(path: Path, plan: Plan) -> str:
+    """What the Item is made of and how, so that making it again can be told from making another."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AssetError(f"{path} cannot be read: {catalogue.reason(error)}") from error
+    options = {"datetime": plan.datetime, "sensor": plan.sensor, "nodata": plan.nodata}
+    return f"Pixels of {path.name} (sha256 {digest}), ingested with {json.dumps(options)}"
+
+
+def _made_before(item_id: str, lineage: str, plan: Plan) -> bool:
+    if not catalogue.has(plan.out, plan.collection, item_id):
+        return False
+    document = catalogue.read_json(plan.out / plan.collection / item_id / f"{item_id}.json")
+    return bool(document.get("properties", {}).get("processing:lineage") == lineage)
+
+
+def _fitting(path: Path, source: Any, bands: list[int], name: str | None) -> Sensor:
+    """The sensor asked for, or one made of what the file says; its ground sampling distance is the file's."""
+    if name is not None:
+        sensor = sensors.read(name)
+    elif _is_picture(source, bands):
+        sensor = sensors.read("aerial-rgb")
+    else:
+        sensor = _described(path, source, bands)
+    if len(sensor.bands) != len(bands) or sensor.dtype != source.dtypes[0]:
+        raise AssetError(
+            f"{path} has {len(bands)} bands of {source.dtypes[0]}, but sensor {sensor.name} has {len(sensor.bands)} of"
+            f" {sensor.dtype}: give another --sensor, or none"
+        )
+    return replace(sensor, gsd=round(grid.ground_resolution(grid.of_dataset(source)), 3))
+
+
+def _is_picture(source: Any, bands: list[int]) -> bool:
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    return source.dtypes[0] == "uint8" and tuple(source.colorinterp[band - 1] for band in bands) == colours
+
+
+def _described(path: Path, source: Any, bands: list[int]) -> Sensor:
+    dtype = source.dtypes[0]
+    known = ("uint8", "uint16", "int16", "float32")
+    if dtype not in known:
+        raise AssetError(f"{path} holds {dtype}: convert it to one of {', '.join(known)} first (gdal_translate -ot)")
+    plain = 1 / 255 if dtype == "uint8" else 1.0
+    scale, offset = source.scales[0], source.offsets[0]
+    return Sensor(
+        name="raster",
+        title=path.name,
+        gsd=1.0,
+        dtype=dtype,
+        scale=plain if scale == 1 and offset == 0 else scale,
+        offset=offset,
+        bands=tuple(
+            Band(name=source.descriptions[band - 1] or f"b{position}", index=position)
+            for position, band in enumerate(bands, start=1)
+        ),
+    )
+
+
+def _nodata(path: Path, source: Any, sensor: Sensor, wanted: float | None) -> float | None:
+    """The nodata value of the COG: the file's, the one asked for, the sensor's, or one for what a mask hides."""
+    if wanted is not None and not can_hold(sensor.dtype, wanted):
+        raise AssetError(f"--nodata {wanted:g} cannot stand in {path}, which holds {sensor.dtype}")
+    own = source.nodata if source.nodata is not None and can_hold(sensor.dtype, source.nodata) else None
+    found = next((value for value in (own, wanted, sensor.nodata) if value is not None), None)
+    if found is None and not _unmasked(source):
+        return float("nan") if sensor.dtype == "float32" else 0.0
+    return found
+
+
+def can_hold(dtype: str, value: float) -> bool:
+    """Whether a pixel of this type can have the value."""
+    if np.dtype(dtype).kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= value <= limits.max and value == int(value))
+
+
+def _unmasked(source: Any) -> bool:
+    return all("all_valid" in {flag.name for flag in flags} for flags in source.mask_flag_enums)
+
+
+def _copy(source: Any, bands: list[int], target: Path, geobox: GeoBox, nodata: float | None, sensor: Sensor) -> None:
+    names = [band.name for band in sensor.bands]
+    with cog.stream_cog(
+        target, geobox, dtype=sensor.dtype, count=len(bands), nodata=nodata, descriptions=names
+    ) as writer:
+        for window in grid.windows(geobox, STRIP):
+            rows, columns = window.core
+            box = ((rows.start, rows.stop), (columns.start, columns.stop))
+            values = source.read(bands, window=box)
+            if source.nodata is None and nodata is not None and not _unmasked(source):
+                values = marked(values, source.dataset_mask(window=box) > 0, nodata)
+            writer.write(values, rows.start, columns.start)
+
+
+def marked(values: NDArray[Any], valid: NDArray[np.bool_], nodata: float) -> NDArray[Any]:
+    """DN (bands, y, x) with the nodata value where not valid (y, x).
+
+    Valid pixels that happen to hold it in every band are moved by one in the first, so that they stay observed.
+    """
+    result = np.where(valid, values, np.asarray(nodata).astype(values.dtype))
+    if not np.isnan(nodata):
+        clash = valid & (values == nodata).all(axis=0)
+        result[0][clash] = nodata + 1 if nodata < np.iinfo(values.dtype).max else nodata - 1
+    return result
+
+
+def _notices(path: Path, source: Any, bands: list[int], nodata: float | None, plan: Plan) -> list[str]:
+    if nodata is None:
+        return _collar(source, bands, path)
+    if plan.nodata is not None and nodata != plan.nodata:
+        return [f"{path}: its own nodata value {nodata:g} is kept, --nodata {plan.nodata:g} does not apply"]
+    return []
+
+
+def _collar(source: Any, bands: list[int], path: Path) -> list[str]:
+    """A word about black joined to the edge of an image that marks nothing as not observed."""
+    factor = max(1.0, max(source.shape) / THIN)
+    shape = tuple(max(1, round(size / factor)) for size in source.shape)
+    black = (source.read(bands, out_shape=(len(bands), *shape)) == 0).all(axis=0)
+    labels, _ = ndimage.label(black)
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    share = float(np.isin(labels, np.unique(edge[edge > 0])).mean())
+    if share < COLLAR:
+        return []
+    return [f"{path}: {share:.1%} is black at the edge and counts as observed; if it is not, add --nodata 0"]
+
+
+def _index(plan: Plan) -> None:
+    identity = {"id": catalogue.safe_id(plan.out.resolve().name), "title": "Imagery"}
+    catalog = plan.out / "catalog.json"
+    if catalog.is_file():
+        identity = {key: catalogue.read_json(catalog).get(key, value) for key, value in identity.items()}
+    existing = plan.out / plan.collection / "collection.json"
+    template = catalogue.read_json(existing) if existing.is_file() else _template(plan)
+    catalogue.index(plan.out, **identity, collections={plan.collection: template})
+
+
+def _template(plan: Plan) -> dict[str, Any]:
+    sensor = None if plan.sensor is None else sensors.read(plan.sensor)
+    title = f"{sensor.title if sensor else 'Imagery'}, {plan.datetime}"
+    return {
+        "title": title,
+        "description": f"{title}: local rasters, pixels unchanged, as cloud-optimised GeoTIFFs.",
+        "license": "other",
+        "keywords": ["imagery"],
+    }
