@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mage_stac.errors import RenderError
+from mage_stac.scene import ground, houses, mesh, pieces, plants, ruins, vehicles
+from mage_stac.scene.scene import Scene
 
 BANDS = ("red", "green", "blue")
 """Bands of every reflectance array here, in this order."""
@@ -33,3 +39,65 @@ class Geometry:
     """(rows, columns) codes of scene.SEMANTIC on the texture's grid."""
     ground_z: NDArray[np.float32]
     """(rows, columns) terrain heights, m, row 0 north, corners at the scene's corners; (2, 2) zeros when flat."""
+
+
+def build(scene: Scene, texel: float = 0.3) -> Geometry:
+    """Triangles and ground texture of a scene; the same scene gives the same bytes.
+
+    Nothing is sheared for an off-nadir view: the renderer looks along slanted rays instead.
+
+    Args:
+        scene: what stands where.
+        texel: side of the ground texture's texels, m.
+
+    Raises:
+        RenderError: an unknown material or season.
+    """
+    terrain = ground_heights(scene)
+    parts = [ruins.build(house) for house in houses.of(scene.buildings)]
+    parts += [plants.build(scene.trees, scene.season), vehicles.build(scene.cars)]
+    if scene.debris is not None:
+        parts.append(pieces.scatter(scene.debris, scene.size, terrain))
+    whole = mesh.join(parts)
+    texture, semantic = ground.texture(scene, texel)
+    return Geometry(
+        vertices=whole.vertices,
+        triangles=whole.triangles,
+        colour=whole.colour,
+        grain=whole.grain,
+        semantic=whole.semantic,
+        instance=whole.instance,
+        ground_texture=texture,
+        ground_semantic=semantic,
+        ground_z=terrain.astype(np.float32),
+    )
+
+
+def ground_heights(scene: Scene) -> NDArray[np.float32]:
+    """Terrain as Geometry.ground_z: from Scene.terrain's pixel centres to a grid whose corners are the scene's."""
+    if scene.terrain is None:
+        return np.zeros((2, 2), np.float32)
+    rows, columns = scene.terrain.shape
+    # Corner lattice: each node is the mean of the up to four pixels around it.
+    padded = np.pad(scene.terrain.astype(np.float32), 1, mode="edge")
+    nodes = (padded[:-1, :-1] + padded[1:, :-1] + padded[:-1, 1:] + padded[1:, 1:]) / 4
+    return nodes[: rows + 1, : columns + 1]
+
+
+def save(geometry: Geometry, path: str | Path) -> None:
+    """Write the arrays as a plain .npz."""
+    with Path(path).open("wb") as file:
+        np.savez(file, allow_pickle=False, **{field.name: getattr(geometry, field.name) for field in fields(Geometry)})
+
+
+def load(path: str | Path) -> Geometry:
+    """Read what `save` wrote.
+
+    Raises:
+        RenderError: the file is missing or broken, or lacks an array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Geometry(**{field.name: file[field.name] for field in fields(Geometry)})
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise RenderError(f"geometry {path} cannot be read ({error}): build it again from its scene") from error

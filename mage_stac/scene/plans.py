@@ -1,0 +1,35 @@
+"""Plans: pieces of roof as plane and outline seen from above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import Polygon
+from shapely.geometry.base import BaseGeometry
+
+Array = NDArray[np.float64]
+
+SLIVER = 1e-4
+"""Pieces of a plan smaller than this are dropped, m2."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plane:
+    """A flat piece of roof: z = a x + b y + c over `plan`, m above the building's base."""
+
+    plan: Polygon
+    slope: tuple[float, float, float]
+    """a, b, c."""
+
+    def height(self, xy: Array) -> Array:
+        """Heights at points (..., 2)."""
+        result: Array = xy[..., 0] * self.slope[0] + xy[..., 1] * self.slope[1] + self.slope[2]
+        return result
+
+
+def polygons(shape: BaseGeometry) -> list[Polygon]:
+    """The parts of a shape that have an area worth keeping."""
+    return [part for part in shapely.get_parts(shape) if isinstance(part, Polygon) and part.area > SLIVER]

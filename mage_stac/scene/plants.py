@@ -1,0 +1,220 @@
+"""Plants: trees and bushes as copies of a few shapes: clumps of leaves, bare branches, felled and stripped trunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mage_stac.scene import mesh
+from mage_stac.scene.materials import LEAFLESS, material
+from mage_stac.scene.mesh import Mesh
+from mage_stac.scene.scene import Tree
+
+Array = NDArray[np.float64]
+
+SHAPES = 8
+"""Different shapes of each kind."""
+WHITE = (1.0, 1.0, 1.0)
+
+
+def build(trees: Sequence[Tree], season: str) -> Mesh:
+    """All trees as they look in a season; a tree's own seed chooses its shape, turn and colour."""
+    groups: dict[tuple[str, int], list[Tree]] = {}
+    for tree in trees:
+        groups.setdefault((_kind(tree, season), tree.seed % SHAPES), []).append(tree)
+    parts = []
+    for (kind, shape), members in sorted(groups.items()):
+        for template, paint in _templates(kind, shape):
+            parts.append(_planted(template, members, kind, _tints(members, paint, season)))
+    return mesh.join(parts)
+
+
+def _kind(tree: Tree, season: str) -> str:
+    if tree.state in {"stripped", "felled", "burnt"}:
+        return tree.state if tree.state != "felled" or season in LEAFLESS else "felled_green"
+    if tree.species in {"conifer", "shrub", "hedge"}:
+        return "conifer" if tree.species == "conifer" else "bush"
+    return "bare" if season in LEAFLESS else "broadleaf"
+
+
+def _templates(kind: str, shape: int) -> list[tuple[Mesh, str]]:
+    """The parts of a tree, of unit height and radius, and the material of each."""
+    if kind == "broadleaf":
+        return [(_crown(shape), "leaf_broadleaf"), (_wood(shape, 1), "bark")]
+    if kind == "conifer":
+        return [(_cone(shape), "leaf_conifer")]
+    if kind == "bush":
+        return [(_crown(shape, low=0.0, lobes=4, cards=90), "leaf_hedge")]
+    if kind == "felled_green":
+        return [(_wood(shape, 3), "branch"), (_crown(shape, cards=90, hull=0.0), "leaf_broadleaf"), (_roots(), "bare")]
+    if kind == "felled":
+        return [(_wood(shape, 3), "branch"), (_roots(), "bare")]
+    if kind == "burnt":
+        return [(_wood(shape, 2), "char")]
+    return [(_wood(shape, 3 if kind == "bare" else 1), "branch")]
+
+
+def _planted(template: Mesh, trees: Sequence[Tree], kind: str, tint: Array) -> Mesh:
+    radius, height = (np.array([getattr(tree, name) for tree in trees]) for name in ("radius", "height"))
+    origin = np.array([(tree.x, tree.y, tree.base) for tree in trees])
+    rng = np.array([np.random.default_rng([tree.seed, 6]).uniform(0, 2 * np.pi) for tree in trees])
+    if kind.startswith("felled"):
+        return mesh.copies(template, origin, _lying(trees, radius, height), tint)
+    if kind == "stripped":
+        radius = 0.7 * radius
+    return mesh.copies(template, origin, mesh.frames(rng, np.column_stack([radius, radius, height])), tint)
+
+
+def _lying(trees: Sequence[Tree], radius: Array, height: Array) -> Array:
+    """(N, 3, 3) the tree's height along its bearing on the ground, its crown crushed to a third."""
+    bearing = np.radians([tree.bearing for tree in trees])
+    ahead = np.column_stack([np.sin(bearing), np.cos(bearing), np.full(len(bearing), 0.02)])
+    side = np.column_stack([np.cos(bearing), -np.sin(bearing), np.zeros(len(bearing))])
+    up = np.tile([0.0, 0.0, 1.0], (len(bearing), 1))
+    # Columns: where the template's x, y and z go; x to the side, y upwards, z ahead keeps the handedness.
+    frame = np.stack([-side * radius[:, None], up * 0.35 * radius[:, None], ahead * height[:, None]], axis=2)
+    return frame
+
+
+def _tints(trees: Sequence[Tree], name: str, season: str) -> Array:
+    """(N, 3) a colour for each tree."""
+    kind = material(name, season)
+    variants = np.array(kind.variants)
+    tints = []
+    for tree in trees:
+        rng = np.random.default_rng([tree.seed, 7])
+        shade = np.exp(kind.spread * rng.standard_normal() + rng.normal(0, 0.04, 3))
+        tints.append(variants[int(rng.integers(len(variants)))] * shade)
+    return np.array(tints)
+
+
+def _cards(
+    middle: Array, normal: Array, size: Array, shade: Array, rng: np.random.Generator, *, grain: float = 0.25
+) -> Mesh:
+    """Square leaf clusters (N) facing along their normals, turned at random."""
+    turn = rng.normal(size=normal.shape)
+    one = np.cross(normal, turn)
+    one /= np.linalg.norm(one, axis=1, keepdims=True)
+    two = np.cross(normal, one)
+    half = size[:, None] / 2
+    # A kite rather than a square: corners at uneven distances leave no edges that the eye could follow.
+    reach = rng.uniform(0.6, 1.3, (4, len(middle), 1)) * half
+    corners = np.stack(
+        [middle - one * reach[0], middle - two * reach[1], middle + one * reach[2], middle + two * reach[3]], axis=1
+    )
+    colour = np.repeat(shade[:, None], 3, axis=1)
+    return mesh.faces(corners, colour, grain=grain, semantic="tree")
+
+
+@cache
+def _crown(shape: int, *, low: float = 0.3, lobes: int = 9, cards: int = 330, hull: float = 0.72) -> Mesh:
+    """Broad crown of unit radius between `low` and 1: leaf clusters on several bulges, gaps between, dark within."""
+    rng = np.random.default_rng([shape, 8, lobes])
+    angle = np.arange(lobes) * 2.4 + rng.uniform(0, 0.8, lobes)
+    out = np.sqrt((np.arange(lobes) + 0.5) / lobes) * rng.uniform(0.55, 0.75, lobes)
+    size = rng.uniform(0.3, 0.5, lobes)
+    middle = np.column_stack(
+        [out * np.cos(angle), out * np.sin(angle), rng.uniform(-0.1, 0.25, lobes) + 0.45 * (1 - out**2)]
+    )
+    own = rng.integers(lobes, size=cards)
+    normal = rng.normal(size=(cards, 3))
+    normal[:, 2] = np.abs(normal[:, 2]) * 1.2 - 0.3
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    place = middle[own] + normal * (size[own] * rng.uniform(0.75, 1.08, cards))[:, None]
+    tall = 1.0 - low
+    place[:, 2] = low + tall * (place[:, 2] + 0.4) / 1.3
+    shade = np.exp(rng.normal(0, 0.28, cards) + rng.normal(0, 0.18, lobes)[own]) * (
+        0.75 + 0.5 * (place[:, 2] - low) / tall
+    )
+    facing = normal + rng.normal(0, 0.35, normal.shape) + [0, 0, 0.5]
+    facing /= np.linalg.norm(facing, axis=1, keepdims=True)
+    leaves = _cards(place, facing, rng.uniform(0.17, 0.34, cards), shade, rng)
+    if hull <= 0:
+        return leaves
+    return mesh.join([leaves, *(_ball(middle[i], hull * size[i], low, tall) for i in range(lobes))])
+
+
+def _ball(middle: Array, radius: float, low: float, tall: float) -> Mesh:
+    """Dark octahedron within a bulge, so that the crown is not seen through everywhere."""
+    tips = np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], float) * radius + middle
+    tips[:, 2] = low + tall * (tips[:, 2] + 0.4) / 1.3
+    sides = [[i, (i + 1) % 4, 4] for i in range(4)] + [[(i + 1) % 4, i, 5] for i in range(4)]
+    return mesh.faces(tips[np.array(sides)], (0.55, 0.55, 0.55), grain=0.25, semantic="tree")
+
+
+@cache
+def _cone(shape: int, cards: int = 260) -> Mesh:
+    """Conifer of unit radius and height: whorls of drooping boughs, lighter at their tips."""
+    rng = np.random.default_rng([shape, 9])
+    z = 1 - np.sqrt(rng.random(cards))
+    whorl = np.round(z * 9) / 9
+    z = 0.5 * z + 0.5 * whorl
+    boughs = rng.integers(5, 9)
+    angle = rng.integers(boughs, size=cards) * 2 * np.pi / boughs + whorl * 11.0 + rng.normal(0, 0.2, cards)
+    reach = (1.02 - z) * rng.uniform(0.25, 1.0, cards)
+    place = np.column_stack([reach * np.cos(angle), reach * np.sin(angle), 0.05 + 0.93 * z - 0.06 * reach])
+    normal = np.column_stack([0.5 * np.cos(angle), 0.5 * np.sin(angle), np.ones(cards)]) + rng.normal(
+        0, 0.25, (cards, 3)
+    )
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    shade = (0.6 + 0.6 * reach / (1.02 - z)) * np.exp(rng.normal(0, 0.2, cards))
+    return _cards(place, normal, rng.uniform(0.16, 0.32, cards) * (1.2 - 0.7 * z), shade, rng)
+
+
+@cache
+def _wood(shape: int, levels: int) -> Mesh:
+    """Trunk and branches of a tree of unit radius and height; `levels` of branching, 3 with fine twigs.
+
+    Twigs are drawn wider and fewer than they are, so that at 0.3 to 0.6 m they shade as much as all of them.
+    """
+    rng = np.random.default_rng([shape, 10])
+    start = np.array([[0.0, 0.0, 0.0]])
+    end = np.array([[*rng.normal(0, 0.04, 2), 0.55]])
+    width = np.array([0.11])
+    parts = [_ribbons(start, end, width, rng)]
+    for level in range(levels):
+        count = (8, 5, 5)[level]
+        parent = np.repeat(np.arange(len(start)), count)
+        along = rng.uniform(0.45 if level == 0 else 0.3, 1.0, len(parent))
+        base = start[parent] + along[:, None] * (end - start)[parent]
+        heading = rng.uniform(0, 2 * np.pi, len(parent)) if level else np.arange(count) * 2.4 + rng.uniform(0, 1, count)
+        previous = np.arctan2(*(end - start)[parent][:, 1::-1].T)
+        heading = np.where(level > 0, previous + rng.normal(0, 0.75, len(parent)), heading)
+        length = (0.75, 0.42, 0.26)[level] * rng.uniform(0.6, 1.1, len(parent))
+        rise = (0.35, 0.14, 0.07)[level] * rng.uniform(0.3, 1.2, len(parent))
+        tip = base + np.column_stack([length * np.cos(heading), length * np.sin(heading), rise])
+        start, end = base, tip
+        parts.append(_ribbons(start, end, np.full(len(start), (0.05, 0.032, 0.024)[level]), rng))
+    return mesh.join(parts)
+
+
+def _ribbons(start: Array, end: Array, width: Array, rng: np.random.Generator) -> Mesh:
+    """Flat strips between points, seen both from above and from the side: two crossed, tapering quads each."""
+    step = end - start
+    side = np.column_stack([-step[:, 1], step[:, 0], np.zeros(len(step))])
+    side[np.linalg.norm(side, axis=1) < 0.05] = [1.0, 0.0, 0.0]
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    up = np.cross(step, side)
+    up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-9)
+    corners = []
+    for across in (side, up):
+        wide, narrow = across * width[:, None] / 2, across * width[:, None] / 3.5
+        corners.append(np.stack([start - wide, start + wide, end + narrow, end - narrow], axis=1))
+    shade = np.tile(np.exp(rng.normal(0, 0.2, len(start))), 2)
+    return mesh.faces(np.concatenate(corners), np.repeat(shade[:, None], 3, axis=1), grain=0.1, semantic="tree")
+
+
+@cache
+def _roots() -> Mesh:
+    """Plate of roots and soil that a felled tree tears out: a disc across the trunk's foot."""
+    angle = np.linspace(0, 2 * np.pi, 9)[:-1]
+    rng = np.random.default_rng(11)
+    reach = 0.42 * rng.uniform(0.7, 1.2, len(angle))
+    rim = np.column_stack([reach * np.cos(angle), reach * np.sin(angle), np.zeros(len(angle))])
+    hub = np.array([0.0, 0.0, -0.04])
+    corners = np.stack([np.tile(hub, (8, 1)), np.roll(rim, -1, axis=0), rim], axis=1)
+    both = np.concatenate([corners, corners[:, ::-1] + [0, 0, 0.03]])
+    return mesh.faces(both, (0.7, 0.7, 0.7), grain=0.2, semantic="tree")

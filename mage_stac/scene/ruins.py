@@ -1,0 +1,354 @@
+"""Ruins: a building in each of the looks of scene.LOOKS that opens it, from a hole in the roof to a swept slab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from mage_stac.scene import covers, fixtures, interiors, mesh, mottle, pieces, roofs, shells, tiling
+from mage_stac.scene.interiors import FLOOR, STOREY
+from mage_stac.scene.materials import material, pick
+from mage_stac.scene.mesh import Mesh
+from mage_stac.scene.plans import Plane, polygons
+from mage_stac.scene.shells import Shell
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+SPILL = 3.5
+"""Distance over which rubble thins out around a fallen building, m."""
+
+
+def build(shell: Shell) -> Mesh:
+    """The building in the look of its damage; an unknown look shows as the mildest of its grade."""
+    damage = shell.building.damage
+    rng = np.random.default_rng([damage.seed, shell.building.seed, 4])
+    look = LOOKS.get(damage.look) or LOOKS[_BY_GRADE[min(max(damage.grade, 1), 4)]]
+    return look(shell, rng)
+
+
+def _intact(shell: Shell, _: np.random.Generator) -> Mesh:
+    return mesh.join([shells.walls(shell), shells.roof(shell, shell.tiles, shell.colour), fixtures.build(shell)])
+
+
+def open_roof(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """A hole with bare decking around it, rafters over what is left of the ceiling, dark rooms below."""
+    fraction = float(np.clip(shell.building.damage.fraction, 0.12, 0.9))
+    torn = covers.order(shell, rng, straight=0.1 if shell.parapet else 0.75)
+    hole = torn.lost(fraction)
+    bare = torn.lost(fraction + rng.uniform(0.04, 0.25)) & ~hole
+    colour = shell.colour.copy()
+    colour[bare] = covers.decking_colours(shell, bare, rng)
+    region = _region(shell, hole)
+    level = max(FLOOR, shell.building.height - STOREY)
+    return mesh.join(
+        [
+            shells.walls(shell),
+            shells.roof(shell, shell.tiles.where(~hole), colour[~hole]),
+            _rafters(shell, hole, rng, kept=0.8),
+            _ceiling(shell, region, rng),
+            _inside(shell, region, level, rng, standing=0.95, rubble=0.8),
+            covers.litter(shell, rng, 0.25),
+        ]
+    )
+
+
+def part_missing(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """One end fallen or blown off down to broken walls and rubble; the rest whole but for a torn edge."""
+    fraction = float(np.clip(shell.building.damage.fraction, 0.15, 0.85))
+    rank = _from_one_end(shell, rng)
+    hole = rank.lost(fraction)
+    bare = rank.lost(fraction + rng.uniform(0.05, 0.2)) & ~hole & (covers.order(shell, rng).rank < 0.7)
+    colour = shell.colour.copy()
+    colour[bare] = covers.decking_colours(shell, bare, rng)
+    region = _region(shell, hole)
+    return mesh.join(
+        [
+            shells.walls(shell, without=region),
+            shells.roof(shell, shell.tiles.where(~hole), colour[~hole]),
+            _rafters(shell, hole & rank.lost(fraction) & ~rank.lost(fraction - 0.12), rng, kept=0.5),
+            _inside(shell, region, FLOOR, rng, standing=0.45, rubble=1.6),
+            interiors.outer_walls(shell, region, FLOOR, rng, standing=0.35),
+            _spill(shell, region, rng, density=1.2),
+            covers.litter(shell, rng, 0.25),
+        ]
+    )
+
+
+def rooms(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """No roof left: a light grid of walls around floors with furniture and rubble."""
+    around = _around(shell)
+    return mesh.join(
+        [
+            _inside(shell, around, FLOOR, rng, standing=rng.uniform(0.4, 0.85), rubble=rng.uniform(0.8, 2.2)),
+            interiors.outer_walls(shell, around, FLOOR, rng, standing=rng.uniform(0.3, 0.8)),
+            _drifts(shell, rng),
+            _spill(shell, shell.outline, rng, density=1.5),
+        ]
+    )
+
+
+def rubble(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """A heap where the house stood, of its own materials, a few walls in it, spilt around."""
+    heap = shell.outline.buffer(rng.uniform(0.3, 1.5))
+    mound = Mound(region=heap, height=rng.uniform(0.5, 1.3) + 0.15 * (shell.building.storeys - 1), seed=_seed(rng))
+    at = pieces.within(heap, _bounded(heap, rng.uniform(2.5, 4.5)), rng)
+    z = mound.at(at) + rng.uniform(0, 0.3, len(at))
+    return mesh.join(
+        [
+            _mound_mesh(shell, mound, rng),
+            interiors.inner_walls(shell, interiors.rooms(shell, rng), _around(shell), 0.0, rng, standing=0.12),
+            interiors.outer_walls(shell, _around(shell), 0.0, rng, standing=0.08),
+            _pieces(shell, np.column_stack([at, z]), rng),
+            _drifts(shell, rng),
+            _spill(shell, heap, rng, density=2.2),
+        ]
+    )
+
+
+def slab(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """Swept to the floor: concrete or boards, floor coverings room by room, traces of walls, a little debris."""
+    at = pieces.within(shell.outline, _bounded(shell.outline, rng.uniform(0.05, 0.6)), rng)
+    parts = [
+        _slab_mesh(shell, rng),
+        _pieces(shell, np.column_stack([at, np.full(len(at), FLOOR)]), rng),
+        _spill(shell, shell.outline, rng, density=0.7),
+    ]
+    if rng.random() < 0.5:
+        parts.append(interiors.outer_walls(shell, _around(shell), FLOOR, rng, standing=0.0))
+    return mesh.join(parts)
+
+
+def burnt(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """Ash within charred stumps of walls, a chimney perhaps; no roof, hardly any timber."""
+    ground = [Plane(plan=shell.outline, slope=(0.0, 0.0, FLOOR))]
+    tiles = tiling.cut(ground, [tiling.cell_size(shell.outline.area)])
+    ash, char = (np.array(pick(material(name), _seed(rng))) for name in ("ash", "char"))
+    edge = np.exp(-shapely.distance(shell.outline.exterior, shapely.points(tiles.xy)) / 1.2)
+    share = (mottle.rough(*tiles.xy.T, 3.0, _seed(rng)) + 0.5 * edge)[:, None].clip(0, 1) ** 2
+    grey = np.array([0.45, 0.44, 0.42]) * rng.uniform(0.4, 1.0)
+    at = pieces.within(shell.outline, _bounded(shell.outline, 0.8), rng)
+    mix = {"metal": 0.4, "rubble": 0.4, "brick": 0.2}
+    parts = [
+        shells.roof(shell, tiles, (ash * (1 - share) + char * share).astype(np.float32)),
+        interiors.stumps(shell, _outer_lines(shell), FLOOR, rng, standing=0.3, thickness=0.25, colour=grey, height=1.2),
+        pieces.lay(
+            np.column_stack([at, np.full(len(at), shell.building.base + FLOOR)]),
+            mix, rng, semantic="building", instance=shell.instance, scale=0.8,
+        ),
+    ]  # fmt: skip
+    return mesh.join(parts)
+
+
+def gone(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """Nothing left but a few pieces near by."""
+    return _spill(shell, shell.outline, rng, density=0.4)
+
+
+class Mound:
+    """A heap over a plan region: height falls to nothing at its edge and is uneven within."""
+
+    def __init__(self, *, region: BaseGeometry, height: float, seed: int) -> None:
+        self.region, self.height, self.seed = region, height, seed
+
+    def at(self, xy: Array) -> Array:
+        """Heights above the base at points (N, 2), m."""
+        inside = shapely.distance(self.region.boundary, shapely.points(xy))
+        uneven = 0.4 + 1.2 * mottle.rough(xy[:, 0], xy[:, 1], 4.0, self.seed)
+        result: Array = 0.05 + self.height * uneven * np.minimum(inside / 2.0, 1.0)
+        return result
+
+
+def _mound_mesh(shell: Shell, mound: Mound, rng: np.random.Generator) -> Mesh:
+    """The heap's surface between its larger pieces: cells in the colours of what lies there."""
+    flat = [Plane(plan=part, slope=(0.0, 0.0, 0.0)) for part in polygons(mound.region)]
+    tiles = tiling.cut(flat, [tiling.cell_size(mound.region.area)] * len(flat))
+    corners = tiles.corners.copy()
+    corners[..., 2] = mound.at(corners[..., :2].reshape(-1, 2)).reshape(-1, 3)
+    mix = _mix(shell)
+    names = list(mix)
+    shares = np.array(list(mix.values()))
+    cells = 1 + int(tiles.cell.max(initial=0))
+    drawn = rng.choice(len(names), cells, p=shares / shares.sum())
+    tint = np.zeros((cells, 3))
+    for number, name in enumerate(names):
+        own = drawn == number
+        tint[own] = pieces.tints(name, int(own.sum()), rng)
+    shade = 0.5 + 0.4 * mottle.rough(*tiles.xy.T, 2.0, mound.seed)
+    colour = (tint[tiles.cell] * shade[:, None]).astype(np.float32)
+    heap = tiling.Tiles(corners=corners, face=tiles.face, cell=tiles.cell, u=tiles.u, v=tiles.v)
+    return shells.roof(shell, heap, colour)
+
+
+def _slab_mesh(shell: Shell, rng: np.random.Generator) -> Mesh:
+    ground = [Plane(plan=shell.outline, slope=(0.0, 0.0, FLOOR))]
+    tiles = tiling.cut(ground, [tiling.cell_size(shell.outline.area)])
+    points = shapely.points(tiles.xy)
+    base = np.array(pick(material("slab" if rng.random() < 0.7 else "decking"), _seed(rng)))
+    stains = 0.5 * (mottle.rough(*tiles.xy.T, 4.0, _seed(rng)) - 0.5)
+    colour = base * np.exp(stains)[:, None]
+    for room in interiors.rooms(shell, rng).rectangles:
+        if rng.random() < 0.4:
+            inside = shapely.contains(room, points)
+            cover = np.array(pick(material("floor"), _seed(rng))) * rng.uniform(0.7, 1.2)
+            colour[inside] = cover * np.exp(0.6 * stains[inside])[:, None]
+    sides = roofs.sides(shell.outline)
+    foot = np.concatenate([sides, np.full((len(sides), 2, 1), shell.building.base - 0.3)], axis=2)
+    head = foot + [0.0, 0.0, FLOOR + 0.3]
+    rim = np.stack([foot[:, 0], foot[:, 1], head[:, 1], head[:, 0]], axis=1)
+    return mesh.join(
+        [
+            shells.roof(shell, tiles, colour.clip(0, 0.9).astype(np.float32)),
+            mesh.faces(rim, base, semantic="building", instance=shell.instance),
+        ]
+    )
+
+
+def _inside(
+    shell: Shell, region: BaseGeometry, level: float, rng: np.random.Generator, *, standing: float, rubble: float
+) -> Mesh:
+    """Floors, inner walls, furniture and pieces on a floor `level` m above the base; `rubble` pieces a square metre."""
+    inner = region.intersection(shell.outline)
+    if inner.is_empty:
+        return mesh.join([])
+    plan = interiors.rooms(shell, rng)
+    at = pieces.within(inner, _bounded(inner, rubble), rng)
+    return mesh.join(
+        [
+            interiors.floors(shell, plan, inner, level, rng),
+            interiors.inner_walls(shell, plan, inner, level, rng, standing=standing),
+            interiors.furniture(shell, inner, level, rng),
+            _pieces(shell, np.column_stack([at, level + rng.exponential(0.15, len(at))]), rng),
+        ]
+    )
+
+
+def _rafters(shell: Shell, hole: Mask, rng: np.random.Generator, *, kept: float) -> Mesh:
+    """Timbers up the slope, one for each column of cells; `kept` of them are still there."""
+    tiles = shell.tiles
+    cells, first = np.unique(tiles.cell[hole], return_index=True)
+    chosen = np.flatnonzero(hole)[first]
+    if not len(cells):
+        return mesh.join([])
+    side = tiling.cell_size(float(covers.areas(tiles.corners).sum()))
+    seed = _seed(rng)
+    column = np.round(tiles.u[chosen] / (0.5 * side))
+    there = mottle.cells(column, tiles.face[chosen], seed) < kept
+    there &= mottle.field(tiles.u[chosen] / 4, tiles.v[chosen], 1.5, seed) < kept + 0.1
+    chosen = chosen[there]
+    size = np.column_stack(
+        [np.full(len(chosen), 0.1 if side < 1 else 0.2), np.full(len(chosen), side * 1.02), np.full(len(chosen), 0.2)]
+    )
+    tint = np.array(pick(material("timber" if rng.random() < 0.6 else "timber_old"), seed))
+    return shells.on_slope(shell, chosen, size, tint, lift=-0.22, template=mesh.box(semantic="building", grain=0.05))
+
+
+def _ceiling(shell: Shell, region: BaseGeometry, rng: np.random.Generator) -> Mesh:
+    """What hangs below the rafters: insulation and plasterboard, in patches; none in halls."""
+    inner = polygons(region.intersection(shell.outline))
+    if shell.parapet or not inner:
+        return mesh.join([])
+    tiles = tiling.cut(
+        [Plane(plan=part, slope=(0.0, 0.0, shell.building.height - 0.1)) for part in inner], [0.7] * len(inner)
+    )
+    left = mottle.rough(*tiles.xy.T, 3.0, _seed(rng)) < rng.uniform(0.3, 0.75)
+    tiles = tiles.where(left)
+    name = "insulation" if rng.random() < 0.6 else "drywall"
+    colour = pieces.tints(name, 1, rng) * rng.uniform(0.35, 0.8)
+    tone = 0.5 * (mottle.cells(tiles.cell, 3, _seed(rng)) - 0.5)
+    return shells.roof(shell, tiles, (colour * np.exp(tone)[:, None]).clip(0, 0.9).astype(np.float32))
+
+
+def _from_one_end(shell: Shell, rng: np.random.Generator) -> covers.Order:
+    """Order of loss along a random axis of the shell, the edge ragged."""
+    tiles = shell.tiles
+    level = tiling.axes(shell.planes[int(rng.integers(len(shell.planes)))])
+    axis = level[int(rng.random() < 0.25)] * rng.choice([-1.0, 1.0])
+    ragged = 2.5 * mottle.rough(*tiles.xy.T, 2.5, _seed(rng)) + 1.0 * mottle.cells(tiles.cell, tiles.face, 9)
+    return covers.Order(rank=covers.ranks(tiles.xy @ axis + ragged, covers.areas(tiles.corners)))
+
+
+def _region(shell: Shell, hole: Mask) -> BaseGeometry:
+    """Plan region under the chosen tiles."""
+    triangles = shapely.polygons(shell.tiles.corners[hole][:, :, :2])
+    return shapely.union_all(triangles).buffer(0.02).intersection(shell.outline.buffer(0.5))
+
+
+def _drifts(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """White and pink drifts where insulation and plasterboard came down together."""
+    x0, y0, x1, y1 = shell.outline.bounds
+    parts = []
+    for _ in range(int(rng.integers(1, 5))):
+        middle = rng.uniform((x0, y0), (x1, y1))
+        count = int(rng.integers(15, 60))
+        at = middle + rng.normal(0, rng.uniform(0.5, 1.6), (count, 2))
+        z = rng.uniform(0.2, 1.0, count)
+        mix = {"insulation": rng.uniform(0.2, 1.0), "drywall": 1.0, "sheet": 0.3}
+        parts.append(_pieces(shell, np.column_stack([at, z]), rng, mix))
+    return mesh.join(parts)
+
+
+def _spill(shell: Shell, region: BaseGeometry, rng: np.random.Generator, *, density: float) -> Mesh:
+    """Pieces on the ground around a region, `density` a square metre at its edge and fewer further out."""
+    if region.is_empty:
+        return mesh.join([])
+    at = pieces.within(region.buffer(3 * SPILL), _bounded(region, density), rng)
+    away = shapely.distance(shell.outline, shapely.points(at))
+    kept = (rng.random(len(at)) < np.exp(-away / SPILL)) & (away > 0)
+    at = at[kept]
+    return _pieces(shell, np.column_stack([at, rng.exponential(0.1, len(at))]), rng)
+
+
+def _pieces(shell: Shell, at: Array, rng: np.random.Generator, mix: dict[str, float] | None = None) -> Mesh:
+    """Pieces at points (N, 3), z above the base: the building's within its plan, debris outside."""
+    inside = shapely.contains_xy(shell.outline, at[:, 0], at[:, 1])
+    placed = at + [0.0, 0.0, shell.building.base]
+    mixed = mix or _mix(shell)
+    own = pieces.lay(placed[inside], mixed, rng, semantic="building", instance=shell.instance)
+    return mesh.join([own, pieces.lay(placed[~inside], mixed, rng)])
+
+
+def _mix(shell: Shell) -> dict[str, float]:
+    """The house's own mixture, each a little different."""
+    mix = pieces.mix_of(shell.building.wall_material, shell.building.roof_material)
+    rng = np.random.default_rng([shell.building.seed, 5])
+    return {name: share * float(np.exp(rng.normal(0, 0.4))) for name, share in mix.items()}
+
+
+def _around(shell: Shell) -> BaseGeometry:
+    return shapely.box(*shell.outline.bounds).buffer(1.0)
+
+
+def _outer_lines(shell: Shell) -> NDArray[np.object_]:
+    return shapely.linestrings(roofs.sides(shell.outline))
+
+
+def _bounded(region: BaseGeometry, density: float) -> float:
+    """The density, less where it would make more than some thousand pieces."""
+    return min(density, 6000.0 / max(region.area, 1.0))
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**16))
+
+
+LOOKS: dict[str, Callable[[Shell, np.random.Generator], Mesh]] = {
+    "intact": _intact,
+    "cover_patches": covers.cover_patches,
+    "tarpaulin": covers.tarpaulin,
+    "decking": covers.decking,
+    "open_roof": open_roof,
+    "part_missing": part_missing,
+    "rooms": rooms,
+    "rubble": rubble,
+    "slab": slab,
+    "burnt": burnt,
+    "gone": gone,
+}
+"""The makers of scene.LOOKS."""
+
+_BY_GRADE = {1: "intact", 2: "cover_patches", 3: "decking", 4: "rubble"}

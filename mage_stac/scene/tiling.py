@@ -1,0 +1,196 @@
+"""Tiling: roof faces cut into small cells, so that colour and damage can change within a slope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import Polygon
+
+from mage_stac.scene import wings
+from mage_stac.scene.plans import Plane
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+CELL = 0.6
+"""Side of a cell, m: about the finest pixel that scenes are seen at."""
+MOST_CELLS = 700
+"""Cells on one roof, about; larger roofs get larger cells."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tiles:
+    """Triangles of a roof, several to a cell; a cell is a rectangle with two sides level."""
+
+    corners: Array
+    """(T, 3, 3) m, counter-clockwise from above, z above the building's base."""
+    face: Index
+    """(T,) index of the roof face."""
+    cell: Index
+    """(T,) number of the cell, the same for all triangles of one."""
+    u: Array
+    """(T,) middle of the cell along the slope's level direction, m."""
+    v: Array
+    """(T,) middle of the cell up the slope, m in plan from the face's lowest point."""
+
+    @property
+    def xy(self) -> Array:
+        """(T, 2) middles of the triangles."""
+        middles: Array = self.corners[:, :, :2].mean(axis=1)
+        return middles
+
+    def where(self, chosen: NDArray[np.bool_]) -> Tiles:
+        """The chosen triangles."""
+        return self._select(chosen, 0, 0)
+
+    def part(self, rows: slice, first_face: int) -> Tiles:
+        """A run of triangles, faces counted from `first_face`, cells from 0."""
+        return self._select(rows, first_face, int(self.cell[rows].min(initial=len(self.cell))))
+
+    def _select(self, rows: NDArray[np.bool_] | slice, first_face: int, first_cell: int) -> Tiles:
+        return Tiles(
+            corners=self.corners[rows],
+            face=self.face[rows] - first_face,
+            cell=self.cell[rows] - first_cell,
+            u=self.u[rows],
+            v=self.v[rows],
+        )
+
+
+def cell_size(area: float) -> float:
+    """Side of the cells for a roof of that area in m2."""
+    return float(max(CELL, np.sqrt(area / MOST_CELLS)))
+
+
+def axes(plane: Plane) -> Array:
+    """(2, 2) rows: level direction and upward direction in plan; on a flat face, the main axes of its outline."""
+    a, b, _ = plane.slope
+    norm = np.hypot(a, b)
+    angle = np.arctan2(b, a) - np.pi / 2 if norm > 1e-9 else wings.main_angle(plane.plan)
+    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+
+
+def cut(planes: Sequence[Plane], sizes: Sequence[float]) -> Tiles:
+    """Cut each face into cells of its size, m; many faces at once, in their order."""
+    grids = [_grid(plane, size) for plane, size in zip(planes, sizes, strict=True)]
+    frame = np.array([axes(plane) for plane in planes]).reshape(-1, 2, 2)
+    parts = [convex_parts(plane.plan) for plane in planes]
+    lines = _lines([part for group in parts for part in group])
+    # One entry for each cell of a face and each convex part of that face.
+    cells_of = np.array([len(grid) for grid in grids], np.intp)
+    starts = np.cumsum(cells_of) - cells_of
+    face_of_part = np.repeat(np.arange(len(planes)), [len(group) for group in parts])
+    part = np.repeat(np.arange(len(face_of_part)), cells_of[face_of_part])
+    cell = np.concatenate([np.zeros(0, np.intp), *(starts[f] + np.arange(cells_of[f]) for f in face_of_part)])
+    owner = face_of_part[part]
+    boxes = np.concatenate([np.zeros((0, 4)), *grids])
+    flat, entry = convex_clip(_corners(boxes[cell], frame[owner]), lines, part)
+    owner, cell = owner[entry], cell[entry]
+    planes = np.array([plane.slope for plane in planes]).reshape(-1, 3)[owner]
+    z = flat[..., 0] * planes[:, None, 0] + flat[..., 1] * planes[:, None, 1] + planes[:, None, 2]
+    lowest = np.array([grid[0, 1] for grid in grids])
+    middle = boxes[cell]
+    return Tiles(
+        corners=np.concatenate([flat, z[..., None]], axis=-1),
+        face=owner,
+        cell=cell,
+        u=(middle[:, 0] + middle[:, 2]) / 2,
+        v=(middle[:, 1] + middle[:, 3]) / 2 - lowest[owner],
+    )
+
+
+def convex_parts(plan: Polygon) -> list[Polygon]:
+    """The plan itself where it is convex, else its triangles."""
+    if plan.convex_hull.area < plan.area * (1 + 1e-6):
+        return [plan]
+    return [part for part in shapely.get_parts(shapely.constrained_delaunay_triangles(plan)) if part.area > 1e-6]
+
+
+def convex_clip(cells: Array, lines: Array, part: Index) -> tuple[Array, Index]:
+    """Clip convex polygons to convex polygons, all at once (Sutherland & Hodgman 1974, doi:10.1145/360767.360802).
+
+    Args:
+        cells: (N, K, 2) corners, counter-clockwise.
+        lines: (P, E, 3) a, b, c with a x + b y + c >= 0 inside, rows (0, 0, 0) to fill up.
+        part: (N,) row of `lines` for each cell.
+
+    Returns:
+        Triangles (T, 3, 2), counter-clockwise, and for each the index of its cell.
+    """
+    kept = np.arange(len(cells))
+    for edge in range(lines.shape[1]):
+        a, b, c = (lines[part[kept], edge, k][:, None] for k in range(3))
+        side = cells[..., 0] * a + cells[..., 1] * b + c
+        alive = (side > 0).any(axis=1) | (a == 0).all(axis=1) & (b == 0).all(axis=1)
+        cells, side, kept = cells[alive], side[alive], kept[alive]
+        cut = (side < 0).any(axis=1)
+        if cut.any():
+            clipped = _clip_once(cells[cut], side[cut])
+            room = max(clipped.shape[1], cells.shape[1])
+            cells, clipped = _filled(cells, room), _filled(clipped, room)
+            cells[cut] = clipped
+    return _fan(cells, kept)
+
+
+def _clip_once(cells: Array, side: Array) -> Array:
+    """Corners on the inner side, and the points where the outline crosses the line; (N, M, 2)."""
+    following, after = np.roll(cells, -1, axis=1), np.roll(side, -1, axis=1)
+    crosses = (side >= 0) != (after >= 0)
+    share = np.where(crosses, side / np.where(crosses, side - after, 1.0), 0.0)
+    points = np.stack([cells, cells + share[..., None] * (following - cells)], axis=2)
+    used = np.stack([side >= 0, crosses], axis=2)
+    count = cells.shape[1] * 2
+    points, used = points.reshape(-1, count, 2), used.reshape(-1, count)
+    order = np.argsort(~used, axis=1, kind="stable")
+    most, total = int(used.sum(axis=1).max()), used.sum(axis=1)
+    order = np.where(np.arange(count) < total[:, None], order, order[:, :1])[:, :most]
+    clipped: Array = np.take_along_axis(points, order[..., None], axis=1)
+    return clipped
+
+
+def _filled(cells: Array, room: int) -> Array:
+    """As many corners as `room`, the first one repeated at the end."""
+    return np.concatenate([cells, np.repeat(cells[:, :1], room - cells.shape[1], axis=1)], axis=1)
+
+
+def _fan(cells: Array, kept: Index) -> tuple[Array, Index]:
+    steps = cells.shape[1] - 2
+    first = np.repeat(cells[:, :1], steps, axis=1)
+    corners = np.stack([first, cells[:, 1:-1], cells[:, 2:]], axis=2).reshape(-1, 3, 2)
+    owner = np.repeat(kept, steps)
+    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    solid = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0] > 1e-9
+    return corners[solid], owner[solid]
+
+
+def _lines(parts: Sequence[Polygon]) -> Array:
+    """(P, E, 3) inward half-planes of convex polygons' edges."""
+    rings = [shapely.get_coordinates(ring) for ring in shapely.get_exterior_ring(shapely.orient_polygons(parts))]
+    lines = np.zeros((len(rings), max((len(ring) - 1 for ring in rings), default=0), 3))
+    for row, ring in zip(lines, rings, strict=True):
+        step = np.diff(ring, axis=0)
+        normal = np.stack([-step[:, 1], step[:, 0]], axis=1)
+        row[: len(step), :2] = normal
+        row[: len(step), 2] = -np.sum(normal * ring[:-1], axis=1)
+    return lines
+
+
+def _grid(plane: Plane, size: float) -> Array:
+    """(N, 4) u0, v0, u1, v1 of the cells over a face's extent, counted from its lowest edge."""
+    points = shapely.get_coordinates(plane.plan) @ axes(plane).T
+    low, high = points.min(axis=0), points.max(axis=0)
+    columns, rows = (max(int(np.ceil(extent / size - 1e-6)), 1) for extent in high - low)
+    j, i = np.divmod(np.arange(columns * rows), columns)
+    u, v = low[0] + size * i, low[1] + size * j
+    return np.stack([u, v, u + size, v + size], axis=1)
+
+
+def _corners(boxes: Array, frame: Array) -> Array:
+    """(N, 4, 2) plan corners, counter-clockwise, of rectangles in turned frames."""
+    turned = np.stack([boxes[:, [0, 1]], boxes[:, [2, 1]], boxes[:, [2, 3]], boxes[:, [0, 3]]], axis=1)
+    corners: Array = turned @ frame
+    return corners
