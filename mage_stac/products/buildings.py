@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from mage_stac.cog import writing
 from mage_stac.errors import GridError
 from mage_stac.grid import of_dataset
 from mage_stac.mosaic import LEVELS
+from mage_stac.overlap import moved, pixel_metres, place
 from mage_stac.raster import opened
 
 NAMES = {entry.value: entry.name for entry in DAMAGE_CLASSES}
@@ -97,15 +99,11 @@ def footprints(path: Path, geobox: GeoBox) -> Any:
     touching = there.intersects(geobox.extent.geom)
     if not touching.any():
         raise GridError(
-            f"none of the {len(polygons)} footprints of {path} ({_place(there)}) lies on the map"
-            f" ({_place(gpd.GeoSeries([geobox.extent.geom], crs=there.crs))})"
+            f"none of the {len(polygons)} footprints of {path} ({place(shapely.box(*there.total_bounds), there.crs)})"
+            f" lies on the map ({place(geobox.extent.geom, there.crs)})"
         )
     columns = {"footprint_id": ids[touching].to_numpy()}
     return gpd.GeoDataFrame(columns, geometry=there[touching].to_numpy(), crs=there.crs)
-
-
-def _place(geometry: Any) -> str:
-    return "west,south,east,north " + ",".join(f"{edge:.5f}" for edge in geometry.to_crs("EPSG:4326").total_bounds)
 
 
 def outlines(damage: Path) -> Any:
@@ -116,14 +114,14 @@ def outlines(damage: Path) -> Any:
     """
     with opened(damage) as source:
         grid = of_dataset(source)
-    smallest = max(FEWEST, SMALLEST / _pixel_area(grid))
+    smallest = max(FEWEST, SMALLEST / math.prod(pixel_metres(grid)))
     with rasterio.open(_building_mask(damage, grid)) as mask:
         shapes = rasterio.features.shapes(rasterio.band(mask, 1))
         found = np.array([shapely.geometry.shape(shape) for shape, value in shapes if value], dtype=object)
-    pixels = _moved(found, ~grid.affine)
+    pixels = moved(found, ~grid.affine)
     smooth = shapely.simplify(pixels[shapely.area(pixels) >= smallest], SIMPLER)
     columns = {"footprint_id": [None] * len(smooth)}
-    return gpd.GeoDataFrame(columns, geometry=_moved(smooth, grid.affine), crs=str(grid.crs))
+    return gpd.GeoDataFrame(columns, geometry=moved(smooth, grid.affine), crs=str(grid.crs))
 
 
 def _building_mask(damage: Path, grid: GeoBox) -> str:
@@ -138,23 +136,11 @@ def _building_mask(damage: Path, grid: GeoBox) -> str:
     )
 
 
-def _pixel_area(grid: GeoBox) -> float:
-    """Square metres of the pixel in the middle of a grid."""
-    rows, columns = grid.shape
-    pixel = _moved(np.array([shapely.box(0, 0, 1, 1)]), grid.affine @ Affine.translation(columns // 2, rows // 2))
-    return float(areas(gpd.GeoSeries(pixel, crs=str(grid.crs)))[0])
-
-
 def areas(geometry: Any) -> NDArray[np.float64]:
     """Areas of a GeoSeries in square metres, in its own UTM zone (true to 0.1% within it)."""
     if not len(geometry):
         return np.zeros(0)
     return np.asarray(geometry.to_crs(geometry.estimate_utm_crs()).area, dtype=np.float64)
-
-
-def _moved(polygons: NDArray[Any], affine: Affine) -> NDArray[Any]:
-    a, b, c, d, e, f = affine[:6]
-    return shapely.transform(polygons, lambda xy: np.column_stack((xy @ (a, b) + c, xy @ (d, e) + f)))
 
 
 def graded(frame: Any, probability: Path) -> Any:
@@ -169,7 +155,7 @@ def graded(frame: Any, probability: Path) -> Any:
     """
     with opened(probability) as source:
         grid = of_dataset(source)
-        polygons = _moved(frame.geometry.to_numpy(), ~grid.affine)
+        polygons = moved(frame.geometry.to_numpy(), ~grid.affine)
         whole = tally(source, polygons)
         inner = tally(source, shapely.buffer(polygons, -INSET))
     usable = inner.observed >= FEWEST

@@ -1,0 +1,100 @@
+"""The one grid on which two dates are compared: the pixels of the first, over what both show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pystac
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from mage_stac import grid
+from mage_stac.errors import GridError
+
+NOTABLE = 1.25
+"""Ratio of pixel sizes up to which a network works on another resolution than its own: training varies the scale by as
+much (`augment.scale` of a recipe)."""
+
+SIDE_POINTS = 64
+"""Points a side when a border is carried to another CRS: the sagitta of a 10 km side is then below 1 mm."""
+
+ROUNDING = 1e-3
+"""Pixels: a border this close to a pixel's edge lies on it."""
+
+
+def grid_of_both(pre: Sequence[pystac.Item], post: Sequence[pystac.Item], asset: str, gsd: float) -> GeoBox:
+    """The grid of a comparison of two mosaics.
+
+    It has the pre mosaic's CRS and pixels, or pixels of `gsd` metres on the ground where the mosaic's differ from that
+    by more than NOTABLE along either axis (as degrees do away from the equator). It covers the smallest rectangle of
+    pixels around what both dates cover.
+
+    Raises:
+        GridError: no Items, or the two do not overlap (names both places).
+        AssetError: an Item lacks the asset, or its grid cannot be found.
+    """
+    base = resampled(grid.of_items(pre, asset), gsd)
+    crs = str(base.crs)
+    first, second = (covered(items, asset, crs) for items in (pre, post))
+    left, top, right, bottom = np.nan_to_num(moved(first.intersection(second), ~base.affine).bounds)
+    rows, columns = base.shape
+    y = slice(max(0, math.floor(top + ROUNDING)), min(rows, math.ceil(bottom - ROUNDING)))
+    x = slice(max(0, math.floor(left + ROUNDING)), min(columns, math.ceil(right - ROUNDING)))
+    if not (y.start < y.stop and x.start < x.stop):
+        raise GridError(f"pre and post do not overlap: pre covers {place(first, crs)}, post {place(second, crs)}")
+    return grid.crop(base, y, x)
+
+
+def resampled(geobox: GeoBox, gsd: float) -> GeoBox:
+    """The grid itself if its pixels are about `gsd` metres on the ground, else one of such pixels from its corner on."""
+    factors = [round(gsd / size, 6) for size in pixel_metres(geobox)]
+    if all(1 / NOTABLE <= factor <= NOTABLE for factor in factors):
+        return geobox
+    rows, columns = geobox.shape
+    shape = (max(1, math.ceil(rows / factors[1] - ROUNDING)), max(1, math.ceil(columns / factors[0] - ROUNDING)))
+    return GeoBox(shape, geobox.affine @ Affine.scale(*factors), geobox.crs)
+
+
+def pixel_metres(geobox: GeoBox) -> tuple[float, float]:
+    """Width and height on the ground, in metres, of the pixel in the middle of a grid in any CRS."""
+    rows, columns = geobox.shape
+    corners = [(columns // 2, rows // 2), (columns // 2 + 1, rows // 2), (columns // 2, rows // 2 + 1)]
+    points = gpd.GeoSeries([shapely.Point(geobox.affine @ corner) for corner in corners], crs=str(geobox.crs))
+    metric = points.to_crs(points.estimate_utm_crs())
+    return float(metric[0].distance(metric[1])), float(metric[0].distance(metric[2]))
+
+
+def covered(items: Sequence[pystac.Item], asset: str, crs: str) -> Any:
+    """What the grids of an asset of some Items cover together: a shapely geometry, empty where `crs` cannot show it."""
+    borders = []
+    for item in items:
+        own = grid.of_asset(item, asset)
+        outline = shapely.segmentize(own.extent.geom, max(own.boundingbox.span_x, own.boundingbox.span_y) / SIDE_POINTS)
+        border = gpd.GeoSeries([outline], crs=str(own.crs)).to_crs(crs)[0]
+        if np.isfinite(shapely.get_coordinates(border)).all():
+            borders.append(border)
+    return shapely.union_all(borders)
+
+
+def moved(geometry: Any, affine: Affine) -> Any:
+    """A geometry, or an array of them, with an affine applied to its coordinates."""
+    a, b, c, d, e, f = affine[:6]
+
+    def apply(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack((points @ (a, b) + c, points @ (d, e) + f))
+
+    return shapely.transform(geometry, apply)
+
+
+def place(geometry: Any, crs: str) -> str:
+    """Where a geometry lies, in words for an error: "west,south,east,north" in degrees."""
+    if geometry.is_empty:
+        return f"a place that {crs} cannot show"
+    bounds = gpd.GeoSeries([geometry], crs=crs).to_crs("EPSG:4326").total_bounds
+    return "west,south,east,north " + ",".join(f"{edge:.5f}" for edge in bounds)
