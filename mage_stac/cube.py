@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import odc.stac
 import pystac
-import rasterio.warp
 import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
+from rasterio.vrt import WarpedVRT
 
 from mage_stac import grid
 from mage_stac.catalogue import asset_path
@@ -111,21 +110,35 @@ def _warped(
     shape = tuple(max(1, (part.stop - part.start) // overlap.read_shrink) for part in (rows, columns))
     piece = _observed(source, bands, (rows, columns), shape, asset, nearest=nearest)
     shrink = Affine.scale((columns.stop - columns.start) / shape[1], (rows.stop - rows.start) / shape[0])
-    result = np.full((len(bands), *geobox.shape), np.nan, "float32")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # about rasterio's own in-memory copy of the arrays
-        rasterio.warp.reproject(
-            piece,
-            result,
-            src_transform=own.affine * Affine.translation(columns.start, rows.start) * shrink,
-            src_crs=source.crs,
-            src_nodata=np.nan,
-            dst_transform=geobox.affine,
-            dst_crs=str(geobox.crs),
-            dst_nodata=np.nan,
-            resampling=Resampling.nearest if nearest else Resampling.bilinear,
-            tolerance=WARP_TOLERANCE,
-        )
+    placed = GeoBox(shape, own.affine * Affine.translation(columns.start, rows.start) * shrink, own.crs)
+    return _resampled(piece, placed, geobox, Resampling.nearest if nearest else Resampling.bilinear)
+
+
+def _resampled(piece: NDArray[np.float32], own: GeoBox, geobox: GeoBox, resampling: Resampling) -> NDArray[np.float32]:
+    """An array (bands, y, x) carried from one grid to another; NaN is not observed.
+
+    `rasterio.warp.reproject` would do, were it not for its fixed tolerance of 0.125 pixels.
+    """
+    profile = {
+        "driver": "GTiff", "dtype": "float32", "count": len(piece), "nodata": np.nan, "crs": str(own.crs),
+        "transform": own.affine, "height": own.shape[0], "width": own.shape[1],
+    }  # fmt: skip
+    with MemoryFile() as memory:
+        with memory.open(**profile) as target:
+            target.write(piece)
+        with (
+            memory.open() as source,
+            WarpedVRT(
+                source,
+                crs=str(geobox.crs),
+                transform=geobox.affine,
+                height=geobox.shape[0],
+                width=geobox.shape[1],
+                resampling=resampling,
+                tolerance=WARP_TOLERANCE,
+            ) as warped,
+        ):
+            result: NDArray[np.float32] = warped.read()
     return result
 
 
