@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pystac
 from odc.geo.geobox import GeoBox
 
@@ -107,13 +108,11 @@ def _pair(name: str, items: Sequence[pystac.Item], bands: Sequence[str]) -> Pair
 
 
 def _check_grid(ours: GeoBox, theirs: GeoBox, what: str) -> None:
-    same = ours.crs == theirs.crs and ours.shape == theirs.shape
-    shift = ~ours.affine * theirs.affine
     rows, columns = ours.shape
-    corners = ((0, 0), (columns, 0), (0, rows), (columns, rows))
-    if not same or any(
-        abs(a - b) > GRID_TOLERANCE for corner in corners for a, b in zip(shift * corner, corner, strict=True)
-    ):
+    moved = np.subtract(tuple(theirs.affine)[:6], tuple(ours.affine)[:6]).reshape(2, 3)
+    corners = moved @ np.array([(0, 0, 1), (columns, 0, 1), (0, rows, 1), (columns, rows, 1)]).T
+    limit = GRID_TOLERANCE * abs(ours.resolution.x)
+    if ours.crs != theirs.crs or ours.shape != theirs.shape or np.abs(corners).max() > limit:
         raise GridError(f"{what} lies on another grid than the pre image: training needs both dates and label on one")
 
 

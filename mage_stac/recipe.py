@@ -145,7 +145,7 @@ class Optimiser:
     """Largest gradient norm."""
     average: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Decay of the exponential moving average of the weights, which is what is published; 0 publishes the last."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -257,14 +257,18 @@ def flat(recipe: Recipe) -> dict[str, object]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in out.items()}
 
 
-def digest(recipe: Recipe, *more: str) -> str:
-    """Twelve hex digits of the SHA-256 of what decides a run: the recipe but for `title` and `run`, and `more`."""
-    fields = {key: value for key, value in flat(recipe).items() if key != "title" and not key.startswith("run.")}
-    text = json.dumps([fields, *more], sort_keys=True)
+def decisive(recipe: Recipe) -> dict[str, object]:
+    """The fields, under their dotted names, that decide what is learnt: all but `title` and `run`."""
+    return {key: value for key, value in flat(recipe).items() if key != "title" and not key.startswith("run.")}
+
+
+def digest(recipe: Recipe, *more: object) -> str:
+    """Twelve hex digits of the SHA-256 of the recipe's decisive fields and of `more` (JSON values)."""
+    text = json.dumps([decisive(recipe), *more], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def difference(ours: Mapping[str, object], theirs: Mapping[str, object]) -> str:
-    """Fields of two `flat` recipes that differ, as `field theirs -> ours`, for a message."""
-    keys = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    return ", ".join(f"{key} {theirs.get(key)!r} -> {ours.get(key)!r}" for key in keys)
+    """Where two recipes under dotted names differ, as `field theirs -> ours`, for a message; only fields of `ours`."""
+    changed = (key for key in ours if ours[key] != theirs.get(key))
+    return ", ".join(f"{key} {theirs.get(key)!r} -> {ours[key]!r}" for key in changed)

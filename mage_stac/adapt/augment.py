@@ -19,6 +19,8 @@ from mage_stac.recipe import Augment
 
 AIRLIGHT = (0.75, 0.98)
 """Range of the brightness of thick haze."""
+BLUR = (0.6, 1.6)
+"""Range of the radius of unsharp masking, px (standard deviation)."""
 JPEG_QUALITY = (25.0, 90.0)
 """IJG quality, as in reference software and archives of aerial orthos."""
 
@@ -156,20 +158,26 @@ def _hazed(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
 
 def _focused(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
     """Unsharp masking by a random amount: negative blurs."""
-    sigma = float(_uniform((1,), 0.6, 1.6, generator))
+    sigma = _uniform((len(images),), *BLUR, generator)
     amount = _uniform((len(images), 1, 1, 1), *settings.sharpness, generator)
     return images + amount * (images - _blurred(images, sigma))
 
 
-def _blurred(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian of `sigma` px; borders reflect."""
-    radius = min(math.ceil(2.5 * sigma), min(images.shape[-2:]) - 1)
-    steps = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    planes = functional.pad(images.flatten(0, 1)[:, None], (radius,) * 4, mode="reflect")
-    rows = functional.conv2d(planes, kernel[None, None, :, None])
-    return functional.conv2d(rows, kernel[None, None, None, :]).reshape(images.shape)
+def _blurred(images: Tensor, sigma: Tensor) -> Tensor:
+    """Each image (N, C, H, W) under its own Gaussian, sigma (N,) px.
+
+    As two products with dense matrices: at the sizes of chips that is faster on a CPU than convolving single bands.
+    """
+    down, across = (_gaussian(edge, sigma) for edge in images.shape[-2:])
+    return torch.matmul(torch.matmul(down[:, None], images), across[:, None].transpose(-1, -2))
+
+
+def _gaussian(edge: int, sigma: Tensor) -> Tensor:
+    """(N, edge, edge) matrices whose rows weigh pixels by their distance and sum to 1."""
+    steps = torch.arange(edge, device=sigma.device)
+    distance = (steps[:, None] - steps) / sigma[:, None, None]
+    weight = torch.exp(-0.5 * distance.square())
+    return weight / weight.sum(dim=2, keepdim=True)
 
 
 def _exposed(images: Tensor, settings: Augment, generator: Generator) -> Tensor:

@@ -63,9 +63,11 @@ def fourier(images: Tensor, looks: Tensor, band: float) -> Tensor:
     rows, columns = (_lowest(edge, band, images.device) for edge in images.shape[-2:])
     low = rows[:, None] & columns[None, :]
     amplitude = torch.where(low, theirs.abs(), ours.abs())
-    return torch.fft.ifft2(torch.polar(amplitude, ours.angle())).real.clamp(0, 1)
+    back: Tensor = torch.fft.ifft2(torch.polar(amplitude, ours.angle())).real
+    return back.clamp(0, 1)
 
 
 def _lowest(edge: int, band: float, device: torch.device) -> Tensor:
     """Which of the frequencies of an axis, in FFT order, are exchanged; the constant always is."""
-    return (torch.fft.fftfreq(edge, device=device) * edge).abs() <= int(band * edge)
+    number: Tensor = torch.fft.fftfreq(edge, device=device) * edge
+    return number.abs() <= int(band * edge)

@@ -1,0 +1,45 @@
+"""The verb `train`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .progress import bar
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's TOML file, or the name of one that comes with mage-stac.")],
+    synthetic: Annotated[
+        list[Path], typer.Option(help="Catalogue of labelled pairs, as `render` writes it; may be given several times.")
+    ],
+    out: Annotated[Path, typer.Option(help="Models catalogue to write to.")],
+    real: Annotated[
+        Path | None, typer.Option(help="Catalogue of unlabelled real images whose look the pairs may borrow.")
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget an unfinished run of this recipe.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
+) -> None:
+    """Train a damage model on rendered pairs; prints the model Item's path.
+
+    A run that was stopped goes on where it was when the same command is given again.
+
+    Example: mage-stac train demo --synthetic out/synthetic --real out/real --out out/models
+    """
+    from mage_stac import recipe as recipes
+
+    settings = recipes.read(recipe)
+    from mage_stac import train as training  # torch takes seconds: a bad recipe is told at once
+
+    with bar("train") as step:
+        path = training.train(settings, synthetic, out, real=real, restart=restart, progress=step)
+    if as_json:
+        record = json.loads((path.parent / "training.json").read_text("utf-8"))
+        typer.echo(
+            json.dumps({"item": str(path), "validation": record["validation"][-1], "seconds": record["seconds"]})
+        )
+    else:
+        typer.echo(path)
