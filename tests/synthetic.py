@@ -63,17 +63,17 @@ def write_pair(
 ) -> tuple[pystac.Item, pystac.Item, pystac.Item]:
     """Write the three Items of a pair without indexing the catalogue."""
     items = [
-        _imagery(root, pair, phase, image, grid, f"2011-05-{day}T17:00:00Z")
+        write_image(root, pair, phase, image, grid, f"2011-05-{day}T17:00:00Z")
         for phase, image, day in (("pre", pre, "01"), ("post", post, "24"))
     ]
-    return items[0], items[1], _label(root, pair, label, grid, items)
+    return items[0], items[1], write_label(root, pair, label, grid, items)
 
 
 def _properties(pair: str, phase: str) -> dict[str, object]:
     return {"synthetic:pair": pair, "synthetic:phase": phase}
 
 
-def _imagery(root: Path, pair: str, phase: str, image: NDArray, grid: GeoBox, date: str) -> pystac.Item:
+def write_image(root: Path, pair: str, phase: str, image: NDArray, grid: GeoBox, date: str) -> pystac.Item:
     name = f"{pair}-{phase}"
     with catalogue.staged(root, COLLECTION, name) as folder:
         publish.write_cog(folder / "image.tif", image, grid)
@@ -86,7 +86,7 @@ def _imagery(root: Path, pair: str, phase: str, image: NDArray, grid: GeoBox, da
     return catalogue.read_item(root / COLLECTION / name)
 
 
-def _label(root: Path, pair: str, label: NDArray, grid: GeoBox, sources: list[pystac.Item]) -> pystac.Item:
+def write_label(root: Path, pair: str, label: NDArray, grid: GeoBox, sources: list[pystac.Item]) -> pystac.Item:
     name = f"{pair}-label"
     with catalogue.staged(root, COLLECTION, name) as folder:
         colours = publish.colour_table(publish.DAMAGE_CLASSES)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from mage_stac import catalogue, pairs
+from mage_stac.errors import AssetError, CatalogueError, GridError, RecipeError
+
+RGB = ("red", "green", "blue")
+GREY = np.full((3, 64, 64), 9, np.uint8)
+NOTHING = np.zeros((64, 64), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic.write(tmp_path_factory.mktemp("blocks"), scenes=2, size=64)
+
+
+def rewrite(root: Path, name: str, **changes: object) -> None:
+    """Change properties of an Item on disk."""
+    path = root / synthetic.COLLECTION / name / f"{name}.json"
+    document = catalogue.read_json(path)
+    document["properties"].update(changes)
+    catalogue.write_json(path, document)
+
+
+def test_pairs_are_joined_by_their_id(blocks: Path) -> None:
+    found = pairs.read([blocks], bands=("blue", "red"), gsd=0.6)
+    assert [pair.id for pair in found] == ["blocks-0-00000", "blocks-0-00001"]
+    assert found[0].pre.bands == (3, 1)
+    assert found[0].pre.scale == pytest.approx(1 / 255)
+    assert found[0].post.item_id == "blocks-0-00000-post"
+    assert found[0].geobox == synthetic.geobox(64, 0)
+    assert found[0].place == "blocks-0-00000"
+
+
+def test_pairs_of_one_place_share_it(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, scenes=1, size=64)
+    rewrite(root, "blocks-0-00000-pre", **{"synthetic:place": "elm street"})
+    assert pairs.read([root], bands=RGB, gsd=0.6)[0].place == "elm street"
+
+
+def test_another_gsd_is_refused(blocks: Path) -> None:
+    with pytest.raises(RecipeError, match=r"blocks-0-00000 has pixels of 0\.6 m but .*data\.gsd = 0\.3"):
+        pairs.read([blocks], bands=RGB, gsd=0.3)
+
+
+def test_a_missing_band_is_named_with_those_that_exist(blocks: Path) -> None:
+    with pytest.raises(AssetError, match=r"blocks-0-00000-pre lacks band nir; it has red, green, blue"):
+        pairs.read([blocks], bands=("red", "nir"), gsd=0.6)
+
+
+def test_no_labels_at_all(tmp_path: Path) -> None:
+    synthetic.write_image(tmp_path, "x", "pre", GREY, synthetic.geobox(64), "2020-01-01T00:00:00Z")
+    synthetic.index(tmp_path)
+    with pytest.raises(CatalogueError, match="no labelled pairs"):
+        pairs.read([tmp_path], bands=RGB, gsd=0.6)
+
+
+def test_a_pair_without_its_post_image(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, scenes=1, size=64)
+    rewrite(root, "blocks-0-00000-post", **{"synthetic:phase": "never"})
+    with pytest.raises(CatalogueError, match="blocks-0-00000 has a label but no image of phase post"):
+        pairs.read([root], bands=RGB, gsd=0.6)
+
+
+@pytest.mark.parametrize("move", [Affine.translation(0.1, 0), Affine.scale(1.001)])
+def test_a_label_on_another_grid(tmp_path: Path, move: Affine) -> None:
+    grid = synthetic.geobox(64)
+    other = GeoBox(grid.shape, grid.affine @ move, grid.crs)
+    images = [
+        synthetic.write_image(tmp_path, "p", phase, GREY, grid, "2020-01-01T00:00:00Z") for phase in ("pre", "post")
+    ]
+    synthetic.write_label(tmp_path, "p", NOTHING, other, images)
+    synthetic.index(tmp_path)
+    with pytest.raises(GridError, match="'damage' of Item p-label lies on another grid"):
+        pairs.read([tmp_path], bands=RGB, gsd=0.6)
+
+
+def test_held_out_places_are_whole_and_spread_over_the_damage() -> None:
+    places = {f"p{i:02d}": i / 20 for i in range(20)}
+    kept = pairs.held_out(places, 0.2)
+    assert len(kept) == 4
+    damage = sorted(places[place] for place in kept)
+    assert damage[0] < 0.25
+    assert damage[-1] > 0.75
+    assert kept == pairs.held_out(dict(reversed(places.items())), 0.2)
+
+
+@pytest.mark.parametrize(("count", "share", "kept"), [(2, 0.01, 1), (2, 0.99, 1), (5, 0.2, 1), (5, 0.9, 4)])
+def test_both_sides_of_a_split_get_a_place(count: int, share: float, kept: int) -> None:
+    assert len(pairs.held_out({str(i): 0.0 for i in range(count)}, share)) == kept
+
+
+def test_one_place_cannot_be_split() -> None:
+    with pytest.raises(CatalogueError, match="at least two places"):
+        pairs.held_out({"only": 0.5}, 0.2)
+
+
+def test_unlabelled_images_are_told_apart_by_phase_or_date(blocks: Path, tmp_path: Path) -> None:
+    pre, post = pairs.unlabelled(blocks, bands=RGB)
+    assert {layer.item_id[-3:] for layer in pre} == {"pre"}
+    assert len(pre) == len(post) == 2
+    for day in (1, 2, 24, 25):
+        name = f"d{day}"
+        synthetic.write_image(tmp_path, name, "any", GREY, synthetic.geobox(64), f"2020-01-{day:02d}T00:00:00Z")
+        rewrite(tmp_path, f"{name}-any", **{"synthetic:phase": None})
+    synthetic.index(tmp_path)
+    pre, post = pairs.unlabelled(tmp_path, bands=RGB)
+    assert [layer.item_id for layer in pre] == ["d1-any", "d2-any"]
+    assert [layer.item_id for layer in post] == ["d24-any", "d25-any"]
+
+
+def test_an_empty_real_side(tmp_path: Path) -> None:
+    synthetic.index(tmp_path)
+    with pytest.raises(CatalogueError, match="no real side"):
+        pairs.unlabelled(tmp_path, bands=RGB)
