@@ -38,11 +38,7 @@ def park(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
         rx, ry = rng.uniform(9, 0.25 * w), rng.uniform(8, 0.25 * d)
         shore = np.clip(blob((x, y), (rx, ry), 0.25, rng), 2, (w - 2, d - 2))
         bank = np.clip((x, y) + (shore - (x, y)) * 1.0 + 1.4 * np.sign(shore - (x, y)), 1, (w - 1, d - 1))
-        built = [
-            patch(plot.frame.ring(bank), "meadow", "", rng),
-            patch(plot.frame.ring(shore), "water", "", rng),
-            *built,
-        ]
+        built += [patch(plot.frame.ring(bank), "meadow", "", rng), patch(plot.frame.ring(shore), "water", "", rng)]
         keep.append((x - 1.3 * rx, y - 1.3 * ry, x + 1.3 * rx, y + 1.3 * ry))
     if rng.random() < 0.4 and min(w, d) > 50:
         x, y = rng.uniform(5, w - 40), rng.uniform(5, d - 25)
@@ -139,7 +135,9 @@ def acreage(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
 def plaza(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
     """A paved square with rows of trees and a basin."""
     w, d = plot.width, plot.depth
-    kind = chance.choose(rng, {"paving": 4, "brick_paving": 2, "concrete": 1})
+    if w * d > 3500:
+        return park(plot, mood, rng)
+    kind = chance.choose(rng, {"paving": 6, "brick_paving": 1, "concrete": 1})
     built = [patch(plot.frame.box(0, 0, w, d), kind, "lot", rng)]
     if rng.random() < 0.6:
         at, radius = (w / 2, d / 2), rng.uniform(2, 5)

@@ -87,7 +87,7 @@ def parcels(plot: Plot, wanted: chance.Range, rng: np.random.Generator) -> list[
     count = max(1, int(plot.width / chance.between(rng, wanted)))
     cut = plot.width / count
     origins = plot.frame.world([(number * cut, 0.0) for number in range(count)])
-    made: list[Building] = []
+    made: list[Plot] = []
     for x, y in origins.tolist():
         frame = type(plot.frame)(origin=(x, y), x=plot.frame.x)
         made.append(Plot(frame=frame, width=cut, depth=plot.depth, verge=plot.verge, flip=bool(rng.random() < 0.5)))

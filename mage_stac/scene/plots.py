@@ -65,6 +65,7 @@ def rows(block: Block, plane: Plane, mood: Mood, rng: np.random.Generator) -> It
         sides = (sides[int(rng.integers(2))],)
         deepest = min(deepest * 1.3, across)
     depth = min(deepest, across / len(sides))
+    depth = across / len(sides) if across / len(sides) - depth < 0.2 * depth else depth
     if depth < 0.6 * houses.plot_depth[0]:
         return
     for side in sides:

@@ -85,16 +85,16 @@ def _cut(block: Block, grid: Grid, rng: np.random.Generator, streets: list[Stree
     axis = 0 if ratio[0] >= ratio[1] else 1
     if ratio[axis] < 1.55:
         return
-    rank = _rank(block.depth, grid, rng)
-    width = grid.widths[rank]
     count = round(ratio[axis])
     equal = count >= 3 and rng.random() < grid.regular
     cuts = np.arange(1, count) / count if equal else np.array([rng.uniform(0.36, 0.64)])
     low, high = block.low[axis], block.high[axis]
-    gap = width / 2 + grid.verge
     edge, before = low, block.ranks[3 if axis == 0 else 0]
-    for cut in (low + cuts * (high - low)).tolist():
-        streets.append(_street(block, axis, cut, rank, width, grid))
+    first = int(rng.integers(len(cuts)))
+    for number, cut in enumerate((low + cuts * (high - low)).tolist()):
+        rank = _rank(block.depth if number == first else 2, grid, rng)
+        gap = grid.widths[rank] / 2 + grid.verge
+        streets.append(_street(block, axis, cut, rank, grid))
         yield _piece(block, axis, (edge, cut - gap), (before, rank))
         edge, before = cut + gap, rank
     yield _piece(block, axis, (edge, high), (before, block.ranks[1 if axis == 0 else 2]))
@@ -106,13 +106,13 @@ def _rank(depth: int, grid: Grid, rng: np.random.Generator) -> int:
     return 2 if depth >= 2 and rng.random() < grid.lane else 1
 
 
-def _street(block: Block, axis: int, cut: float, rank: int, width: float, grid: Grid) -> Street:
+def _street(block: Block, axis: int, cut: float, rank: int, grid: Grid) -> Street:
     across = 1 - axis
     sides = (block.ranks[0], block.ranks[2]) if axis == 0 else (block.ranks[3], block.ranks[1])
     reach = [grid.widths[side] / 2 + grid.verge if side < len(grid.widths) else 40.0 for side in sides]
     start, stop = block.low[across] - reach[0], block.high[across] + reach[1]
     ends = ((cut, start), (cut, stop)) if axis == 0 else ((start, cut), (stop, cut))
-    return Street(ends=ends, rank=rank, width=width)
+    return Street(ends=ends, rank=rank, width=grid.widths[rank])
 
 
 def _piece(block: Block, axis: int, span: tuple[float, float], ranks: tuple[int, int]) -> Block:
@@ -146,12 +146,19 @@ def pave(
         kind = chance.choose(rng, kinds[street.rank])
         use = "arterial" if street.rank == 0 else "street"
         roads.append(_road(shape, kind, use, line(points), street.width, chance.seed(rng)))
-    corners = unary_union(shapes).buffer(FILLET).buffer(-FILLET).difference(unary_union(shapes).buffer(0.01))
-    kind = roads[-1].kind if roads else "asphalt"
-    fillets = [part for part in getattr(corners, "geoms", [corners]) if isinstance(part, Polygon) and part.area > 0.5]
-    grown = [part.buffer(0.3) for part in fillets if part.area < 60]
-    rounded = [_road(part, kind, "corner", (), 0.0, 0) for part in grown if isinstance(part, Polygon)]
+    whole = unary_union(shapes)
+    corners = whole.buffer(FILLET).buffer(-FILLET).difference(whole.buffer(0.01))
+    fillets = [part for part in getattr(corners, "geoms", [corners]) if isinstance(part, Polygon)]
+    rounded = [_rounded(part, shapes, roads) for part in fillets if 0.5 < part.area < 60]
     return (*rounded, *roads)
+
+
+def _rounded(corner: Polygon, shapes: list[BaseGeometry], roads: list[Surface]) -> Surface:
+    """A corner in the material of the lesser street that it belongs to."""
+    beside = next(road for shape, road in zip(shapes, roads, strict=True) if shape.distance(corner) < 0.1)
+    grown = corner.buffer(0.3, join_style="mitre")
+    outline = grown if isinstance(grown, Polygon) else corner
+    return _road(outline, beside.kind, "corner", (), 0.0, beside.seed)
 
 
 def _road(shape: Polygon, kind: str, use: str, middle_line: Line, width: float, seed: int) -> Surface:

@@ -29,8 +29,8 @@ def park(surfaces: Iterable[Surface], share: chance.Range, rng: np.random.Genera
         elif surface.use == "drive":
             cars += _drive(surface, full, rng)
         elif surface.use in ("street", "arterial"):
-            cars += _kerbs(surface, 0.035 * traffic, rng)
-            cars += _lanes(surface, (0.018 if surface.use == "arterial" else 0.0015) * traffic, rng)
+            cars += _kerbs(surface, 0.016 * traffic, rng)
+            cars += _lanes(surface, (0.009 if surface.use == "arterial" else 0.0006) * traffic, rng)
     return tuple(cars)
 
 

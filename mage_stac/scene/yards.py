@@ -11,7 +11,7 @@ from mage_stac.scene import chance, greenery
 from mage_stac.scene.homes import building, house
 from mage_stac.scene.parts import Parts, total
 from mage_stac.scene.plane import Plane, Point
-from mage_stac.scene.plots import Placed, Plot, meet, patch, rows, strip
+from mage_stac.scene.plots import Placed, Plot, front, meet, patch, rows, strip
 from mage_stac.scene.scene import Tree
 from mage_stac.scene.streets import Block
 from mage_stac.scene.styles import Mood
@@ -20,7 +20,26 @@ from mage_stac.scene.styles import Mood
 def dwellings(block: Block, plane: Plane, mood: Mood, rng: np.random.Generator) -> Parts:
     """A block of houses with their yards."""
     canopy = mood.canopy * float(np.exp(0.45 * rng.standard_normal()))
-    return total(dwelling(plot, mood, canopy, rng) for plot in rows(block, plane, mood, rng))
+    plots = tuple(rows(block, plane, mood, rng))
+    return total((_backland(block, plane, plots, mood, rng), *(dwelling(plot, mood, canopy, rng) for plot in plots)))
+
+
+def _backland(block: Block, plane: Plane, plots: tuple[Plot, ...], mood: Mood, rng: np.random.Generator) -> Parts:
+    """What no plot reaches between two rows: rough ground under more trees."""
+    wide = block.size[0] >= block.size[1]
+    length, across = block.size if wide else block.size[::-1]
+    depth = plots[0].depth if plots else 0.0
+    rows_of_plots = 2 if across >= 2 * depth - 0.1 else 1
+    if across - rows_of_plots * depth < 2:
+        return Parts()
+    frame = front(block, plane, 0 if wide else 3, 0.0)
+    area = (0.0, depth if plots else 0.0, length, across - depth * (rows_of_plots - 1))
+    kind = chance.choose(rng, {"meadow": 4, "grass": 3, "woodland": 2})
+    canopy = 1.1 if kind == "woodland" else min(1.6 * mood.canopy + 0.1, 0.8)
+    return Parts(
+        ground=(patch(frame.box(*area), kind, "", rng),),
+        trees=greenery.scatter(rng, frame, area, canopy, mood.conifers),
+    )
 
 
 def dwelling(plot: Plot, mood: Mood, canopy: float, rng: np.random.Generator) -> Parts:

@@ -1,0 +1,89 @@
+"""Cadastre: which surface of a scene shows at each texel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+from rasterio.transform import from_origin
+from shapely import LineString, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from mage_stac.scene.lattice import Canvas, Raster, stack
+from mage_stac.scene.scene import Ring, Surface
+
+SOFT = {
+    "grass", "meadow", "field", "woodland", "bare", "dirt", "mulch", "sand", "vegetable", "crop_soil", "gravel",
+    "water",
+}  # fmt: skip
+"""Materials whose borders wander."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """What every texel is: `index` (rows, columns) is 1 + the surface's place in `surfaces`, 0 where there is none."""
+
+    surfaces: tuple[Surface, ...]
+    index: NDArray[np.int32]
+
+    def of(self, values: list[float]) -> Raster:
+        """(rows, columns) of a value given per surface; 0 where there is none."""
+        return np.array([0.0, *values], np.float32)[self.index]
+
+    def where(self, kinds: set[str]) -> NDArray[np.bool_]:
+        """(rows, columns) True on surfaces of these materials."""
+        table = np.array([False, *(surface.kind in kinds for surface in self.surfaces)])
+        return np.asarray(table[self.index])
+
+
+def survey(surfaces: tuple[Surface, ...], canvas: Canvas) -> Layer:
+    """Which surface shows at each texel: the last one there; borders of natural ground wander by half a metre."""
+    soft, hard = _burn(surfaces, canvas, soft=True), _burn(surfaces, canvas, soft=False)
+    shift_soft = _wander(canvas, ((3.0, 0.34), (0.9, 0.2)), 11)
+    shift_hard = _wander(canvas, ((2.0, 0.06), (0.6, 0.04)), 31)
+    return Layer(surfaces=surfaces, index=np.maximum(soft[shift_soft], hard[shift_hard]))
+
+
+def burn(shapes: Iterable[tuple[BaseGeometry, int]], canvas: Canvas) -> NDArray[np.int32]:
+    """(rows, columns) the number of the last shape that holds the texel's centre, 0 where none does."""
+    listed = [(shape, number) for shape, number in shapes if not shape.is_empty]
+    if not listed:
+        return np.zeros(canvas.shape, np.int32)
+    grid = from_origin(0.0, canvas.size[1], canvas.step[1], canvas.step[0])
+    return np.asarray(rasterize(listed, out_shape=canvas.shape, transform=grid, dtype="int32"), np.int32)
+
+
+def window(ring: Ring, canvas: Canvas) -> tuple[slice, slice]:
+    """Rows and columns of the canvas around a ring."""
+    low, high = np.min(ring, axis=0), np.max(ring, axis=0)
+    height, width = canvas.step
+    top, bottom = int((canvas.size[1] - high[1]) / height) - 2, int((canvas.size[1] - low[1]) / height) + 3
+    rows = slice(max(0, top), max(0, bottom))
+    return rows, slice(max(0, int(low[0] / width) - 2), max(0, int(high[0] / width) + 3))
+
+
+def _burn(surfaces: tuple[Surface, ...], canvas: Canvas, *, soft: bool) -> NDArray[np.int32]:
+    chosen = ((one, number) for number, one in enumerate(surfaces, 1) if (one.kind in SOFT) == soft)
+    return burn(((_plan(one), number) for one, number in chosen), canvas)
+
+
+def _plan(surface: Surface) -> BaseGeometry:
+    """A fence is thinner than a texel: as a line it stays unbroken."""
+    if surface.use == "fence" and len(surface.line) > 1:
+        return LineString(surface.line)
+    return Polygon(surface.ring, surface.holes).buffer(0)
+
+
+def _wander(
+    canvas: Canvas, octaves: tuple[tuple[float, float], ...], key: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    rows, columns = np.indices(canvas.shape, dtype=np.float32, sparse=True)
+    down = rows + stack(canvas, octaves, key) / np.float32(canvas.step[0])
+    right = columns + stack(canvas, octaves, key + 10) / np.float32(canvas.step[1])
+    return (
+        np.clip(np.rint(down), 0, canvas.shape[0] - 1).astype(np.intp),
+        np.clip(np.rint(right), 0, canvas.shape[1] - 1).astype(np.intp),
+    )

@@ -1,0 +1,52 @@
+"""Fines: what of debris is too small to be a piece: specks, splinters and smeared earth on the ground."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mage_stac.scene.lattice import Canvas, Raster, smooth
+from mage_stac.scene.materials import PIECES
+from mage_stac.scene.scene import SEMANTIC, Debris
+from mage_stac.scene.turf import mix
+
+THICK = 0.35
+"""Pieces per square metre from which debris is what the ground is."""
+SMEAR = (0.185, 0.150, 0.120)
+"""Earth, plaster dust and torn leaves."""
+
+
+def strew(
+    reflectance: Raster, semantic: NDArray[np.uint8], debris: Debris, canvas: Canvas
+) -> tuple[Raster, NDArray[np.uint8]]:
+    """Specks of a texel or two in the colours of the debris' pieces, thicker where pieces lie thicker.
+
+    Arrays as in ground.texture. The semantic turns to debris where it lies at least THICK.
+    """
+    density = _on(debris.density, canvas)
+    clumped = density * np.exp(0.6 * smooth(canvas, 2.5, 101) + 0.4 * smooth(canvas, 0.8, 102))
+    smeared = mix(reflectance, SMEAR, np.clip(0.3 * (1 - np.exp(-1.6 * clumped)), 0, 0.3))
+    rng = canvas.rng(103)
+    specks = rng.random(canvas.shape, dtype=np.float32) < 1 - np.exp(-0.3 * clumped)
+    names = [kind for kind, _ in debris.mix if kind in PIECES]
+    shares = np.array([share for kind, share in debris.mix if kind in PIECES])
+    palette = np.array([colour for name in names for colour in PIECES[name].variants], np.float32)
+    variants = np.array([len(PIECES[name].variants) for name in names])
+    odds = np.repeat(shares / variants, variants)
+    count = int(specks.sum())
+    result = smeared
+    if len(palette):
+        drawn = palette[rng.choice(len(palette), count, p=odds / odds.sum())]
+        cover = rng.uniform(0.3, 0.95, (count, 1)).astype(np.float32)
+        result[specks] += cover * (drawn - result[specks])
+    return result, np.where(density >= THICK, np.uint8(SEMANTIC["debris"]), semantic)
+
+
+def _on(density: NDArray[np.float32], canvas: Canvas) -> Raster:
+    """The density (rows, columns) on the canvas' grid, bilinear between cell centres."""
+    rows, columns = density.shape
+    down = (np.arange(canvas.shape[0]) + 0.5) * rows / canvas.shape[0] - 0.5
+    right = (np.arange(canvas.shape[1]) + 0.5) * columns / canvas.shape[1] - 0.5
+    lower = ndimage.map_coordinates(density, np.meshgrid(down, right, indexing="ij"), order=1, mode="nearest")
+    return np.maximum(lower, 0).astype(np.float32)

@@ -1,0 +1,88 @@
+"""Lattice: smooth random fields over a whole raster, cheap however large the raster is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Raster = NDArray[np.float32]
+SPREAD = 151.0 / 315.0
+"""Variance that cubic B-spline interpolation of unit noise keeps along one axis, averaged over positions."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Canvas:
+    """Grid of the ground texture: `size` metres (width, height) in square texels, row 0 north."""
+
+    size: tuple[float, float]
+    texel: float
+    seed: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns: whole texels that cover the scene."""
+        return max(1, round(self.size[1] / self.texel)), max(1, round(self.size[0] / self.texel))
+
+    @property
+    def step(self) -> tuple[float, float]:
+        """Height and width of a texel, m: `texel` but for the rounding to whole rows and columns."""
+        rows, columns = self.shape
+        return self.size[1] / rows, self.size[0] / columns
+
+    def rng(self, key: int) -> np.random.Generator:
+        """A generator of its own for each `key`."""
+        return np.random.default_rng([self.seed, key])
+
+    def x(self) -> Raster:
+        """(1, columns) of texel centres, m."""
+        return ((np.arange(self.shape[1], dtype=np.float32) + 0.5) * np.float32(self.step[1]))[None, :]
+
+    def y(self) -> Raster:
+        """(rows, 1) of texel centres, m, falling."""
+        rows = self.size[1] - (np.arange(self.shape[0], dtype=np.float32) + 0.5) * self.step[0]
+        return rows.astype(np.float32)[:, None]
+
+
+def smooth(canvas: Canvas, cell: float, key: int) -> Raster:
+    """A field (rows, columns) of mean 0 and about unit variance with features of `cell` metres.
+
+    Random values on a lattice anchored at the north-west corner, joined by cubic B-splines: the same `key` gives the
+    same field at every texel size.
+    """
+    nodes = [int(side / cell) + 4 for side in (canvas.size[1], canvas.size[0])]
+    values = canvas.rng(key).standard_normal(nodes).astype(np.float32)
+    for axis in (0, 1):
+        places = (np.arange(canvas.shape[axis], dtype=np.float64) + 0.5) * canvas.step[axis] / cell
+        values = np.moveaxis(_spline(np.moveaxis(values, axis, 0), places), 0, axis)
+    return values / np.float32(SPREAD)
+
+
+def _spline(values: Raster, places: NDArray[np.float64]) -> Raster:
+    first = np.floor(places).astype(np.intp)
+    t = places - first
+    weights = (
+        (1 - t) ** 3 / 6,
+        (3 * t**3 - 6 * t**2 + 4) / 6,
+        (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6,
+        t**3 / 6,
+    )
+    total = np.zeros((len(places), *values.shape[1:]), np.float32)
+    for offset, weight in enumerate(weights):
+        total += weight.astype(np.float32).reshape(-1, *(1,) * (values.ndim - 1)) * values[first + offset]
+    return total
+
+
+def stack(canvas: Canvas, octaves: Iterable[tuple[float, float]], key: int) -> Raster:
+    """Sum of smooth fields, one per (cell in metres, weight)."""
+    total = np.zeros(canvas.shape, np.float32)
+    for number, (cell, weight) in enumerate(octaves):
+        total += np.float32(weight) * smooth(canvas, cell, key + number)
+    return total
+
+
+def white(canvas: Canvas, key: int) -> Raster:
+    """Unit noise, independent from texel to texel."""
+    return canvas.rng(key).standard_normal(canvas.shape, dtype=np.float32)

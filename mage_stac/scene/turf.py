@@ -1,0 +1,119 @@
+"""Turf: what grows and wears on soft ground: dry and lush patches, mowing lines, bare earth, litter under trees."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely import Polygon
+
+from mage_stac.scene.cadastre import Layer, burn, window
+from mage_stac.scene.lattice import Canvas, Raster, smooth, stack
+from mage_stac.scene.materials import LEAFLESS, Rgb, material, pick
+from mage_stac.scene.scene import Building, Ring, Scene
+
+GREEN = {"grass", "meadow", "field", "vegetable"}
+EARTHY = {"grass", "meadow", "woodland", "bare", "dirt", "mulch", "vegetable"}
+STRAW: Rgb = (0.215, 0.178, 0.108)
+"""Dry lawn (USGS splib07 Grass_Golden_Dry and Lawn_Grass mixed with soil)."""
+LUSH: dict[str, Rgb] = {
+    "winter": (0.105, 0.115, 0.052),
+    "spring": (0.066, 0.098, 0.040),
+    "summer": (0.040, 0.070, 0.027),
+    "autumn": (0.062, 0.084, 0.034),
+}
+DRYING = {"winter": 0.55, "spring": 0.6, "summer": 0.28, "autumn": 0.6}
+"""How far patches go towards STRAW or LUSH."""
+
+
+def grow(reflectance: Raster, scene: Scene, layer: Layer, canvas: Canvas) -> Raster:
+    """Soft ground with its patches; hard ground is left as it is. Shapes as in ground.texture."""
+    green, earthy = layer.where(GREEN), layer.where(EARTHY)
+    result = _dry(reflectance, green, layer, scene.season, canvas)
+    result = _mown(result, layer, canvas)
+    result = _bare(result, green, canvas)
+    result = _under_trees(result, earthy, scene, canvas)
+    return _round_walls(result, earthy, scene.buildings, canvas)
+
+
+def mix(reflectance: Raster, colour: Rgb | Raster, share: Raster) -> Raster:
+    """`colour` laid over `reflectance` with opacity `share` (rows, columns) 0..1."""
+    return reflectance + share[..., None] * (np.asarray(colour, np.float32) - reflectance)
+
+
+def _dry(reflectance: Raster, green: NDArray[np.bool_], layer: Layer, season: str, canvas: Canvas) -> Raster:
+    """Towards straw or lush by patches of all sizes; every lawn has its own gardener."""
+    lots = [
+        float(np.random.default_rng([surface.seed, 1]).normal(0, 0.5)) if surface.use else 0.0
+        for surface in layer.surfaces
+    ]
+    patches = stack(canvas, ((45.0, 0.4), (12.0, 0.4), (4.0, 0.35), (1.3, 0.25), (0.5, 0.15)), 71) + layer.of(lots)
+    share = DRYING[season] * np.tanh(0.55 * patches) * green
+    dried = mix(reflectance, STRAW, np.maximum(share, 0))
+    return mix(dried, LUSH[season], np.maximum(-share, 0))
+
+
+def _mown(reflectance: Raster, layer: Layer, canvas: Canvas) -> Raster:
+    """Stripes of a mower or plough, along each surface's own bearing."""
+    x, y = canvas.x(), canvas.y()
+    result = reflectance
+    for number, surface in enumerate(layer.surfaces, 1):
+        if surface.use not in ("mown", "lawn") or surface.kind not in ("grass", "field", "meadow", "crop_soil"):
+            continue
+        rng = np.random.default_rng([surface.seed, 2])
+        if surface.use == "lawn" and rng.random() < 0.7:
+            continue
+        part = window(surface.ring, canvas)
+        inside = layer.index[part] == number
+        bearing = _bearing(surface.ring) + (np.pi / 2 if rng.random() < 0.5 else 0.0)
+        across = x[:, part[1]] * np.float32(np.cos(bearing)) + y[part[0]] * np.float32(np.sin(bearing))
+        wobble = across + 0.6 * np.sin(0.05 * (x[:, part[1]] - y[part[0]]))
+        height = rng.uniform(0.02, 0.075)
+        stripe = 1 + np.float32(height) * np.sin(wobble * np.float32(2 * np.pi / rng.uniform(1.6, 4.5)))
+        result[part] *= np.where(inside, stripe, np.float32(1))[..., None]
+    return result
+
+
+def _bearing(ring: Ring) -> float:
+    """Direction of the longest side, radians."""
+    corners = np.array(ring)
+    sides = np.roll(corners, -1, axis=0) - corners
+    longest = sides[int(np.argmax(np.hypot(*sides.T)))]
+    return float(np.arctan2(longest[1], longest[0]))
+
+
+def _bare(reflectance: Raster, green: NDArray[np.bool_], canvas: Canvas) -> Raster:
+    """Worn spots: where two scales of noise agree; some scenes have many, some none."""
+    rng = canvas.rng(81)
+    field = stack(canvas, ((30.0, 0.6), (7.0, 0.6), (2.0, 0.45), (0.6, 0.25)), 82)
+    share = np.clip((field - np.float32(rng.uniform(1.25, 2.3))) * 1.4, 0, 0.75) * green
+    return mix(reflectance, pick(material("bare"), int(rng.integers(2**31))), share)
+
+
+def _under_trees(reflectance: Raster, earthy: NDArray[np.bool_], scene: Scene, canvas: Canvas) -> Raster:
+    """Leaf litter and thin grass under crowns."""
+    crowns = np.zeros(canvas.shape, np.float32)
+    x, y = canvas.x()[0], canvas.y()[:, 0]
+    for tree in scene.trees:
+        if tree.species in ("hedge", "shrub"):
+            continue
+        reach = 1.15 * tree.radius
+        part = window(((tree.x - reach, tree.y - reach), (tree.x + reach, tree.y + reach)), canvas)
+        away = ((x[part[1]] - tree.x) ** 2)[None, :] + ((y[part[0]] - tree.y) ** 2)[:, None]
+        dose = np.clip(1 - away / np.float32(reach**2), 0, 1)
+        crowns[part] = np.maximum(crowns[part], dose)
+    strength = 0.75 if scene.season in LEAFLESS else 0.45
+    ragged = np.clip(0.7 + 0.35 * smooth(canvas, 1.2, 91) + 0.3 * smooth(canvas, 4.0, 92), 0, 1)
+    floor = pick(material("woodland", scene.season), scene.ground_seed)
+    return mix(reflectance, floor, strength * crowns * ragged * earthy)
+
+
+def _round_walls(
+    reflectance: Raster, earthy: NDArray[np.bool_], buildings: tuple[Building, ...], canvas: Canvas
+) -> Raster:
+    """Beds and bare strips along walls, and the dead ground under a building, seen once it is gone."""
+    plans = [Polygon(one.footprint, one.holes) for one in buildings]
+    beds = burn(((plan.buffer(0.8), 1) for plan in plans), canvas) > 0
+    under = burn(((plan, 1) for plan in plans), canvas) > 0
+    ragged = np.clip(0.45 + 0.5 * smooth(canvas, 1.5, 95), 0, 0.8)
+    result = mix(reflectance, pick(material("mulch"), 3), ragged * (beds & earthy))
+    return mix(result, pick(material("bare"), 5), 0.9 * under.astype(np.float32))
