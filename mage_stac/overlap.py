@@ -52,7 +52,7 @@ def grid_of_both(pre: Sequence[pystac.Item], post: Sequence[pystac.Item], asset:
 
 
 def resampled(geobox: GeoBox, gsd: float) -> GeoBox:
-    """The grid itself if its pixels are about `gsd` metres on the ground, else one of such pixels from its corner on."""
+    """The grid itself if its pixels are about `gsd` metres on the ground, else one of such pixels from its corner."""
     factors = [round(gsd / size, 6) for size in pixel_metres(geobox)]
     if all(1 / NOTABLE <= factor <= NOTABLE for factor in factors):
         return geobox

@@ -1,0 +1,244 @@
+"""From a model and two dates to a damage map: one mosaic each, one grid, windows blended, a catalogued Item."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+import torch
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from mage_stac import __version__, catalogue, cube, grid, models, mosaic, overlap, pairs, prediction, registration
+from mage_stac.errors import AssetError, CatalogueError, ModelError
+from mage_stac.models import LoadedModel
+from mage_stac.mosaic import Network, Progress, Scene, Tiling
+from mage_stac.prediction import COLLECTION, Facts, Sources
+from mage_stac.products import buildings
+from mage_stac.registration import Shift
+
+ASSET = "image"
+"""Key of the asset that is looked at."""
+
+ALIGN_FROM = 0.5
+"""Pixels: a smaller shift is left as it is, for moving the post image blurs it and gains nothing."""
+
+FLIPS = ((), (-1,), (-2,), (-2, -1))
+"""Axes turned around in each of the passes that are averaged when flips are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How a map is made."""
+
+    tiling: Tiling = field(default_factory=Tiling)
+    align: bool = True
+    """Move the post image back by the measured shift where that is believed and at least ALIGN_FROM."""
+    flips: bool = False
+    """Average over the four mirror images of each window: four times the work."""
+    device: str = "auto"
+    """As torch names it; "auto" is a GPU if there is one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Imagery:
+    """Two mosaics and the bands to read, in the network's order."""
+
+    pre: tuple[pystac.Item, ...]
+    post: tuple[pystac.Item, ...]
+    bands: tuple[tuple[int, ...], tuple[int, ...]]
+    """Positions in the asset from 1, of pre and of post."""
+
+
+def predict(
+    model_item: Path,
+    pre: Path,
+    post: Path,
+    out: Path,
+    *,
+    footprints: Path | None = None,
+    id: str | None = None,  # noqa: A002 - STAC's word
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Map the damage between two dates and write it as an Item of the catalogue `out`; returns the Item's folder.
+
+    `pre` and `post` are Items or catalogues of them; several Items are one mosaic, in any CRS. The map lies on the pre
+    mosaic's own pixels where both dates show something (see `overlap.grid_of_both`). A map of the same sources and
+    options that is there already is kept. With `footprints` (a vector file) these are graded, else outlines found in
+    the map.
+
+    Raises:
+        CatalogueError: an input is no catalogue, or `out` cannot be written.
+        AssetError: an Item lacks the image or a band of it, or a file is broken.
+        GridError: pre and post, or the footprints, do not overlap.
+        ModelError: the model is incomplete.
+    """
+    chosen = options or Options()
+    sources = Sources(
+        model=catalogue.read_item(model_item), pre=_mosaic(pre), post=_mosaic(post), footprints=footprints
+    )
+    name = catalogue.checked_id(id or _name(sources))
+    digest = _digest(sources, chosen)
+    if _is_made(out, name, digest):
+        return out / COLLECTION / name
+    model = models.load(sources.model, _device(chosen.device))
+    return publish_map(
+        sources, network_of(model, flips=chosen.flips), (model.bands, model.gsd), out, name, chosen, progress
+    )
+
+
+def publish_map(
+    sources: Sources,
+    network: Network,
+    taught: tuple[tuple[str, ...], float],
+    out: Path,
+    name: str,
+    options: Options,
+    progress: Progress | None = None,
+) -> Path:
+    """What `predict` does once the network is at hand: any callable will do.
+
+    Args:
+        sources: Items and footprints.
+        network: images and validity of windows -> probabilities.
+        taught: band names in the network's order, and its ground sampling distance in metres.
+        out: catalogue folder.
+        name: id of the Item.
+        options: how to make it.
+        progress: told of every batch of windows.
+    """
+    bands, gsd = taught
+    imagery = Imagery(
+        pre=sources.pre, post=sources.post, bands=(_positions(sources.pre, bands), _positions(sources.post, bands))
+    )
+    geobox = overlap.grid_of_both(sources.pre, sources.post, ASSET, gsd)
+    outlines = buildings.footprints(sources.footprints, geobox) if sources.footprints else None
+    shift = registration.measure(_patches(imagery, geobox))
+    aligned = options.align and shift.confident and shift.size >= ALIGN_FROM
+    read = reader(imagery, geobox, shift if aligned else registration.UNKNOWN)
+    tiling = options.tiling.fitted(geobox)
+    with catalogue.staged(out, COLLECTION, name) as folder:
+        prediction.write_maps(folder, geobox, mosaic.strips(geobox, tiling, read, network, progress))
+        graded = prediction.write_buildings(folder, outlines)
+        facts = Facts(
+            shift=shift, aligned=aligned, inputs=_digest(sources, options), method=_method(sources, tiling, options)
+        )
+        catalogue.write_item(folder, prediction.item(name, folder, geobox, sources, facts, graded))
+    catalogue.index(out, id="predictions", title="Predictions", collections={COLLECTION: prediction.TEMPLATE})
+    return out / COLLECTION / name
+
+
+def _mosaic(path: Path) -> tuple[pystac.Item, ...]:
+    items = tuple(catalogue.read_items(path))
+    if not items:
+        raise CatalogueError(f"{path} holds no Items: give an Item, or a catalogue of those that make up one mosaic")
+    return items
+
+
+def _name(sources: Sources) -> str:
+    """Date and six hex digits that stand for the model and the images."""
+    ids = [sources.model.id, *(item.id for item in (*sources.pre, *sources.post))]
+    return f"damage-{sources.date:%Y%m%d}-{hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:6]}"
+
+
+def _is_made(out: Path, name: str, digest: str) -> bool:
+    if not catalogue.has(out, COLLECTION, name):
+        return False
+    there = catalogue.read_json(out / COLLECTION / name / f"{name}.json")
+    return bool(there.get("properties", {}).get("mage:inputs") == digest)
+
+
+def _digest(sources: Sources, options: Options) -> str:
+    """Of all that decides the map: version, options, and name, size and age of every file that is read."""
+    assets = [(sources.model, key) for key in sorted(sources.model.assets)]
+    assets += [(item, ASSET) for item in (*sources.pre, *sources.post)]
+    files = [_stamp(catalogue.asset_path(item, key)) for item, key in assets]
+    ids = [item.id for item, _ in assets]
+    how = {key: value for key, value in asdict(options).items() if key != "device"}
+    given = _stamp(str(sources.footprints)) if sources.footprints else None
+    text = json.dumps([__version__, how, ids, files, given], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stamp(path: str) -> list[Any]:
+    """What tells one state of a file from another; the address, where it lies on a server."""
+    file = Path(path)
+    if not file.is_file():
+        return [path]
+    state = file.stat()
+    return [file.name, state.st_size, state.st_mtime_ns]
+
+
+def _method(sources: Sources, tiling: Tiling, options: Options) -> str:
+    ways = "the mean of four mirror images" if options.flips else "one pass"
+    return (
+        f"Probabilities of damage classes by model {sources.model.id} from pre {prediction.names(sources.pre)} and post"
+        f" {prediction.names(sources.post)}, in windows of {tiling.window} px blended over margins of {tiling.margin}"
+        f" px, {ways}. Class 0 where a building is less likely than not, else the likeliest grade."
+    )
+
+
+def _positions(items: tuple[pystac.Item, ...], names: tuple[str, ...]) -> tuple[int, ...]:
+    """Where the network's bands lie in the assets of a mosaic, which must agree on it."""
+    found = {item.id: pairs.layer(item, names).bands for item in items}
+    first = found[items[0].id]
+    other = next((name for name, bands in found.items() if bands != first), None)
+    if other is not None:
+        raise AssetError(
+            f"Items {items[0].id} and {other} have the bands {', '.join(names)} in different places, {first} and"
+            f" {found[other]}: they cannot be one mosaic"
+        )
+    return first
+
+
+def reader(imagery: Imagery, geobox: GeoBox, shift: Shift) -> mosaic.Read:
+    """A function that reads rows and columns of both mosaics on the map's grid, the post one moved back by a shift."""
+    later = GeoBox(geobox.shape, geobox.affine @ Affine.translation(shift.columns, shift.rows), geobox.crs)
+
+    def read(rows: slice, columns: slice) -> Scene:
+        both = [
+            cube.read(items, grid.crop(pixels, rows, columns), asset=ASSET, bands=bands)
+            for items, pixels, bands in zip((imagery.pre, imagery.post), (geobox, later), imagery.bands, strict=True)
+        ]
+        return np.stack([image for image, _ in both]), np.stack([seen for _, seen in both])
+
+    return read
+
+
+def _patches(imagery: Imagery, geobox: GeoBox) -> Iterator[tuple[Any, Any, NDArray[np.bool_]]]:
+    """Windows of both dates as grey images, for the measurement of their shift."""
+    read = reader(imagery, geobox, registration.UNKNOWN)
+    for rows, columns in registration.patches(geobox):
+        image, seen = read(rows, columns)
+        grey = image.mean(axis=1)
+        yield grey[0], grey[1], np.logical_and(*seen)
+
+
+def network_of(model: LoadedModel, *, flips: bool = False) -> Network:
+    """A loaded model as a function of arrays; with `flips` the mean over the four mirror images."""
+    passes = FLIPS if flips else FLIPS[:1]
+
+    def network(images: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
+        image, seen = torch.from_numpy(images), torch.from_numpy(observed)
+        turned = [model.probabilities(image.flip(axes), seen.flip(axes)).flip(axes) for axes in passes]
+        shares: NDArray[np.float32] = torch.stack(turned).mean(dim=0).cpu().numpy()
+        return shares
+
+    return network
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,229 @@
+"""The files of a prediction Item, and the Item that describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from PIL import Image
+from pystac.utils import datetime_to_str
+
+import mage_stac
+from mage_stac import footprint, hrefs, overlap, publish
+from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
+from mage_stac.cog import stream_cog, writing
+from mage_stac.errors import GridError
+from mage_stac.mosaic import LEVELS, Strip, classed, coded
+from mage_stac.products import buildings
+from mage_stac.raster import opened
+from mage_stac.registration import Shift
+
+COLLECTION = "predictions"
+TEMPLATE = {
+    "title": "Damage maps",
+    "description": "Damage to buildings as a model sees it, before and after; not checked on the ground.",
+    "license": "other",
+    "keywords": ["damage", "buildings", "prediction"],
+    "providers": [{"name": "mage-stac", "roles": ["processor"]}],
+}
+
+BANDS = tuple(entry.name for entry in DAMAGE_CLASSES if not entry.nodata)
+COLOURS = colour_table(DAMAGE_CLASSES)
+
+THUMBNAIL = 512
+"""Pixels along the longer side."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """What a map is made from."""
+
+    model: pystac.Item
+    pre: tuple[pystac.Item, ...]
+    post: tuple[pystac.Item, ...]
+    footprints: Path | None = None
+
+    @property
+    def date(self) -> datetime:
+        """When the last of the post images was taken."""
+        return max(taken(item) for item in self.post)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What came to light on the way, and is told in the Item's properties."""
+
+    shift: Shift
+    """Of the post mosaic against the pre one, in pixels of the map."""
+    aligned: bool
+    """Whether the post mosaic was moved back by it."""
+    inputs: str
+    """Digest of sources and options: the same digest, the same map."""
+    method: str
+    """How the map was made, in words."""
+
+
+def taken(item: pystac.Item) -> datetime:
+    """When an image was taken (the end, for an interval), with a time zone."""
+    date = item.datetime or item.common_metadata.end_datetime or datetime.min.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Strip]) -> None:
+    """Write damage.tif, visual.tif, probability.tif and thumbnail.png from the strips of a map.
+
+    Raises:
+        GridError: no pixel was observed on both dates.
+        CatalogueError: the disk refuses.
+    """
+    seen = False
+    with ExitStack() as stack:
+        files: dict[str, dict[str, Any]] = {
+            "damage": {"nodata": NOT_OBSERVED, "colours": COLOURS},
+            "visual": {"count": 3},
+            "probability": {"count": len(BANDS), "nodata": NOT_OBSERVED, "descriptions": BANDS},
+        }
+        writers = {
+            name: stack.enter_context(stream_cog(folder / f"{name}.tif", geobox, dtype="uint8", **options))
+            for name, options in files.items()
+        }
+        for strip in strips:
+            damage = classed(strip)
+            for name, array in (("damage", damage), ("visual", coloured(damage)), ("probability", coded(strip))):
+                writers[name].write(array, strip.row, 0)
+            seen = seen or bool(strip.valid.any())
+        if not seen:
+            raise GridError("no pixel of the map is observed on both dates: pre or post holds nothing but nodata there")
+    _write_thumbnail(folder)
+
+
+def coloured(damage: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Damage classes (y, x) in their colours, (3, y, x)."""
+    table = np.zeros((256, 3), np.uint8)
+    for value, colour in COLOURS.items():
+        table[value] = colour
+    return np.moveaxis(table[damage], -1, 0)
+
+
+def _write_thumbnail(folder: Path) -> None:
+    with opened(folder / "damage.tif") as source:
+        factor = max(1.0, max(source.shape) / THUMBNAIL)
+        damage = source.read(1, out_shape=tuple(max(1, round(size / factor)) for size in source.shape))
+    alpha = np.where(damage == NOT_OBSERVED, 0, 255).astype(np.uint8)
+    picture = np.concatenate([coloured(damage), alpha[None]])
+    with writing(folder / "thumbnail.png"):
+        Image.fromarray(np.moveaxis(picture, 0, -1)).save(folder / "thumbnail.png")
+
+
+def write_buildings(folder: Path, outlines: Any | None) -> Any:
+    """Write buildings.parquet: the footprints given, or outlines found in the map, graded. Returns the table."""
+    frame = buildings.outlines(folder / "damage.tif") if outlines is None else outlines
+    graded = buildings.graded(frame, folder / "probability.tif")
+    buildings.write(folder / "buildings.parquet", graded)
+    return graded
+
+
+def item(name: str, folder: Path, geobox: GeoBox, sources: Sources, facts: Facts, graded: Any) -> pystac.Item:
+    """The Item of the files in a folder, which must be there already.
+
+    Args:
+        name: its id.
+        folder: where its files lie.
+        geobox: grid of the map.
+        sources: what it was made from; linked as `derived_from`.
+        facts: what is told of the making.
+        graded: the table of buildings.
+    """
+    with opened(folder / "damage.tif") as source:
+        geometry, bbox = footprint.of_valid(source, geobox)
+    made = pystac.Item(
+        id=name,
+        geometry=geometry,
+        bbox=bbox,
+        datetime=sources.date,
+        properties={
+            **_about(sources, geobox),
+            **_processing(folder, sources, facts),
+            **_registration(facts),
+            "mage:buildings": counts(graded),
+            "mage:inputs": facts.inputs,
+            **publish.grid_fields(geobox),
+        },
+        collection=COLLECTION,
+    )
+    for key, asset in assets(folder, geobox, graded).items():
+        made.add_asset(key, asset)
+    publish.derived_from(made, [*sources.pre, *sources.post, sources.model])
+    return made
+
+
+def _about(sources: Sources, geobox: GeoBox) -> dict[str, Any]:
+    return {
+        "title": f"Damage on {sources.date:%Y-%m-%d}",
+        "description": f"Damage classes 0-4 by {sources.model.id}; a model's output, not checked on the ground.",
+        "created": datetime_to_str(datetime.now(UTC)),
+        "gsd": round(float(np.prod(overlap.pixel_metres(geobox))) ** 0.5, 4),
+    }
+
+
+def _processing(folder: Path, sources: Sources, facts: Facts) -> dict[str, Any]:
+    href = sources.model.get_self_href() or sources.model.id
+    return {
+        "processing:level": "L4",
+        "processing:expression": {"format": "stac-mlm", "expression": hrefs.portable(href, folder)},
+        "processing:lineage": facts.method,
+        "processing:software": {"mage-stac": mage_stac.__version__},
+    }
+
+
+def _registration(facts: Facts) -> dict[str, Any]:
+    """`mage:shift_*`: the post mosaic's content lies so many pixels right of and below the pre one's."""
+    return {
+        "mage:shift_columns": round(facts.shift.columns, 2),
+        "mage:shift_rows": round(facts.shift.rows, 2),
+        "mage:shift_spread": round(facts.shift.spread, 2),
+        "mage:shift_confidence": round(facts.shift.confidence, 2),
+        "mage:shift_windows": facts.shift.windows,
+        "mage:shift_corrected": facts.aligned,
+    }
+
+
+def counts(graded: Any) -> dict[str, int]:
+    """How many buildings have each grade, by its name; those not observed too."""
+    found = graded["grade"].value_counts()
+    return {entry.name: int(found.get(entry.value, 0)) for entry in DAMAGE_CLASSES if entry.value}
+
+
+def assets(folder: Path, geobox: GeoBox, graded: Any) -> dict[str, pystac.Asset]:
+    """Assets of a prediction Item by key; hrefs are bare file names."""
+    probability = publish.raster_asset(
+        "probability.tif", title="Probabilities", geobox=geobox, dtype="uint8", nodata=NOT_OBSERVED, bands=BANDS
+    )
+    probability.description = f"Probability of each damage class: value / {LEVELS}. They sum to 1 but for rounding."
+    probability.extra_fields |= {"raster:scale": 1 / LEVELS, "raster:offset": 0.0}
+    return {
+        "damage": publish.class_asset("damage.tif", title="Damage", classes=DAMAGE_CLASSES, geobox=geobox),
+        "visual": publish.raster_asset(
+            "visual.tif", title="Damage in colours", geobox=geobox, dtype="uint8", bands=("red", "green", "blue"),
+            roles=("visual", "overview"),
+        ),
+        "probability": probability,
+        "buildings": buildings.asset(folder / "buildings.parquet", graded),
+        "thumbnail": pystac.Asset(
+            "thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
+        ),
+    }  # fmt: skip
+
+
+def names(items: Sequence[pystac.Item]) -> str:
+    """Ids of some Items for a sentence; the first few where there are many."""
+    ids = [item.id for item in items]
+    return ", ".join(ids) if len(ids) <= 6 else f"{', '.join(ids[:5])} and {len(ids) - 5} more"
