@@ -27,7 +27,7 @@ def render(  # noqa: PLR0913 - a command's options
     ] = "aerial-rgb",
     off_nadir: Annotated[float, typer.Option(help="The most that a view leans, degrees.")] = 8.0,
     undamaged: Annotated[float, typer.Option(help="Share of pairs in which nothing happens, 0..1.")] = 0.15,
-    samples: Annotated[int, typer.Option(min=1, help="Light paths per rendered pixel (4 to an image pixel).")] = 4,
+    samples: Annotated[int, typer.Option(min=1, help="Light paths per rendered pixel (4 to an image pixel).")] = 2,
     workers: Annotated[int, typer.Option(min=1, help="Processes in parallel, each with a Blender of its own.")] = 1,
     blender: Annotated[
         str | None, typer.Option(help="A Blender, or a virtual environment or Python with bpy; else MAGE_STAC_BLENDER.")

@@ -20,10 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-import numpy as np
-
 from mage_stac.errors import RenderError
-from mage_stac.scene.geometry import Geometry
+from mage_stac.scene.geometry import Geometry, save
 
 SCHEMA = "mage-stac-render/1"
 """Of job.json; renderers/job.py reads it."""
@@ -93,7 +91,7 @@ class Job:
     height: int
     gsd: float
     oversample: int = 2
-    samples: int = 4
+    samples: int = 2
     """Light paths per rendered pixel; a product pixel averages oversample**2 times as many."""
     sun_azimuth: float
     sun_elevation: float
@@ -125,8 +123,7 @@ class Job:
     def write(self, geometry: Geometry, folder: Path) -> None:
         """Lay the job out in `folder`, for Session.render."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {name: getattr(geometry, name) for name in Geometry.__dataclass_fields__}
-        np.savez(folder / "geometry.npz", **arrays)
+        save(geometry, folder / "geometry.npz")
         (folder / "job.json").write_text(json.dumps(self.as_dict(), indent=2), encoding="utf-8")
 
 

@@ -50,7 +50,7 @@ class RenderSpec:
     """The most that the post image is displaced along each axis, pixels."""
     oversample: int = 2
     """Rendered pixels per image pixel along each axis."""
-    samples: int = 4
+    samples: int = 2
     """Light paths per rendered pixel."""
     pairs: int = 1
     workers: int = 1
@@ -166,7 +166,7 @@ def _place(rng: np.random.Generator, gsd: float) -> tuple[str, tuple[float, floa
     crs = f"EPSG:{int(rng.integers(ZONES[0], ZONES[1], endpoint=True))}"
     east = rng.uniform(300_000.0, 700_000.0)
     north = rng.uniform(*LATITUDES) * METRES_PER_DEGREE
-    return crs, (round(east / gsd) * gsd, round(north / gsd) * gsd)
+    return crs, (round(round(east / gsd) * gsd, 6), round(round(north / gsd) * gsd, 6))
 
 
 def _dates(rng: np.random.Generator, crs: str, origin: tuple[float, float]) -> tuple[str, str]:

@@ -71,7 +71,7 @@ def read(folder: Path) -> Job:
         overcast=float(sun.get("overcast", 0.0)),
         off_nadir=float(view.get("off_nadir", 0.0)),
         view_azimuth=float(view.get("azimuth", 0.0)),
-        samples=int(data.get("samples", 4)),
+        samples=int(data.get("samples", 2)),
         seed=int(data.get("seed", 0)) % 2**31,
         threads=int(data.get("threads", 0)),
         passes=tuple(data.get("passes", PASSES)),

@@ -18,7 +18,7 @@ def faces() -> Any:
     grain = _attribute(nodes, "grain")
     noise = nodes.new("ShaderNodeTexNoise")
     noise.inputs["Scale"].default_value = GRAIN_SCALE
-    noise.inputs["Detail"].default_value = 1.0
+    noise.inputs["Detail"].default_value = 0.0
     position = nodes.new("ShaderNodeNewGeometry")
     links.new(position.outputs["Position"], noise.inputs["Vector"])
     factor = _math(nodes, links, "MULTIPLY_ADD", _value(noise), 4.0, -2.0)

@@ -1,0 +1,82 @@
+"""Scenarios follow from the spec and the index alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mage_stac.errors import MageStacError
+from mage_stac.scenario import MARGIN, RenderSpec, draw
+from mage_stac.scene.scene import save
+
+SPEC = RenderSpec(hazard="wind", seed=0, size_px=96, undamaged_share=0.5)
+
+
+def test_a_pair_depends_on_seed_and_index_only(tmp_path: Path) -> None:
+    one = draw(SPEC, 3)
+    two = draw(replace(SPEC, pairs=50, workers=4), 3)
+    for phase in ("pre", "post"):
+        texts = []
+        for name, scenario in (("one", one), ("two", two)):
+            shot = getattr(scenario, phase)
+            texts.append((save(shot.scene, tmp_path / name / phase).read_bytes(), shot.look))
+        assert texts[0] == texts[1]
+    assert dict(one.truth.grades) == dict(two.truth.grades)
+    assert draw(SPEC, 4).pre.scene.origin != one.pre.scene.origin
+    assert draw(replace(SPEC, seed=1), 3).pre.scene.origin != one.pre.scene.origin
+
+
+def test_the_image_lies_inside_the_scene_on_whole_pixels() -> None:
+    scenario = draw(SPEC, 0)
+    west, south = scenario.pre.scene.origin
+    box = scenario.geobox.boundingbox
+    assert scenario.geobox.shape == (96, 96)
+    assert (box.left - west, box.bottom - south) == pytest.approx((MARGIN * 0.6, MARGIN * 0.6), abs=1e-6)
+    assert scenario.pre.scene.size == pytest.approx(((96 + 2 * MARGIN) * 0.6,) * 2)
+    assert box.left / 0.6 == pytest.approx(round(box.left / 0.6), abs=1e-5)
+
+
+def test_dates_follow_each_other_and_differ_in_light() -> None:
+    scenario = draw(SPEC, 1)
+    assert scenario.pre.scene.datetime < scenario.post.scene.datetime
+    assert scenario.pre.scene.light != scenario.post.scene.light
+    assert scenario.pre.look.shift == (0.0, 0.0)
+    assert np.abs(scenario.post.look.shift).max() <= SPEC.max_shift
+
+
+def test_some_pairs_stay_undamaged() -> None:
+    hazards = [draw(SPEC, index).hazard for index in range(12)]
+    assert set(hazards) == {"wind", "none"}
+    calm = draw(SPEC, hazards.index("none"))
+    assert calm.intensity is None
+    assert set(calm.truth.grades.values()) <= {1}
+    assert [one.id for one in calm.pre.scene.buildings] == [one.id for one in calm.post.scene.buildings]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hazard": "frogs"}, r"no hazard 'frogs': there are .*none.*wind"),
+        ({"style": "moon"}, r"no style 'moon': there are .*suburb"),
+        ({"sensor": "moon"}, "no sensor 'moon'"),
+        ({"sensor": "naip"}, "naip has nir"),
+        ({"size_px": 8}, r"size 8 is outside 16\.\.8192"),
+        ({"seed": -1}, "seed -1"),
+        ({"gsd": 0.0}, "gsd 0.0"),
+        ({"undamaged_share": 1.5}, "undamaged share 1.5"),
+        ({"workers": 0}, "workers 0"),
+        ({"timeout": 0.0}, "timeout 0.0"),
+    ],
+)
+def test_specs_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(MageStacError, match=message):
+        replace(SPEC, **change)
+
+
+def test_zero_is_a_seed() -> None:
+    assert draw(replace(SPEC, seed=0), 0).pre.scene.origin != draw(replace(SPEC, seed=1), 0).pre.scene.origin
+
+
