@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mage_stac.scene import fines, pavement, turf
+from mage_stac.scene import cover, fines, pavement, turf
 from mage_stac.scene.cadastre import Layer, survey
 from mage_stac.scene.lattice import Canvas, Raster, smooth, stack, white
 from mage_stac.scene.materials import material, pick
@@ -39,8 +39,11 @@ def texture(scene: Scene, texel: float = 0.3) -> tuple[Raster, NDArray[np.uint8]
     reflectance = pavement.wear(reflectance, layer, canvas)
     codes = np.array([SEMANTIC["ground"], *(SEMANTIC[surface.semantic] for surface in scene.surfaces)], np.uint8)
     semantic = codes[layer.index]
+    reflectance, semantic = cover.films(reflectance, semantic, scene.films, canvas, scene.season)
     if scene.debris is not None:
         reflectance, semantic = fines.strew(reflectance, semantic, scene.debris, canvas)
+    if scene.flood is not None:
+        reflectance, semantic = cover.water(reflectance, semantic, scene.flood, canvas)
     return np.clip(reflectance, 0.0, 0.95).astype(np.float32), semantic
 
 

@@ -1,0 +1,110 @@
+"""Cover: what a hazard leaves on the ground, painted over it: films of mud, ash or rubble, and flood water."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mage_stac.scene.lattice import Canvas, Raster, smooth, white
+from mage_stac.scene.materials import MATERIALS, Material, material, pick
+from mage_stac.scene.scene import SEMANTIC, Film, Flood
+from mage_stac.scene.turf import mix
+
+FILMS: dict[str, Material] = {
+    "mud": Material(variants=((0.235, 0.190, 0.140), (0.270, 0.222, 0.168), (0.205, 0.168, 0.128)), grain=0.05),
+    "burnt_ground": Material(
+        variants=((0.042, 0.038, 0.034), (0.055, 0.048, 0.042), (0.034, 0.032, 0.031)), spread=0.15, grain=0.30
+    ),
+    "ash_ground": Material(variants=((0.270, 0.262, 0.250), (0.215, 0.208, 0.198)), spread=0.15, grain=0.25),
+    "rubble_fine": Material(
+        variants=((0.350, 0.315, 0.265), (0.395, 0.362, 0.318), (0.310, 0.283, 0.248)), spread=0.08, grain=0.30
+    ),
+}
+"""Kinds of Film beside those of materials.MATERIALS. Broad-band means, chosen as those there: wet and dry loams for
+mud, char with bare soil for burnt ground, plaster and limestone for rubble."""
+COVERING = {"rubble_fine": "debris"}
+"""Kinds of film that are what the ground is where they cover more than half of it."""
+LOADED, CLEAR = (0.245, 0.195, 0.132), (0.016, 0.024, 0.019)
+"""Reflectance of deep water: loaded with soil as Ritchie et al. (2003, doi:10.14358/PERS.69.6.695) show it, and clear
+over a dark bed."""
+FADING = (1.2, 18.0)
+"""Diffuse attenuation, 1/m, of clear and of loaded water: the bed is seen through exp(-2 * attenuation * depth)."""
+STUBBLE = {"grass": 0.10, "field": 0.18, "ground": 0.12, "tree": 0.12}
+"""Unevenness of ground that makes a flood's edge ragged, standard deviation in m; 0.02 elsewhere."""
+DAMP, DAMP_WIDTH = 0.72, 1.2
+"""Brightness of soaked ground beside the water, and the width of that rim, m."""
+
+
+def films(
+    reflectance: Raster, semantic: NDArray[np.uint8], covers: tuple[Film, ...], canvas: Canvas, season: str
+) -> tuple[Raster, NDArray[np.uint8]]:
+    """Lay the films over the ground, the first lowest. Arrays as in ground.texture.
+
+    Raises:
+        RenderError: a film of an unknown material.
+    """
+    for number, film in enumerate(covers):
+        kind = FILMS.get(film.kind) or material(film.kind, season)
+        key = 200 + 10 * number
+        ragged = 0.45 * smooth(canvas, 1.1, key) + 0.25 * smooth(canvas, 0.4, key + 1)
+        share = _on(film.cover, canvas)
+        # A share of 0 or 1 stays what it is; between them the film breaks up into patches.
+        share = np.clip(share + 4 * share * (1 - share) * 0.5 * ragged, 0.0, 1.0)
+        tone = np.exp(0.6 * kind.grain * (0.6 * white(canvas, key + 2) + 0.8 * smooth(canvas, 0.7, key + 3)))
+        tone *= np.exp(0.12 * smooth(canvas, 6.0, key + 4))
+        reflectance = mix(reflectance, np.array(pick(kind, film.seed), np.float32) * tone[..., None], share)
+        if film.kind in COVERING:
+            semantic = np.where(share > 0.5, np.uint8(SEMANTIC[COVERING[film.kind]]), semantic)
+    return reflectance, semantic
+
+
+def water(
+    reflectance: Raster, semantic: NDArray[np.uint8], flood: Flood, canvas: Canvas
+) -> tuple[Raster, NDArray[np.uint8]]:
+    """Let flood water stand on the ground: by its depth the bed shows through less, and at its rim the soil is damp."""
+    names = {code: name for name, code in SEMANTIC.items()}
+    uneven = np.array([STUBBLE.get(names.get(code, ""), 0.02) for code in range(256)], np.float32)[semantic]
+    smoothed = _on(flood.depth, canvas)
+    depth = np.where(smoothed > 0, smoothed + uneven * smooth(canvas, 0.6, 301), 0.0)
+    wet = depth > 0
+    rim = np.exp(-np.square(ndimage.distance_transform_edt(~wet, sampling=canvas.step) / DAMP_WIDTH)).astype(np.float32)
+    soaked = reflectance * (1 - (1 - DAMP) * rim * (0.8 + 0.2 * smooth(canvas, 1.5, 302)))[..., None]
+    loaded, clear = np.array(LOADED, np.float32), np.array(CLEAR, np.float32)
+    colour = loaded**flood.turbidity * clear ** (1 - flood.turbidity)
+    streaks = np.exp(0.05 * smooth(canvas, 30.0, 303) + 0.03 * smooth(canvas, 7.0, 304) + 0.01 * white(canvas, 305))
+    fading = FADING[0] * (FADING[1] / FADING[0]) ** flood.turbidity
+    through = np.exp(-2 * fading * np.maximum(depth, 0.0)).astype(np.float32)
+    under = mix(colour * streaks[..., None].astype(np.float32), soaked * np.float32(DAMP), through)
+    result = np.where(wet[..., None], under, soaked)
+    return result.astype(np.float32), np.where(wet, np.uint8(SEMANTIC["water"]), semantic)
+
+
+def raised(heights: NDArray[np.float32], flood: Flood) -> NDArray[np.float32]:
+    """Terrain on corner nodes (Geometry.ground_z) lifted to the water's surface, on the flood's finer grid."""
+    rows, columns = flood.depth.shape
+    where = np.meshgrid(
+        np.linspace(0, heights.shape[0] - 1, rows + 1), np.linspace(0, heights.shape[1] - 1, columns + 1), indexing="ij"
+    )
+    ground = ndimage.map_coordinates(heights.astype(np.float64), where, order=1, mode="nearest")
+    # A node takes the deepest of its cells' mean and nothing where one of them is dry: the sheet ends on the ground.
+    padded = np.pad(flood.depth.astype(np.float64), 1, mode="edge")
+    corners = np.stack([padded[:-1, :-1], padded[1:, :-1], padded[:-1, 1:], padded[1:, 1:]])
+    depth = np.where(corners.min(axis=0) > 0, corners.mean(axis=0), 0.0)
+    lifted: NDArray[np.float32] = (ground + depth).astype(np.float32)
+    return lifted
+
+
+def known(kind: str) -> bool:
+    """Whether a Film may be of this kind."""
+    return kind in FILMS or kind in MATERIALS
+
+
+def _on(values: NDArray[np.float32], canvas: Canvas) -> Raster:
+    """A raster over the scene on the canvas' grid, bilinear between cell centres."""
+    rows, columns = values.shape
+    down = (np.arange(canvas.shape[0]) + 0.5) * rows / canvas.shape[0] - 0.5
+    right = (np.arange(canvas.shape[1]) + 0.5) * columns / canvas.shape[1] - 0.5
+    where = np.meshgrid(down, right, indexing="ij")
+    result: Raster = ndimage.map_coordinates(values.astype(np.float32), where, order=1, mode="nearest")
+    return result.clip(min=0)
