@@ -175,8 +175,7 @@ def held_out(places: Mapping[str, float], share: float) -> frozenset[str]:
 def unlabelled(root: Path, *, bands: Sequence[str]) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """Images of a real catalogue before and after its event; labels, if any, are not looked at.
 
-    An Item is before if its `synthetic:phase` says so, or if its date lies before the middle of the dates; where all
-    have one date, every image serves on both sides.
+    Where all images lie on one side (see `by_phase`), every image serves on both.
 
     Raises:
         CatalogueError: no Item has an `image` asset, or one has no date.
@@ -185,15 +184,27 @@ def unlabelled(root: Path, *, bands: Sequence[str]) -> tuple[tuple[Layer, ...], 
     items = [item for item in catalogue.read_items(root) if IMAGE in item.assets]
     if not items:
         raise CatalogueError(f"{root}: no Item with an asset {IMAGE!r}, so there is no real side to adapt to")
-    dates = [_date(item) for item in items]
-    middle = min(dates) + (max(dates) - min(dates)) / 2
-    phases = [
-        item.properties.get("synthetic:phase") or ("pre" if date <= middle else "post")
-        for item, date in zip(items, dates, strict=True)
-    ]
-    layers = [layer(item, bands) for item in items]
-    pre, post = (tuple(one for one, phase in zip(layers, phases, strict=True) if phase == wanted) for wanted in PHASES)
+    pre, post = (tuple(layer(item, bands) for item in side) for side in by_phase(items))
     return pre or post, post or pre
+
+
+def by_phase(items: Sequence[pystac.Item]) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
+    """The Items of before and those of after an event.
+
+    An Item is before if its `synthetic:phase` says so, or if its date lies before the middle of the dates; with one
+    date for all, all are before.
+
+    Raises:
+        CatalogueError: an Item has no date.
+    """
+    dates = {item.id: _date(item) for item in items}
+    middle = min(dates.values()) + (max(dates.values()) - min(dates.values())) / 2
+
+    def phase(item: pystac.Item) -> str:
+        return str(item.properties.get("synthetic:phase") or ("pre" if dates[item.id] <= middle else "post"))
+
+    pre, post = (tuple(item for item in items if phase(item) == wanted) for wanted in PHASES)
+    return pre, post
 
 
 def _date(item: pystac.Item) -> datetime:
