@@ -180,6 +180,13 @@ def index(root: Path, *, id: str, title: str, collections: Mapping[str, Mapping[
     write_json(root / "catalog.json", _catalog_document(id, title, children))
 
 
+def identity(root: Path, *, title: str) -> dict[str, str]:
+    """Id and title for `index`: those the catalogue has, or else its folder's name and the title given."""
+    own = {"id": safe_id(root.resolve().name), "title": title}
+    known = read_json(root / "catalog.json") if (root / "catalog.json").is_file() else {}
+    return {key: str(known.get(key, value)) for key, value in own.items()}
+
+
 def _catalog_document(name: str, title: str, children: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return {
         "type": "Catalog",

@@ -103,14 +103,14 @@ def _warped(
     """DN on a grid, float32 (bands, y, x), NaN where not observed."""
     rows, columns = overlap.roi_src
     if overlap.paste_ok and overlap.read_shrink == 1:
-        shift = ~own.affine * geobox.affine
+        shift = ~own.affine @ geobox.affine
         rows = slice(round(shift.f), round(shift.f) + geobox.shape[0])
         columns = slice(round(shift.c), round(shift.c) + geobox.shape[1])
         return _observed(source, bands, (rows, columns), geobox.shape, asset, nearest=nearest)
     shape = tuple(max(1, (part.stop - part.start) // overlap.read_shrink) for part in (rows, columns))
     piece = _observed(source, bands, (rows, columns), shape, asset, nearest=nearest)
     shrink = Affine.scale((columns.stop - columns.start) / shape[1], (rows.stop - rows.start) / shape[0])
-    placed = GeoBox(shape, own.affine * Affine.translation(columns.start, rows.start) * shrink, own.crs)
+    placed = GeoBox(shape, own.affine @ Affine.translation(columns.start, rows.start) @ shrink, own.crs)
     return _resampled(piece, placed, geobox, Resampling.nearest if nearest else Resampling.bilinear)
 
 

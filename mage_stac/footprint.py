@@ -46,7 +46,7 @@ def of_valid(dataset: Any, geobox: GeoBox) -> Footprint:
         return of_grid(geobox)
     if not mask.any():
         raise AssetError(f"{dataset.name} has no valid pixel: all are nodata ({dataset.nodata})")
-    affine = geobox.affine * Affine.scale(geobox.shape[1] / shape[1], geobox.shape[0] / shape[0])
+    affine = geobox.affine @ Affine.scale(geobox.shape[1] / shape[1], geobox.shape[0] / shape[0])
     found = shapes(mask.astype("uint8"), mask=mask, transform=affine)
     union = shapely.unary_union([shapely.geometry.shape(polygon) for polygon, _ in found])
     pixel = float(np.hypot(affine.a, affine.d))

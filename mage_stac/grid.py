@@ -10,6 +10,7 @@ from typing import Any
 
 import pystac
 import rasterio
+import shapely
 from affine import Affine
 from odc.geo import geom
 from odc.geo.geobox import GeoBox
@@ -106,12 +107,10 @@ def of_items(items: Sequence[pystac.Item], asset: str, resolution: float | None 
         raise GridError(f"no Items to take the grid of asset {asset!r} from")
     grids = [of_asset(item, asset) for item in items]
     first = grids[0]
-    borders = [first.project(_border(grid, first)).boundingbox for grid in grids]
-    left, top = min(box.left for box in borders), min(box.bottom for box in borders)
-    right, bottom = max(box.right for box in borders), max(box.top for box in borders)
-    x0, y0 = math.floor(left + 1e-3), math.floor(top + 1e-3)
-    shape = (math.ceil(bottom - 1e-3) - y0, math.ceil(right - 1e-3) - x0)
-    union = GeoBox(shape, first.affine * Affine.translation(x0, y0), first.crs)
+    left, top, right, bottom = zip(*(pixel_box(first, grid.extent) for grid in grids), strict=True)
+    x0, y0 = math.floor(min(left) + 1e-3), math.floor(min(top) + 1e-3)
+    shape = (math.ceil(max(bottom) - 1e-3) - y0, math.ceil(max(right) - 1e-3) - x0)
+    union = GeoBox(shape, first.affine @ Affine.translation(x0, y0), first.crs)
     if resolution is None:
         return union
     return GeoBox.from_bbox(union.boundingbox, resolution=resolution, anchor="edge", tol=1e-3)
@@ -151,7 +150,7 @@ def windows(geobox: GeoBox, size: int, margin: int = 0) -> Iterator[Window]:
 def crop(geobox: GeoBox, rows: slice, columns: slice) -> GeoBox:
     """The grid of a window, which may leave the grid on any side (where indexing a GeoBox would count from the end)."""
     shape = (rows.stop - rows.start, columns.stop - columns.start)
-    return GeoBox(shape, geobox.affine * Affine.translation(columns.start, rows.start), geobox.crs)
+    return GeoBox(shape, geobox.affine @ Affine.translation(columns.start, rows.start), geobox.crs)
 
 
 def ground_resolution(geobox: GeoBox) -> float:
@@ -163,11 +162,15 @@ def ground_resolution(geobox: GeoBox) -> float:
     return math.sqrt(abs(middle.extent.to_crs(local).area))
 
 
-def _border(grid: GeoBox, like: GeoBox) -> geom.Geometry:
-    if grid.crs == like.crs:
-        return grid.extent
-    step = max(grid.boundingbox.span_x, grid.boundingbox.span_y) / BOUNDARY_POINTS
-    return grid.extent.to_crs(like.crs, resolution=step)
+def pixel_box(geobox: GeoBox, area: geom.Geometry) -> tuple[float, float, float, float]:
+    """The box round an area of any CRS in pixels of a grid: left, top, right, bottom; may leave the grid."""
+    if area.crs != geobox.crs:
+        step = max(area.boundingbox.span_x, area.boundingbox.span_y) / BOUNDARY_POINTS
+        area = area.to_crs(geobox.crs, resolution=step)
+    back = ~geobox.affine
+    x, y = shapely.get_coordinates(area.geom).T
+    columns, rows = back.a * x + back.b * y + back.c, back.d * x + back.e * y + back.f
+    return float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max())
 
 
 def _checked(bbox: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

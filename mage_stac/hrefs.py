@@ -47,6 +47,11 @@ def unsigned(value: Any) -> Any:
     return value
 
 
+def without_query(href: str) -> str:
+    """A URL without its query, for people to read; a path as it is."""
+    return urlunsplit(urlsplit(href)._replace(query="")) if is_remote(href) else href
+
+
 def checked(href: str, *, what: str, stranger: bool) -> str:
     """The href without `file://`, if it may be opened. `what` names it in the error.
 

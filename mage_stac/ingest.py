@@ -291,10 +291,7 @@ def _collar(source: Any, bands: list[int], path: Path) -> list[str]:
 
 
 def _index(plan: Plan) -> None:
-    identity = {"id": catalogue.safe_id(plan.out.resolve().name), "title": "Imagery"}
-    catalog = plan.out / "catalog.json"
-    if catalog.is_file():
-        identity = {key: catalogue.read_json(catalog).get(key, value) for key, value in identity.items()}
+    identity = catalogue.identity(plan.out, title="Imagery")
     existing = plan.out / plan.collection / "collection.json"
     template = catalogue.read_json(existing) if existing.is_file() else _template(plan)
     catalogue.index(plan.out, **identity, collections={plan.collection: template})

@@ -74,9 +74,10 @@ def _raster_problems(fields: dict[str, Any], asset: pystac.Asset, path: Path) ->
 
 def _agrees(transform: list[float], source: Any) -> bool:
     """Whether a stated geotransform puts the corners of the image where the file's does."""
-    corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
-    back = ~source.transform * type(source.transform)(*transform[:6])
-    return bool(np.abs([np.subtract(back * corner, corner) for corner in corners]).max() < SHIFT)
+    corners = np.array([(0, 0, 1), (source.width, 0, 1), (0, source.height, 1), (source.width, source.height, 1)])
+    stated = np.reshape([*transform[:6], 0, 0, 1], (3, 3))
+    real = np.reshape([*source.transform[:6], 0, 0, 1], (3, 3))
+    return bool(np.abs(corners @ (np.linalg.inv(real) @ stated).T - corners).max() < SHIFT)
 
 
 def _nodata_problems(stated: Any, source: Any, path: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
+from mage_stac import hrefs
 from mage_stac.errors import AssetError
 
 REMOTE_OPTIONS = {
@@ -37,13 +38,14 @@ def opened(path: str | Path, what: str | None = None, *, trusted: bool = False) 
     Raises:
         AssetError: the file is missing, no image, or broken.
     """
-    name = f"{what} ({path})" if what else str(path)
+    shown = hrefs.without_query(str(path))  # a signature is no one else's business
+    name = f"{what} ({shown})" if what else shown
     driver = None if trusted else DRIVERS.get(Path(urlsplit(str(path)).path).suffix.lower(), "GTiff")
     try:
         with rasterio.Env(**REMOTE_OPTIONS), rasterio.open(path, driver=driver) as dataset:
             yield dataset
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise AssetError(f"{name} cannot be read: {_first_line(error)}") from error
+        raise AssetError(f"{name} cannot be read: {_first_line(error).replace(str(path), shown)}") from None
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,199 @@
+"""Keeping what a search found: a catalogue on disk, with the query in it, and the pixels of an area if asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pystac
+from pystac.utils import datetime_to_str
+
+from mage_stac import __version__, catalogue, hrefs
+from mage_stac.cut import cut
+from mage_stac.errors import AssetError, GridError, SearchError
+from mage_stac.query import Query
+from mage_stac.search import Found
+
+Progress = Callable[[int, int, str], None]
+
+QUERIES = "mage:queries"
+"""Field of a Collection: the searches that filled it, each with its date, what matched and what was taken."""
+
+_STRUCTURE = {"root", "parent", "collection", "self", "child", "item", "items"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Saved:
+    """What `save` left on disk."""
+
+    items: tuple[Path, ...]
+    """Item files, in the order of the search."""
+    kept: int
+    """How many of them were there already."""
+    notices: tuple[str, ...]
+
+
+def save(
+    found: Found,
+    query: Query,
+    out: Path,
+    *,
+    download: bool = False,
+    assets: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> Saved:
+    """Write what was found as a catalogue; with `download`, assets cut to the area as COGs, else their URLs.
+
+    Items of an API may name http(s) and s3 assets only: others are left out, and said so. URLs are kept unsigned. Items
+    already there in the same form are kept. One that fails does not stop the others: what could be saved is indexed.
+
+    Raises:
+        SearchError: a download without an area, or Items that failed (names the first and counts the rest).
+        CatalogueError: the disk refuses.
+    """
+    if download and query.area is None:
+        raise SearchError("--download cuts the assets to the area: give --bbox or --aoi")
+    written: list[Path] = []
+    failures: list[str] = []
+    notices = Counter[str]()
+    kept = 0
+    for done, item in enumerate(found.items):
+        if progress:
+            progress(done, len(found.items), item.id)
+        ready = _trusted(item, notices) if not found.api.local else item
+        try:
+            path, fresh = _save_item(ready, found, query, out, download=download, assets=assets)
+        except GridError as error:
+            notices[str(error)] += 1
+        except AssetError as error:
+            failures.append(str(error))
+        else:
+            written.append(path)
+            kept += not fresh
+    if written:
+        _index(found, query, out, written)
+    if failures:
+        raise SearchError(
+            f"{len(failures)} of {len(found.items)} Items not downloaded, the others are kept: {failures[0]}"
+        )
+    said = tuple(f"{notice} ({count} times)" if count > 1 else notice for notice, count in notices.items())
+    return Saved(items=tuple(written), kept=kept, notices=(*found.notices, *said))
+
+
+def _trusted(item: pystac.Item, notices: Counter[str]) -> pystac.Item:
+    """The Item without assets that a stranger may not name."""
+    result = item.clone()
+    result.assets = {}
+    for key, asset in item.assets.items():
+        try:
+            hrefs.checked(asset.href, what="", stranger=True)
+        except AssetError:
+            notices[f"asset {key!r} left out: an API may name http(s) and s3 URLs, and no GDAL virtual files"] += 1
+        else:
+            result.assets[key] = asset
+    return result
+
+
+def _save_item(
+    item: pystac.Item, found: Found, query: Query, out: Path, *, download: bool, assets: tuple[str, ...]
+) -> tuple[Path, bool]:
+    collection, name = _folder_name(item.collection_id or "items"), _folder_name(item.id)
+    path = out / collection / name / f"{name}.json"
+    lineage = _lineage(item, query, assets) if download else None
+    if _made_before(path, lineage):
+        return path, False
+    with catalogue.staged(out, collection, name) as folder:
+        ready = item.clone()
+        if lineage and query.area is not None:
+            ready = cut(item, query.area, folder, keys=assets, sign=signer(found.api.sign))
+            ready.properties["processing:lineage"] = lineage
+            ready.properties["processing:software"] = {"mage-stac": __version__}
+        ready.id, ready.collection_id = name, collection
+        ready.links = [link for link in ready.links if link.rel not in _STRUCTURE]
+        _link_origin(ready, item)
+        catalogue.write_item(folder, ready)
+    return path, True
+
+
+def _folder_name(name: str) -> str:
+    """The id itself, or, where it cannot be a file name, one like it that no other id becomes."""
+    safe = catalogue.safe_id(name)
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _lineage(item: pystac.Item, query: Query, assets: tuple[str, ...]) -> str:
+    bounds = [] if query.area is None else list(query.area.bounds)
+    chosen = f" (assets {', '.join(assets)})" if assets else ""
+    return f"Cut to {json.dumps(bounds)} from Item {item.id}{chosen}"
+
+
+def _made_before(path: Path, lineage: str | None) -> bool:
+    if not path.is_file():
+        return False
+    properties: dict[str, Any] = catalogue.read_json(path).get("properties", {})
+    return lineage is None or properties.get("processing:lineage") == lineage
+
+
+def _link_origin(item: pystac.Item, source: pystac.Item) -> None:
+    href = source.get_self_href()
+    if href is not None:
+        item.add_link(pystac.Link("via", href, media_type="application/geo+json", title=source.id))
+
+
+def signer(name: str | None) -> Callable[[str], str] | None:
+    """Who makes a URL of an API's asset that may be opened, in memory only; None where none is needed."""
+    if name is None:
+        return None
+    if name != "planetary-computer":
+        raise SearchError(f"catalogs/apis.toml names the signer {name!r}, which does not exist")
+
+    def sign(href: str) -> str:
+        import planetary_computer
+        import requests
+
+        try:
+            return str(planetary_computer.sign(href))
+        except requests.RequestException as error:
+            raise AssetError(
+                f"{hrefs.without_query(href)} cannot be signed by the Planetary Computer: {error}"
+            ) from error
+
+    return sign
+
+
+def _index(found: Found, query: Query, out: Path, written: list[Path]) -> None:
+    identity = catalogue.identity(out, title=f"Found in {found.api.title}")
+    names = {_folder_name(name): name for name in (item.collection_id or "items" for item in found.items)}
+    templates = {}
+    for folder in sorted({path.parent.parent.name for path in written}):
+        known = out / folder / "collection.json"
+        before = catalogue.read_json(known) if known.is_file() else {}
+        template = dict(found.templates.get(names[folder]) or before or {"title": names[folder], "license": "other"})
+        template["links"] = list(_lasting_links(template))
+        template[QUERIES] = [*before.get(QUERIES, []), _record(found, query)]
+        templates[folder] = hrefs.unsigned(template)
+    catalogue.index(out, **identity, collections=templates)
+
+
+def _lasting_links(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A stranger Collection's links that mean something here: absolute ones; its own place becomes `via`."""
+    for link in template.get("links", []):
+        if link.get("rel") == "self" and hrefs.is_remote(link["href"]):
+            yield {**link, "rel": "via"}
+        elif link.get("rel") not in _STRUCTURE and hrefs.is_remote(str(link.get("href"))):
+            yield link
+
+
+def _record(found: Found, query: Query) -> dict[str, Any]:
+    return {
+        **query.as_dict(),
+        "date": datetime_to_str(datetime.now(UTC).replace(microsecond=0)),
+        "matched": found.matched,
+        "taken": len(found.items),
+    }
