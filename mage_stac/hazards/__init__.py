@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mage_stac.hazards.hazard import Hazard, Nothing, Truth
+from mage_stac.hazards.wind import Wind
 
 __all__ = ["HAZARDS", "Hazard", "Truth"]
 
-HAZARDS: dict[str, Hazard] = {hazard.name: hazard for hazard in (Nothing(),)}
+HAZARDS: dict[str, Hazard] = {hazard.name: hazard for hazard in (Nothing(), Wind())}

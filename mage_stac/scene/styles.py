@@ -142,7 +142,7 @@ def mood(style: Style, rng: np.random.Generator) -> Mood:
 SUBURB = Style(
     turn=(-12.0, 12.0),
     bend=(0.0, 16.0),
-    short=(74.0, 104.0),
+    short=(70.0, 98.0),
     long=(110.0, 230.0),
     regular=(0.2, 1.0),
     arterial=0.55,
@@ -156,7 +156,7 @@ SUBURB = Style(
         {"asphalt": 3, "gravel": 2, "asphalt_old": 2},
     ),
     uses={
-        "dwellings": 10.0,
+        "dwellings": 15.0,
         "acreage": 1.6,
         "apartments": 0.9,
         "commerce": 0.4,
@@ -168,8 +168,8 @@ SUBURB = Style(
         "vacant": 0.4,
     },
     main_uses={
-        "dwellings": 5.0,
-        "commerce": 4.5,
+        "dwellings": 6.0,
+        "commerce": 4.0,
         "apartments": 1.2,
         "industry": 0.8,
         "church": 0.7,
@@ -180,8 +180,8 @@ SUBURB = Style(
         "vacant": 0.6,
     },
     houses=Houses(
-        plot_front=(17.5, 27.0),
-        plot_depth=(34.0, 46.0),
+        plot_front=(16.5, 25.0),
+        plot_depth=(32.0, 44.0),
         setback=(6.0, 11.0),
         gap=(1.6, 4.0),
         front=(9.5, 17.0),
@@ -220,7 +220,7 @@ SUBURB = Style(
         pool=0.05,
         patio=0.5,
     ),
-    canopy=(0.08, 0.42),
+    canopy=(0.12, 0.5),
     conifers=(0.03, 0.2),
     vacancy=(0.02, 0.16),
     parked=(0.25, 0.6),

@@ -17,7 +17,7 @@ STRAW: Rgb = (0.215, 0.178, 0.108)
 """Dry lawn (USGS splib07 Grass_Golden_Dry and Lawn_Grass mixed with soil)."""
 LUSH: dict[str, Rgb] = {
     "winter": (0.105, 0.115, 0.052),
-    "spring": (0.066, 0.098, 0.040),
+    "spring": (0.050, 0.072, 0.033),
     "summer": (0.040, 0.070, 0.027),
     "autumn": (0.062, 0.084, 0.034),
 }

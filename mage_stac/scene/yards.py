@@ -70,6 +70,7 @@ def _yard(plot: Plot, home: Placed, mood: Mood, rng: np.random.Generator) -> Pla
         (style.shed, lambda: _shed(plot, home, mood, rng)),
         (0.3, lambda: _worn(plot, home, rng)),
         (style.fence, lambda: _fence(plot, home, rng)),
+        (0.75, lambda: _clutter(plot, home, rng)),
     )
     kept: list[Placed] = []
     taken = list(home.taken)
@@ -137,6 +138,20 @@ def _worn(plot: Plot, home: Placed, rng: np.random.Generator) -> Placed:
     return Placed(surfaces=(patch(plot.frame.ring(outline), kind, "", rng),))
 
 
+def _clutter(plot: Plot, home: Placed, rng: np.random.Generator) -> Placed:
+    """Small things that lie about behind a house and along its walls: boats, trampolines, tables, heaps of wood."""
+    x0, _, x1, back = home.taken[0]
+    put = []
+    for _ in range(int(rng.integers(1, 6))):
+        reach = min(plot.depth - 0.5, back + rng.exponential(6.0) + 0.8)
+        at = (rng.uniform(max(x0 - 2, 0.6), min(x1 + 2, plot.width - 0.6)), reach)
+        half = np.clip(np.exp(rng.normal(-0.5, 0.45, 2)), 0.25, 2.2)
+        turn = np.linspace(0, tau, 4 if rng.random() < 0.75 else 10, endpoint=False) + rng.uniform(0, tau)
+        outline = np.stack([at[0] + half[0] * np.cos(turn), at[1] + half[1] * np.sin(turn)], axis=1)
+        put.append(patch(plot.frame.ring(outline), "clutter", "", rng))
+    return Placed(surfaces=tuple(put))
+
+
 def _fence(plot: Plot, home: Placed, rng: np.random.Generator) -> Placed:
     """Round the back yard, one side open now and then; or a hedge along one side."""
     start = home.taken[0][3] - rng.uniform(0, 4)
@@ -149,11 +164,14 @@ def _fence(plot: Plot, home: Placed, rng: np.random.Generator) -> Placed:
 
 
 def _shrubs(plot: Plot, home: Placed, rng: np.random.Generator) -> tuple[Tree, ...]:
-    """Planting along the front."""
-    if not home.taken or rng.random() < 0.4:
+    """Planting along the front, and bushes on the borders to the neighbours."""
+    if not home.taken:
         return ()
     x0, y0, x1, _ = home.taken[0]
-    count = int(rng.integers(1, 7))
-    points = np.stack([rng.uniform(x0, x1, count), np.full(count, y0 - rng.uniform(0.6, 1.2))], axis=1)
-    kept = points[greenery.free(points, home.taken[1:], 0.3)]
-    return tuple(greenery.shrub(rng, at) for at in plot.frame.world(kept))
+    count, wild = int(rng.integers(0, 7)), int(rng.poisson(3.0))
+    along = np.stack([rng.uniform(x0, x1, count), np.full(count, y0 - rng.uniform(0.6, 1.2))], axis=1)
+    side = np.where(rng.random(wild) < 0.5, rng.uniform(0.3, 1.2, wild), plot.width - rng.uniform(0.3, 1.2, wild))
+    border = np.stack([side, rng.uniform(y0, plot.depth - 0.5, wild)], axis=1)
+    points = np.concatenate([along, border])
+    kept = points[greenery.free(points, home.taken, 0.3)]
+    return tuple(greenery.shrub(rng, at, (0.5, 1.6)) for at in plot.frame.world(kept))

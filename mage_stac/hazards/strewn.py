@@ -1,0 +1,118 @@
+"""Strewn: where the pieces of torn buildings come to lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely import Polygon
+
+from mage_stac.hazards import raster
+from mage_stac.scene import mottle, pieces
+from mage_stac.scene.scene import Building, Debris, Scene
+
+Floats = NDArray[np.float64]
+
+PER_AREA = 10.0
+"""Loose pieces larger than a hand per square metre of floor of a house that is gone."""
+LOOSE = {
+    "intact": 0.0, "cover_patches": 0.02, "tarpaulin": 0.03, "decking": 0.12, "open_roof": 0.22, "part_missing": 0.4,
+    "rooms": 0.65, "rubble": 0.8, "slab": 1.2, "gone": 1.0,
+}  # fmt: skip
+"""Share of a building that leaves its footprint, by look."""
+THICKEST = 3.0
+"""Pieces per square metre that show at most: more lie under each other."""
+NEAR = 9.0
+"""Distance at which what falls about a house has thinned to a third, m."""
+TWIGS = 0.12
+"""Share of branches among the pieces."""
+CLEARED = {"road": (0.02, 0.3), "paved": (0.3, 1.0), "water": (0.1, 0.3)}
+"""What is left after the first days, by semantic of the surface."""
+
+
+def strewn(
+    scene: Scene,
+    gusts: tuple[Floats, Floats],
+    clear: bool,
+    rng: np.random.Generator,
+) -> Debris | None:
+    """Density of loose pieces over a damaged scene, on cells of 1 m; None where nothing flew.
+
+    Half of what leaves a building falls about it, half is carried downwind: an exponential in the distance, longer the
+    stronger the wind, widening as it goes.
+
+    Args:
+        scene: with its buildings' damage.
+        gusts: strongest gust (m/s) and bearing it blows to (degrees) at each building, (buildings,) each.
+        clear: whether streets have been cleared since.
+        rng: of clumps, of how well it was cleared, and of the pieces' own seed.
+    """
+    mass = np.array([_mass(building) for building in scene.buildings])
+    if not mass.size or float(mass.sum()) < 1:
+        return None
+    density = np.zeros(raster.shape(scene))
+    x, y = raster.centres(scene)
+    for building, weight, gust, bearing in zip(scene.buildings, mass, *gusts, strict=True):
+        if weight > 0:
+            _throw(density, (x, y), building, weight, (gust, bearing))
+    gx, gy = np.meshgrid(x, y)
+    seed = int(rng.integers(2**31))
+    clumps = 1.6 * (mottle.field(gx, gy, 11.0, seed) - 0.5) + 1.8 * (mottle.field(gx, gy, 4.0, seed + 1) - 0.5)
+    density = THICKEST * (1 - np.exp(-density * np.exp(clumps) / THICKEST))
+    if clear:
+        _clear(density, scene, rng)
+    east, north = (mass * np.sin(np.radians(gusts[1]))).sum(), (mass * np.cos(np.radians(gusts[1]))).sum()
+    return Debris(
+        density=density.astype(np.float32),
+        mix=_mix(scene.buildings, mass),
+        bearing=round(float(np.degrees(np.arctan2(east, north)) % 360), 1),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _mass(building: Building) -> float:
+    """Pieces that leave the building."""
+    area = Polygon(building.footprint, building.holes).area
+    loose = LOOSE.get(building.damage.look, 0.0)
+    part = building.damage.fraction if building.damage.grade == 3 else 1.0
+    return float(PER_AREA * area * building.storeys**0.7 * loose * part)
+
+
+def _throw(
+    density: Floats, grid: tuple[Floats, Floats], building: Building, weight: float, gust: tuple[float, float]
+) -> None:
+    """Add one building's pieces to `density`."""
+    centre = np.mean(building.footprint, axis=0)
+    half = 0.5 * float(np.sqrt(Polygon(building.footprint).area))
+    carry = float(np.clip(1.1 * (gust[0] - 25.0), 8.0, 90.0))
+    reach = half + 3.5 * carry
+    columns = slice(*np.searchsorted(grid[0], (centre[0] - reach, centre[0] + reach)))
+    rows = slice(*np.searchsorted(-grid[1], (-centre[1] - reach, -centre[1] + reach)))
+    dx, dy = grid[0][columns][None, :] - centre[0], grid[1][rows][:, None] - centre[1]
+    to = np.radians(gust[1])
+    along, across = dx * np.sin(to) + dy * np.cos(to), dx * np.cos(to) - dy * np.sin(to)
+    ring = np.maximum(np.hypot(dx, dy) - half, 0.0)
+    about = np.exp(-ring / NEAR) / (np.pi * (half**2 + 2 * half * NEAR + 2 * NEAR**2))
+    width = 0.6 * half + 3.0 + 0.3 * np.maximum(along, 0)
+    tail = np.exp(-np.maximum(along, 0) / carry) / carry * (along > 0)
+    far = tail * np.exp(-0.5 * (across / width) ** 2) / (np.sqrt(2 * np.pi) * width)
+    density[rows, columns] += weight * (0.5 * about + 0.5 * far)
+
+
+def _clear(density: Floats, scene: Scene, rng: np.random.Generator) -> None:
+    for semantic, left in CLEARED.items():
+        shapes = raster.surfaces(scene, semantic)
+        if shapes:
+            density[raster.inside(scene, shapes.values())] *= rng.uniform(*left)
+
+
+def _mix(buildings: Sequence[Building], mass: Floats) -> tuple[tuple[str, float], ...]:
+    """Kinds of pieces by number, of all that flew, and twigs."""
+    total: dict[str, float] = {}
+    for building, weight in zip(buildings, mass.tolist(), strict=True):
+        for kind, share in pieces.mix_of(building.wall_material, building.roof_material).items():
+            total[kind] = total.get(kind, 0.0) + share * weight
+    whole = sum(total.values())
+    shares = {kind: round((1 - TWIGS) * share / whole, 4) for kind, share in total.items()}
+    return (*sorted(shares.items()), ("branch", TWIGS))
