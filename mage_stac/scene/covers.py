@@ -16,9 +16,7 @@ from mage_stac.scene.shells import Shell
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-TARPAULINS = (
-    ("tarpaulin_blue", 0.86), ("tarpaulin_white", 0.07), ("tarpaulin_red", 0.03), ("tarpaulin_green", 0.02), ("tarpaulin_black", 0.02),
-)  # fmt: skip
+TARPAULINS = {"blue": 0.86, "white": 0.07, "red": 0.03, "green": 0.02, "black": 0.02}
 """Colours and shares; after the Joplin image of 2011, where nearly all are blue."""
 COURSE = 0.6
 """Height of the strips in which covering tears off, m: three or four courses of shingles."""
@@ -51,8 +49,10 @@ def order(shell: Shell, rng: np.random.Generator, *, straight: float = 1.0) -> O
     ahead = (ahead - ahead.min(initial=0.0)) / max(float(np.ptp(ahead)) if len(ahead) else 0.0, 1.0)
     along = np.floor(tiles.u / BOARD) * BOARD
     up = np.floor(tiles.v / COURSE) * COURSE
-    by_joint = mottle.rough(along, up * 1.5, 3.5, seed) + 0.15 * mottle.cells(along / BOARD, up / COURSE, seed)
-    by_place = mottle.rough(*tiles.xy.T, 4.0, seed)
+    by_joint = mottle.rough_at(np.column_stack([along, 1.5 * up]), 3.5, seed) + 0.15 * mottle.cells(
+        along / BOARD, up / COURSE, seed
+    )
+    by_place = mottle.rough_at(tiles.xy, 4.0, seed)
     slope = rng.normal(0, 0.22, 1 + int(tiles.face.max(initial=0)))[tiles.face]
     rim = np.minimum(shapely.distance(shell.outline.exterior, shapely.points(tiles.xy)), 2.0) / 2.0
     score = straight * by_joint + (1 - straight) * by_place + 0.5 * ahead + slope + 0.12 * rim
@@ -106,9 +106,7 @@ def decking(shell: Shell, rng: np.random.Generator) -> Mesh:
 def decking_colours(shell: Shell, chosen: Mask, rng: np.random.Generator) -> NDArray[np.float32]:
     """(N, 3) reflectance of bare boards at the chosen tiles, board by board a little different."""
     base = np.array(pick(material("decking"), int(rng.integers(2**31))))
-    tone = 0.16 * (_boards(shell, rng)[chosen] - 0.5) + 0.10 * (
-        mottle.rough(shell.tiles.u, shell.tiles.v, 3.0, 5)[chosen] - 0.5
-    )
+    tone = 0.16 * (_boards(shell, rng)[chosen] - 0.5) + 0.10 * (mottle.rough_at(shell.tiles.uv, 3.0, 5)[chosen] - 0.5)
     return (base * np.exp(tone)[:, None]).astype(np.float32)
 
 
@@ -125,7 +123,7 @@ def tarpaulin(shell: Shell, rng: np.random.Generator) -> Mesh:
     tiles = shell.tiles
     fraction = float(np.clip(shell.building.damage.fraction, 0.08, 1.0))
     total = areas(tiles.corners)
-    name = str(rng.choice([name for name, _ in TARPAULINS], p=[share for _, share in TARPAULINS]))
+    name = f"tarpaulin_{rng.choice(list(TARPAULINS), p=list(TARPAULINS.values()))}"
     covered = np.zeros(len(tiles.u), bool)
     sheets, battens = [], []
     for number in range(6):
@@ -141,7 +139,7 @@ def tarpaulin(shell: Shell, rng: np.random.Generator) -> Mesh:
 
 
 def _sheet(shell: Shell, share: float, rng: np.random.Generator) -> Mask:
-    """Tiles under one rectangular sheet of about that share of the roof: on one slope, or over the ridge onto the next."""
+    """Tiles under one rectangular sheet of about that share of the roof: on one slope, or over the ridge as well."""
     tiles = shell.tiles
     total = areas(tiles.corners)
     middle = int(rng.integers(len(tiles.u)))
@@ -170,7 +168,7 @@ def _wrinkled(shell: Shell, own: Mask, name: str, number: int, rng: np.random.Ge
     x, y = corners[..., 0], corners[..., 1]
     corners[..., 2] += 0.08 + 0.01 * number + 0.16 * mottle.field(x, y, 0.9, seed) + 0.1 * mottle.field(x, y, 2.5, seed)
     base = np.array(pick(material(name), seed))
-    tone = 0.12 * (mottle.cells(tiles.cell, 0, seed) - 0.5) + 0.25 * (mottle.rough(*tiles.xy.T, 3.0, seed) - 0.5)
+    tone = 0.12 * (mottle.cells(tiles.cell, 0, seed) - 0.5) + 0.25 * (mottle.rough_at(tiles.xy, 3.0, seed) - 0.5)
     sheet = tiles.where(np.ones(len(tiles.u), bool))
     sheet = tiling.Tiles(corners=corners, face=sheet.face, cell=sheet.cell, u=sheet.u, v=sheet.v)
     return shells.roof(shell, sheet, (base * np.exp(tone)[:, None]).clip(0, 0.9).astype(np.float32))

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage_stac.errors import RenderError
-from mage_stac.scene import ground, houses, mesh, pieces, plants, ruins, vehicles
+from mage_stac.scene import fences, ground, mesh, pieces, plants, ruins, shells, vehicles
+from mage_stac.scene.cover import raised
 from mage_stac.scene.scene import Scene
 
 BANDS = ("red", "green", "blue")
@@ -54,8 +55,8 @@ def build(scene: Scene, texel: float = 0.3) -> Geometry:
         RenderError: an unknown material or season.
     """
     terrain = ground_heights(scene)
-    parts = [ruins.build(house) for house in houses.of(scene.buildings)]
-    parts += [plants.build(scene.trees, scene.season), vehicles.build(scene.cars)]
+    parts = [ruins.build(shell) for shell in shells.of(scene.buildings)]
+    parts += [plants.build(scene.trees, scene.season), vehicles.build(scene.cars), fences.build(scene, terrain)]
     if scene.debris is not None:
         parts.append(pieces.scatter(scene.debris, scene.size, terrain))
     whole = mesh.join(parts)
@@ -69,7 +70,7 @@ def build(scene: Scene, texel: float = 0.3) -> Geometry:
         instance=whole.instance,
         ground_texture=texture,
         ground_semantic=semantic,
-        ground_z=terrain.astype(np.float32),
+        ground_z=terrain.astype(np.float32) if scene.flood is None else raised(terrain, scene.flood),
     )
 
 
@@ -81,7 +82,8 @@ def ground_heights(scene: Scene) -> NDArray[np.float32]:
     # Corner lattice: each node is the mean of the up to four pixels around it.
     padded = np.pad(scene.terrain.astype(np.float32), 1, mode="edge")
     nodes = (padded[:-1, :-1] + padded[1:, :-1] + padded[:-1, 1:] + padded[1:, 1:]) / 4
-    return nodes[: rows + 1, : columns + 1]
+    corners: NDArray[np.float32] = nodes[: rows + 1, : columns + 1].astype(np.float32)
+    return corners
 
 
 def save(geometry: Geometry, path: str | Path) -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from mage_stac.scene import mesh, pieces, roofs, tiling, wings
-from mage_stac.scene.materials import INSIDE, material, pick
+from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
-from mage_stac.scene.plans import Plane, polygons
+from mage_stac.scene.plans import Plane, lines, polygons, rings
 from mage_stac.scene.shells import Shell
 
 Array = NDArray[np.float64]
@@ -39,7 +39,7 @@ def rooms(shell: Shell, rng: np.random.Generator) -> Rooms:
     around = wings.box(shell.outline)
     wide = 3.2 if shell.outline.area < 400 else 0.12 * float(np.sqrt(shell.outline.area)) + 3.0
     open_boxes = [(around.u[0], around.v[0], around.u[1], around.v[1])]
-    done, lines = [], []
+    done, walls = [], []
     while open_boxes:
         u0, v0, u1, v1 = open_boxes.pop()
         longer = max(u1 - u0, v1 - v0)
@@ -50,31 +50,30 @@ def rooms(shell: Shell, rng: np.random.Generator) -> Rooms:
         if u1 - u0 >= v1 - v0:
             middle = u0 + cut * (u1 - u0)
             open_boxes += [(u0, v0, middle, v1), (middle, v0, u1, v1)]
-            lines.append([[middle, v0], [middle, v1]])
+            walls.append([[middle, v0], [middle, v1]])
         else:
             middle = v0 + cut * (v1 - v0)
             open_boxes += [(u0, v0, u1, middle), (u0, middle, u1, v1)]
-            lines.append([[u0, middle], [u1, middle]])
+            walls.append([[u0, middle], [u1, middle]])
     return Rooms(
-        rectangles=shapely.polygons(np.array(done) @ around.axes),
-        walls=shapely.linestrings(np.array(lines).reshape(-1, 2, 2) @ around.axes) if lines else np.array([], object),
+        rectangles=rings(np.array(done) @ around.axes),
+        walls=lines(np.array(walls).reshape(-1, 2, 2) @ around.axes),
     )
 
 
 def floors(shell: Shell, plan: Rooms, region: BaseGeometry, level: float, rng: np.random.Generator) -> Mesh:
     """Floor of each room within a region, `level` m above the base, in cells of a little different brightness."""
-    parts = []
-    for room in shapely.intersection(plan.rectangles, region):
-        colour = np.array(INSIDE["floor"].variants[int(rng.integers(len(INSIDE["floor"].variants)))])
-        flat = [Plane(plan=part, slope=(0.0, 0.0, level)) for part in polygons(room)]
-        if not flat:
-            continue
-        tiles = tiling.cut(flat, [0.9] * len(flat))
-        shade = rng.normal(rng.normal(0, 0.25), 0.15, 1 + int(tiles.cell.max(initial=0)))[tiles.cell]
-        corners = tiles.corners + [0.0, 0.0, shell.building.base]
-        tint = (colour * np.exp(shade)[:, None]).clip(0, 0.9)
-        parts.append(mesh.faces(corners, tint, grain=0.1, semantic="building", instance=shell.instance))
-    return mesh.join(parts)
+    parts = [polygons(room) for room in shapely.intersection(plan.rectangles, region)]
+    flat = [Plane(plan=part, slope=(0.0, 0.0, level)) for group in parts for part in group]
+    if not flat:
+        return mesh.join([])
+    tiles = tiling.cut(flat, [max(0.9, tiling.cell_size(shell.outline.area))] * len(flat))
+    colour = pieces.tints("floor", len(parts), rng) * np.exp(rng.normal(0, 0.25, (len(parts), 1)))
+    room = np.repeat(np.arange(len(parts)), [len(group) for group in parts])
+    shade = rng.normal(0, 0.15, 1 + int(tiles.cell.max(initial=0)))[tiles.cell]
+    tint = (colour[room[tiles.face]] * np.exp(shade)[:, None]).clip(0, 0.9)
+    corners = tiles.corners + np.array([0.0, 0.0, shell.building.base])
+    return mesh.faces(corners, tint, grain=0.1, semantic="building", instance=shell.instance)
 
 
 def inner_walls(

@@ -14,7 +14,7 @@ from mage_stac.scene.scene import Building, Face, Ring3
 Array = NDArray[np.float64]
 
 STEEPEST = 0.05
-"""Roof faces whose normal rises less than this share of its length are drawn as no roof: they show nothing from above."""
+"""Roof faces whose normal rises less than this share of its length are left out: they show nothing from above."""
 
 
 def planes(building: Building) -> list[Plane]:

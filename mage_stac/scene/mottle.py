@@ -37,3 +37,8 @@ def field(x: ArrayLike, y: ArrayLike, scale: float, seed: ArrayLike) -> Values:
 def rough(x: ArrayLike, y: ArrayLike, scale: float, seed: int) -> Values:
     """Field of three octaves, 0..1, about half of it in the coarsest."""
     return (4 * field(x, y, scale, seed) + 2 * field(x, y, scale / 2, seed + 1) + field(x, y, scale / 4, seed + 2)) / 7
+
+
+def rough_at(at: Values, scale: float, seed: int) -> Values:
+    """The same at points (..., 2)."""
+    return rough(at[..., 0], at[..., 1], scale, seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac.scene import mesh
-from mage_stac.scene.materials import PIECES
+from mage_stac.scene import mesh, mottle
+from mage_stac.scene.materials import INSIDE, PIECES, Material
 from mage_stac.scene.mesh import Mesh
 from mage_stac.scene.scene import Debris
 
@@ -26,45 +26,58 @@ class Form:
     width: float
     thickness: float = 0.0
     """0: a sheet."""
-    spread: float = 0.45
+    spread: float = 0.5
     tilt: float = 0.15
     """Standard deviation of the slope it lies at, radians."""
+    dirt: float = 0.15
+    """Mean of ln of how much darker soil, water and its own shade make it."""
 
 
 FORMS: dict[str, Form] = {
-    "timber": Form(length=2.0, width=0.16, tilt=0.12),
-    "timber_old": Form(length=1.7, width=0.2, tilt=0.12),
-    "sheet": Form(length=1.5, width=0.8, tilt=0.2),
-    "metal": Form(length=1.8, width=0.6, tilt=0.3, spread=0.5),
-    "shingle": Form(length=0.9, width=0.5, tilt=0.15, spread=0.5),
-    "drywall": Form(length=0.9, width=0.55, tilt=0.25),
-    "insulation": Form(length=0.8, width=0.5, tilt=0.3),
-    "brick": Form(length=0.4, width=0.3, thickness=0.2, tilt=0.3),
-    "rubble": Form(length=0.5, width=0.35, thickness=0.2, tilt=0.3),
+    "insulation": Form(length=0.7, width=0.45, tilt=0.3),
+    "drywall": Form(length=0.7, width=0.45, tilt=0.25),
+    "sheet": Form(length=1.1, width=0.55, tilt=0.2),
+    "timber": Form(length=1.5, width=0.14, spread=0.65, tilt=0.12),
+    "metal": Form(length=1.5, width=0.5, tilt=0.3, spread=0.6),
+    "household": Form(length=0.7, width=0.5, thickness=0.45, tilt=0.3, dirt=0.3),
     "tile": Form(length=0.4, width=0.3, tilt=0.3),
-    "household": Form(length=0.9, width=0.6, thickness=0.5, tilt=0.3),
-    "branch": Form(length=2.4, width=0.12, tilt=0.1),
+    "rubble": Form(length=0.45, width=0.32, thickness=0.2, tilt=0.3, dirt=0.3),
+    "brick": Form(length=0.4, width=0.3, thickness=0.2, tilt=0.3),
+    "timber_old": Form(length=1.3, width=0.17, spread=0.65, tilt=0.12),
+    "branch": Form(length=1.8, width=0.1, spread=0.6, tilt=0.1),
+    "shingle": Form(length=0.7, width=0.45, tilt=0.15, spread=0.6),
+    "litter": Form(length=0.4, width=0.22, tilt=0.1, spread=0.6),
 }
-"""Measures after American light-frame building: 38 mm studs and joists up to 0.3 m wide, 1.2 by 2.4 m boards."""
+"""Measures after American light-frame building (38 mm studs, joists up to 0.3 m wide, boards of 1.2 by 2.4 m, torn),
+kinds that look alike next to each other; `litter` is splinters, leaves and soil."""
 
 HOUSE_MIX: Mapping[str, float] = {
-    "timber": 0.30, "timber_old": 0.12, "sheet": 0.14, "drywall": 0.15, "shingle": 0.07, "insulation": 0.06,
-    "rubble": 0.06, "brick": 0.04, "household": 0.04, "metal": 0.02,
+    "insulation": 0.04, "drywall": 0.10, "sheet": 0.10, "timber": 0.20, "metal": 0.01, "household": 0.03,
+    "rubble": 0.05, "brick": 0.04, "timber_old": 0.17, "shingle": 0.08, "litter": 0.18,
 }  # fmt: skip
 """What a timber house falls into, by number."""
 
 METAL_MIX: Mapping[str, float] = {
-    "metal": 0.45, "sheet": 0.1, "rubble": 0.15, "drywall": 0.1, "insulation": 0.1, "household": 0.05, "timber": 0.05,
+    "insulation": 0.08, "drywall": 0.08, "sheet": 0.06, "timber": 0.05, "metal": 0.35, "household": 0.06,
+    "rubble": 0.14, "timber_old": 0.04, "litter": 0.14,
 }  # fmt: skip
 """What a steel shed or shop falls into."""
 
 STONE_MIX: Mapping[str, float] = {
-    "rubble": 0.55, "brick": 0.1, "tile": 0.15, "timber_old": 0.1, "drywall": 0.1,
+    "drywall": 0.08, "tile": 0.14, "rubble": 0.5, "brick": 0.1, "timber_old": 0.08, "litter": 0.1,
 }  # fmt: skip
 """What a masonry house falls into."""
 
 MOST = 200_000
 """Loose pieces in a scene; more are thinned out evenly."""
+CLUSTER = 2.2
+"""Pieces of a kind lie together in patches of about this size, m."""
+PAINTS: Mapping[str, Material] = {
+    **PIECES,
+    "floor": INSIDE["floor"],
+    "litter": Material(variants=((0.13, 0.10, 0.075), (0.09, 0.072, 0.056), (0.18, 0.14, 0.10)), spread=0.25),
+}
+"""What `tints` knows; litter has the colours of soil and bark."""
 
 
 def lay(
@@ -77,52 +90,77 @@ def lay(
     scale: float = 1.0,
     bearing: float | None = None,
 ) -> Mesh:
-    """Lay one piece at each of the points (N, 3), of kinds drawn from `mix`.
+    """Lay one piece at each of the points (N, 3), of kinds drawn from `mix` (keys of FORMS).
 
     Sizes are multiplied by `scale`. `bearing`, degrees clockwise from north, is where half of the pieces point to.
     """
     at = np.asarray(at, np.float64).reshape(-1, 3)
-    names = [name for name in mix if name in FORMS]
-    shares = np.array([mix[name] for name in names])
-    drawn = rng.choice(len(names), len(at), p=shares / shares.sum()) if names else np.zeros(0, int)
-    yaw = rng.uniform(0, 2 * np.pi, len(at))
-    if bearing is not None:
-        aligned = rng.random(len(at)) < 0.5
-        yaw = np.where(aligned, np.radians(90 - bearing) + rng.normal(0, 0.35, len(at)), yaw)
-    parts = []
-    for number, name in enumerate(names):
-        chosen = drawn == number
-        parts.append(_kind(at[chosen], name, yaw[chosen], rng, scale=scale, semantic=semantic, instance=instance))
-    return mesh.join(parts)
+    names = [name for name in FORMS if mix.get(name, 0.0) > 0]
+    if not names or not len(at):
+        return mesh.join([])
+    kind = _kinds(at, np.array([mix[name] for name in names]), rng)
+    forms = [FORMS[name] for name in names]
+    length, width, thickness, spread, tilt, dirt = (
+        np.array([getattr(form, field) for form in forms])[kind]
+        for field in ("length", "width", "thickness", "spread", "tilt", "dirt")
+    )
+    long = length * scale * np.exp(spread * rng.standard_normal(len(at))).clip(0.25, 4.0)
+    wide = np.minimum(width * np.exp(spread * rng.standard_normal(len(at))).clip(0.4, 3.0), long)
+    pitch = (tilt * rng.standard_normal(len(at)) / np.maximum(long, 1.0)).clip(-0.5, 0.5)
+    roll = (tilt * rng.standard_normal(len(at))).clip(-0.9, 0.9)
+    frame = mesh.frames(
+        _yaw(len(at), bearing, rng), np.column_stack([long, wide, np.maximum(thickness, 1e-3)]), pitch=pitch, roll=roll
+    )
+    soiled = 0.9 * mottle.field(at[:, 0], at[:, 1], 2 * CLUSTER, int(rng.integers(2**16))) - 0.3
+    tint = _tints(names, kind, rng) * np.exp(-np.abs(dirt + soiled + 0.2 * rng.standard_normal(len(at))))[:, None]
+    flat = thickness == 0
+    lifted = at.copy()
+    # The lower edge of a sheet touches what it lies on.
+    lifted[flat, 2] += (0.03 + 0.5 * (long * np.abs(np.sin(pitch)) + wide * np.abs(np.sin(roll))))[flat]
+    number = np.uint32(instance)
+    return mesh.join(
+        [
+            mesh.copies(
+                mesh.sheet(semantic=semantic, grain=0.1), lifted[flat], frame[flat], tint[flat], instance=number
+            ),
+            mesh.copies(
+                mesh.box(semantic=semantic, grain=0.1), lifted[~flat], frame[~flat], tint[~flat], instance=number
+            ),
+        ]
+    )
 
 
-def _kind(
-    at: Array, name: str, yaw: Array, rng: np.random.Generator, *, scale: float, semantic: str, instance: int
-) -> Mesh:
-    form, count = FORMS[name], len(at)
-    length = form.length * scale * np.exp(rng.normal(0, form.spread, count)).clip(0.3, 3.0)
-    width = np.minimum(form.width * np.exp(rng.normal(0, form.spread, count)).clip(0.5, 2.5), length)
-    size = np.column_stack([length, width, np.full(count, form.thickness or 1.0)])
-    pitch = (rng.normal(0, form.tilt, count) / np.maximum(length, 1.0)).clip(-0.5, 0.5)
-    roll = rng.normal(0, form.tilt, count).clip(-0.9, 0.9)
-    origin = at.copy()
-    if not form.thickness:
-        # The lower edge touches what the piece lies on.
-        origin[:, 2] += 0.03 + 0.5 * (length * np.abs(np.sin(pitch)) + width * np.abs(np.sin(roll)))
-    template = (mesh.box if form.thickness else mesh.sheet)(semantic=semantic, grain=PIECES[name].grain)
-    frame = mesh.frames(yaw, size, pitch=pitch, roll=roll)
-    return mesh.copies(template, origin, frame, tints(name, count, rng), instance=np.uint32(instance))
+def _kinds(at: Array, shares: Array, rng: np.random.Generator) -> NDArray[np.intp]:
+    """(N,) which kind each piece is: shares kept to the piece, alike ones in patches."""
+    together = mottle.field(at[:, 0], at[:, 1], CLUSTER, int(rng.integers(2**16)))
+    order = np.argsort(np.argsort(together + 0.45 * rng.random(len(at)), kind="stable"), kind="stable")
+    bounds = np.cumsum(shares) / shares.sum()
+    return np.minimum(np.searchsorted(bounds, (order + 0.5) / len(at)), len(shares) - 1)
+
+
+def _yaw(count: int, bearing: float | None, rng: np.random.Generator) -> Array:
+    yaw = rng.uniform(0, 2 * np.pi, count)
+    if bearing is None:
+        return yaw
+    return np.where(rng.random(count) < 0.5, np.radians(90 - bearing) + 0.35 * rng.standard_normal(count), yaw)
 
 
 def tints(name: str, count: int, rng: np.random.Generator) -> Array:
     """(N, 3) reflectances of single pieces of a kind."""
-    kind = PIECES[name]
-    variants = np.array(kind.variants)[rng.integers(len(kind.variants), size=count)]
-    result: Array = variants * np.exp(kind.spread * rng.standard_normal((count, 1)))
+    return _tints([name], np.zeros(count, np.intp), rng)
+
+
+def _tints(names: Sequence[str], kind: NDArray[np.intp], rng: np.random.Generator) -> Array:
+    kinds = [PAINTS[name] for name in names]
+    most = max(len(one.variants) for one in kinds)
+    variants = np.array([[one.variants[i % len(one.variants)] for i in range(most)] for one in kinds])
+    which = rng.integers(2**16, size=len(kind)) % np.array([len(one.variants) for one in kinds])[kind]
+    spread = np.array([one.spread for one in kinds])[kind]
+    result: Array = variants[kind, which] * np.exp(spread * rng.standard_normal(len(kind)))[:, None]
     return result.clip(0.0, 0.9)
 
 
-def scatter(debris: Debris, size: tuple[float, float], ground: Array) -> Mesh:
+def scatter(debris: Debris, size: tuple[float, float], ground: ArrayLike) -> Mesh:
     """Pieces strewn over a scene of `size` (width, height) m after debris.density.
 
     `ground` (rows, columns): terrain heights as Geometry.ground_z.

@@ -12,6 +12,8 @@ from shapely.geometry.base import BaseGeometry
 
 Array = NDArray[np.float64]
 
+GRID = 1e-5
+"""m: finer than 32-bit floats hold within a scene."""
 SLIVER = 1e-4
 """Pieces of a plan smaller than this are dropped, m2."""
 
@@ -30,6 +32,17 @@ class Plane:
         return result
 
 
+def lines(segments: Array) -> NDArray[np.object_]:
+    """Line strings from (N, 2, 2)."""
+    return np.asarray(shapely.linestrings(segments), dtype=object).reshape(len(segments))
+
+
+def rings(corners: Array) -> NDArray[np.object_]:
+    """Polygons from (N, K, 2)."""
+    return np.asarray(shapely.polygons(corners), dtype=object).reshape(len(corners))
+
+
 def polygons(shape: BaseGeometry) -> list[Polygon]:
-    """The parts of a shape that have an area worth keeping."""
-    return [part for part in shapely.get_parts(shape) if isinstance(part, Polygon) and part.area > SLIVER]
+    """The parts of a shape that have an area worth keeping, on a grid of GRID: cuts leave slits of rounding errors."""
+    parts = shapely.get_parts(shapely.set_precision(shape, GRID))
+    return [part for part in parts if isinstance(part, Polygon) and part.area > SLIVER]

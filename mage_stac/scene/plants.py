@@ -17,44 +17,53 @@ Array = NDArray[np.float64]
 
 SHAPES = 8
 """Different shapes of each kind."""
-WHITE = (1.0, 1.0, 1.0)
+MANY = 600
+"""Trees in a scene above which each gets half as many leaf clusters, larger ones."""
+LEAVES_TO_CROWN = 1.6
+"""Reflectance of leaf clusters over that of whole crowns, which is what materials.py gives: here shade is cast."""
+SCORCHED = (0.110, 0.078, 0.050)
+"""Reflectance of dry brown leaves."""
 
 
 def build(trees: Sequence[Tree], season: str) -> Mesh:
     """All trees as they look in a season; a tree's own seed chooses its shape, turn and colour."""
+    detail = 1 if len(trees) <= MANY else 2
     groups: dict[tuple[str, int], list[Tree]] = {}
     for tree in trees:
         groups.setdefault((_kind(tree, season), tree.seed % SHAPES), []).append(tree)
     parts = []
     for (kind, shape), members in sorted(groups.items()):
-        for template, paint in _templates(kind, shape):
+        for template, paint in _templates(kind, shape, detail):
             parts.append(_planted(template, members, kind, _tints(members, paint, season)))
     return mesh.join(parts)
 
 
 def _kind(tree: Tree, season: str) -> str:
-    if tree.state in {"stripped", "felled", "burnt"}:
-        return tree.state if tree.state != "felled" or season in LEAFLESS else "felled_green"
-    if tree.species in {"conifer", "shrub", "hedge"}:
+    leafless = season in LEAFLESS
+    if tree.species in {"conifer", "shrub", "hedge"} and tree.state == "standing":
         return "conifer" if tree.species == "conifer" else "bush"
-    return "bare" if season in LEAFLESS else "broadleaf"
+    standing = "bare" if leafless else "broadleaf"
+    felled = "felled" if leafless else "felled_green"
+    return {"standing": standing, "felled": felled}.get(tree.state, tree.state)
 
 
-def _templates(kind: str, shape: int) -> list[tuple[Mesh, str]]:
-    """The parts of a tree, of unit height and radius, and the material of each."""
-    if kind == "broadleaf":
-        return [(_crown(shape), "leaf_broadleaf"), (_wood(shape, 1), "bark")]
-    if kind == "conifer":
-        return [(_cone(shape), "leaf_conifer")]
-    if kind == "bush":
-        return [(_crown(shape, low=0.0, lobes=4, cards=90), "leaf_hedge")]
-    if kind == "felled_green":
-        return [(_wood(shape, 3), "branch"), (_crown(shape, cards=90, hull=0.0), "leaf_broadleaf"), (_roots(), "bare")]
-    if kind == "felled":
-        return [(_wood(shape, 3), "branch"), (_roots(), "bare")]
-    if kind == "burnt":
-        return [(_wood(shape, 2), "char")]
-    return [(_wood(shape, 3 if kind == "bare" else 1), "branch")]
+def _templates(kind: str, shape: int, detail: int) -> list[tuple[Mesh, str]]:
+    """The parts of a tree, of unit height and radius, and the paint of each."""
+    crown = _crown(shape, cards=330 // detail, size=1.0 + 0.4 * (detail - 1))
+    return {
+        "broadleaf": [(crown, "leaf_broadleaf"), (_wood(shape, 1), "bark")],
+        "conifer": [(_cone(shape, cards=260 // detail, size=1.0 + 0.4 * (detail - 1)), "leaf_conifer")],
+        "bush": [(_crown(shape, low=0.0, lobes=4, cards=90 // detail), "leaf_hedge")],
+        "felled_green": [
+            (_wood(shape, 3), "felled"),
+            (_crown(shape, cards=90, hull=0.0), "leaf_broadleaf"),
+            (_roots(), "bare"),
+        ],
+        "felled": [(_wood(shape, 3), "felled"), (_roots(), "bare")],
+        "scorched": [(crown, "scorched"), (_wood(shape, 1), "char")],
+        "burnt": [(_wood(shape, 2), "char")],
+        "bare": [(_wood(shape, 3), "branch")],
+    }.get(kind, [(_wood(shape, 2, whole=False), "branch")])
 
 
 def _planted(template: Mesh, trees: Sequence[Tree], kind: str, tint: Array) -> Mesh:
@@ -63,8 +72,6 @@ def _planted(template: Mesh, trees: Sequence[Tree], kind: str, tint: Array) -> M
     rng = np.array([np.random.default_rng([tree.seed, 6]).uniform(0, 2 * np.pi) for tree in trees])
     if kind.startswith("felled"):
         return mesh.copies(template, origin, _lying(trees, radius, height), tint)
-    if kind == "stripped":
-        radius = 0.7 * radius
     return mesh.copies(template, origin, mesh.frames(rng, np.column_stack([radius, radius, height])), tint)
 
 
@@ -75,19 +82,20 @@ def _lying(trees: Sequence[Tree], radius: Array, height: Array) -> Array:
     side = np.column_stack([np.cos(bearing), -np.sin(bearing), np.zeros(len(bearing))])
     up = np.tile([0.0, 0.0, 1.0], (len(bearing), 1))
     # Columns: where the template's x, y and z go; x to the side, y upwards, z ahead keeps the handedness.
-    frame = np.stack([-side * radius[:, None], up * 0.35 * radius[:, None], ahead * height[:, None]], axis=2)
-    return frame
+    return np.stack([-side * radius[:, None], up * 0.35 * radius[:, None], ahead * height[:, None]], axis=2)
 
 
-def _tints(trees: Sequence[Tree], name: str, season: str) -> Array:
-    """(N, 3) a colour for each tree."""
+def _tints(trees: Sequence[Tree], paint: str, season: str) -> Array:
+    """(N, 3) a colour for each tree. `paint`: a material, or `scorched`, or `felled` for torn, wet branches."""
+    name = {"scorched": "leaf_broadleaf", "felled": "branch"}.get(paint, paint)
     kind = material(name, season)
-    variants = np.array(kind.variants)
+    variants = np.array([SCORCHED] if paint == "scorched" else kind.variants)
+    level = LEAVES_TO_CROWN if name.startswith("leaf") else 0.8 if paint == "felled" else 1.0
     tints = []
     for tree in trees:
         rng = np.random.default_rng([tree.seed, 7])
         shade = np.exp(kind.spread * rng.standard_normal() + rng.normal(0, 0.04, 3))
-        tints.append(variants[int(rng.integers(len(variants)))] * shade)
+        tints.append(level * variants[int(rng.integers(len(variants)))] * shade)
     return np.array(tints)
 
 
@@ -110,12 +118,14 @@ def _cards(
 
 
 @cache
-def _crown(shape: int, *, low: float = 0.3, lobes: int = 9, cards: int = 330, hull: float = 0.72) -> Mesh:
+def _crown(
+    shape: int, *, low: float = 0.3, lobes: int = 9, cards: int = 330, hull: float = 0.72, size: float = 1.0
+) -> Mesh:
     """Broad crown of unit radius between `low` and 1: leaf clusters on several bulges, gaps between, dark within."""
     rng = np.random.default_rng([shape, 8, lobes])
     angle = np.arange(lobes) * 2.4 + rng.uniform(0, 0.8, lobes)
     out = np.sqrt((np.arange(lobes) + 0.5) / lobes) * rng.uniform(0.55, 0.75, lobes)
-    size = rng.uniform(0.3, 0.5, lobes)
+    bulge = rng.uniform(0.3, 0.5, lobes)
     middle = np.column_stack(
         [out * np.cos(angle), out * np.sin(angle), rng.uniform(-0.1, 0.25, lobes) + 0.45 * (1 - out**2)]
     )
@@ -123,7 +133,7 @@ def _crown(shape: int, *, low: float = 0.3, lobes: int = 9, cards: int = 330, hu
     normal = rng.normal(size=(cards, 3))
     normal[:, 2] = np.abs(normal[:, 2]) * 1.2 - 0.3
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    place = middle[own] + normal * (size[own] * rng.uniform(0.75, 1.08, cards))[:, None]
+    place = middle[own] + normal * (bulge[own] * rng.uniform(0.75, 1.08, cards))[:, None]
     tall = 1.0 - low
     place[:, 2] = low + tall * (place[:, 2] + 0.4) / 1.3
     shade = np.exp(rng.normal(0, 0.28, cards) + rng.normal(0, 0.18, lobes)[own]) * (
@@ -131,10 +141,10 @@ def _crown(shape: int, *, low: float = 0.3, lobes: int = 9, cards: int = 330, hu
     )
     facing = normal + rng.normal(0, 0.35, normal.shape) + [0, 0, 0.5]
     facing /= np.linalg.norm(facing, axis=1, keepdims=True)
-    leaves = _cards(place, facing, rng.uniform(0.17, 0.34, cards), shade, rng)
+    leaves = _cards(place, facing, size * rng.uniform(0.17, 0.34, cards), shade, rng)
     if hull <= 0:
         return leaves
-    return mesh.join([leaves, *(_ball(middle[i], hull * size[i], low, tall) for i in range(lobes))])
+    return mesh.join([leaves, *(_ball(middle[i], hull * bulge[i], low, tall) for i in range(lobes))])
 
 
 def _ball(middle: Array, radius: float, low: float, tall: float) -> Mesh:
@@ -146,7 +156,7 @@ def _ball(middle: Array, radius: float, low: float, tall: float) -> Mesh:
 
 
 @cache
-def _cone(shape: int, cards: int = 260) -> Mesh:
+def _cone(shape: int, *, cards: int = 260, size: float = 1.0) -> Mesh:
     """Conifer of unit radius and height: whorls of drooping boughs, lighter at their tips."""
     rng = np.random.default_rng([shape, 9])
     z = 1 - np.sqrt(rng.random(cards))
@@ -161,38 +171,38 @@ def _cone(shape: int, cards: int = 260) -> Mesh:
     )
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     shade = (0.6 + 0.6 * reach / (1.02 - z)) * np.exp(rng.normal(0, 0.2, cards))
-    return _cards(place, normal, rng.uniform(0.16, 0.32, cards) * (1.2 - 0.7 * z), shade, rng)
+    return _cards(place, normal, size * rng.uniform(0.16, 0.32, cards) * (1.2 - 0.7 * z), shade, rng)
 
 
 @cache
-def _wood(shape: int, levels: int) -> Mesh:
+def _wood(shape: int, levels: int, *, whole: bool = True) -> Mesh:
     """Trunk and branches of a tree of unit radius and height; `levels` of branching, 3 with fine twigs.
 
-    Twigs are drawn wider and fewer than they are, so that at 0.3 to 0.6 m they shade as much as all of them.
+    Twigs are drawn wider and fewer than they are, so that at 0.3 to 0.6 m they shade as much as all of them. Of a tree
+    that is not `whole` most limbs are broken off.
     """
     rng = np.random.default_rng([shape, 10])
     start = np.array([[0.0, 0.0, 0.0]])
-    end = np.array([[*rng.normal(0, 0.04, 2), 0.55]])
-    width = np.array([0.11])
-    parts = [_ribbons(start, end, width, rng)]
+    end = np.array([[*rng.normal(0, 0.04, 2), 0.55 if whole else 0.8]])
+    parts = [_ribbons(start, end, np.array([0.12]), rng, crossed=True)]
     for level in range(levels):
-        count = (8, 5, 5)[level]
+        count = (8, 5, 8)[level] if whole else (5, 2, 2)[level]
         parent = np.repeat(np.arange(len(start)), count)
-        along = rng.uniform(0.45 if level == 0 else 0.3, 1.0, len(parent))
+        along = rng.uniform(0.45 if level == 0 else 0.25, 1.0, len(parent))
         base = start[parent] + along[:, None] * (end - start)[parent]
-        heading = rng.uniform(0, 2 * np.pi, len(parent)) if level else np.arange(count) * 2.4 + rng.uniform(0, 1, count)
-        previous = np.arctan2(*(end - start)[parent][:, 1::-1].T)
-        heading = np.where(level > 0, previous + rng.normal(0, 0.75, len(parent)), heading)
-        length = (0.75, 0.42, 0.26)[level] * rng.uniform(0.6, 1.1, len(parent))
+        before = np.arctan2(*(end - start)[parent][:, 1::-1].T)
+        around = np.arange(count) * 2.4 + rng.uniform(0, 1, count)
+        heading = before + rng.normal(0, 0.75, len(parent)) if level else around
+        length = (0.75, 0.42, 0.26)[level] * rng.uniform(0.6 if whole else 0.2, 1.1 if whole else 0.7, len(parent))
         rise = (0.35, 0.14, 0.07)[level] * rng.uniform(0.3, 1.2, len(parent))
-        tip = base + np.column_stack([length * np.cos(heading), length * np.sin(heading), rise])
-        start, end = base, tip
-        parts.append(_ribbons(start, end, np.full(len(start), (0.05, 0.032, 0.024)[level]), rng))
+        start, end = base, base + np.column_stack([length * np.cos(heading), length * np.sin(heading), rise])
+        width = np.full(len(start), (0.055, 0.034, 0.024)[level])
+        parts.append(_ribbons(start, end, width, rng, crossed=level == 0))
     return mesh.join(parts)
 
 
-def _ribbons(start: Array, end: Array, width: Array, rng: np.random.Generator) -> Mesh:
-    """Flat strips between points, seen both from above and from the side: two crossed, tapering quads each."""
+def _ribbons(start: Array, end: Array, width: Array, rng: np.random.Generator, *, crossed: bool) -> Mesh:
+    """Flat tapering strips between points, level across; `crossed` with a second one upright."""
     step = end - start
     side = np.column_stack([-step[:, 1], step[:, 0], np.zeros(len(step))])
     side[np.linalg.norm(side, axis=1) < 0.05] = [1.0, 0.0, 0.0]
@@ -200,10 +210,10 @@ def _ribbons(start: Array, end: Array, width: Array, rng: np.random.Generator) -
     up = np.cross(step, side)
     up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-9)
     corners = []
-    for across in (side, up):
+    for across in (side, up) if crossed else (side,):
         wide, narrow = across * width[:, None] / 2, across * width[:, None] / 3.5
         corners.append(np.stack([start - wide, start + wide, end + narrow, end - narrow], axis=1))
-    shade = np.tile(np.exp(rng.normal(0, 0.2, len(start))), 2)
+    shade = np.tile(np.exp(rng.normal(0, 0.2, len(start))), len(corners))
     return mesh.faces(np.concatenate(corners), np.repeat(shade[:, None], 3, axis=1), grain=0.1, semantic="tree")
 
 

@@ -11,7 +11,7 @@ from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from mage_stac.scene import measured, wings
-from mage_stac.scene.plans import SLIVER, Plane, polygons
+from mage_stac.scene.plans import SLIVER, Plane, lines, polygons
 from mage_stac.scene.scene import Building
 from mage_stac.scene.wings import Wing
 
@@ -25,7 +25,7 @@ REACH = 1e4
 
 
 def plan(building: Building) -> Polygon:
-    """The footprint less its courtyards, made valid; the largest part of several; a square of 1 m where there is none."""
+    """The footprint less its courtyards, made valid: the largest part of several, a square of 1 m instead of none."""
     shape: BaseGeometry = Polygon()
     if len(building.footprint) > 2:
         shape = shapely.make_valid(Polygon(building.footprint))
@@ -75,7 +75,7 @@ def _gabled(outline: Polygon, building: Building, slope: float) -> list[Plane]:
 def _hipped(outline: Polygon, building: Building, slope: float) -> list[Plane]:
     parts = wings.of(outline)
     if parts:
-        return _upper([_hip(wing.rectangle(), building, slope) for wing in parts])
+        return _upper([_hip_wing(wing, building, slope) for wing in parts])
     if _convex(outline):
         return _hip(outline, building, slope)
     return _layered(outline, building, slope)
@@ -83,14 +83,35 @@ def _hipped(outline: Polygon, building: Building, slope: float) -> list[Plane]:
 
 def _gable(wing: Wing, building: Building, slope: float) -> list[Plane]:
     """Two planes that meet over the wing's middle line."""
-    across = wing.axes[1]
-    middle = (wing.v[0] + wing.v[1]) / 2
-    around = wing.rectangle(building.overhang)
+    middle, over = (wing.v[0] + wing.v[1]) / 2, building.overhang
+    u0, u1 = wing.u[0] - over * wing.free[0], wing.u[1] + over * wing.free[1]
     planes = []
-    for sign in (-1.0, 1.0):
-        gradient = -sign * slope * across
-        plane = (float(gradient[0]), float(gradient[1]), building.height + slope * (wing.width / 2 + sign * middle))
-        planes.append(Plane(plan=_beyond(around, (*(sign * across), -sign * middle)), slope=plane))
+    for sign, edge in ((1.0, wing.v[0] - over), (-1.0, wing.v[1] + over)):
+        a, b = sign * slope * wing.axes[1]
+        height = building.height + slope * (wing.width / 2 - sign * middle)
+        plan = Polygon(np.array([[u0, edge], [u1, edge], [u1, middle], [u0, middle]]) @ wing.axes)
+        planes.append(Plane(plan=plan, slope=(float(a), float(b), height)))
+    return planes
+
+
+def _hip_wing(wing: Wing, building: Building, slope: float) -> list[Plane]:
+    """Four planes over a rectangle; the ridge is as long as the wing is longer than wide."""
+    over, half = building.overhang, wing.width / 2
+    (u0, u1), (v0, v1) = wing.u, wing.v
+    middle = (v0 + v1) / 2
+    outer = np.array([[u0 - over, v0 - over], [u1 + over, v0 - over], [u1 + over, v1 + over], [u0 - over, v1 + over]])
+    ridge = np.array([[u0 + half, middle], [u1 - half, middle]])
+    rings = (
+        (outer[[0, 1]], ridge[[1, 0]], (0.0, 1.0), -v0),
+        (outer[[1, 2]], ridge[[1]], (-1.0, 0.0), u1),
+        (outer[[2, 3]], ridge, (0.0, -1.0), v1),
+        (outer[[3, 0]], ridge[[0]], (1.0, 0.0), -u0),
+    )
+    planes = []
+    for eave, top, inward, offset in rings:
+        a, b = slope * (np.array(inward) @ wing.axes)
+        plan = Polygon(np.concatenate([eave, top]) @ wing.axes)
+        planes.append(Plane(plan=plan, slope=(float(a), float(b), building.height + slope * offset)))
     return planes
 
 
@@ -165,7 +186,7 @@ def _layered(outline: Polygon, building: Building, slope: float) -> list[Plane]:
     reach = 2 * around.area / around.length + 2 * building.overhang
     step = max(STEP, reach / MOST_LAYERS * slope) / slope
     planes = _edge_planes(outline, building.height, slope)
-    edges = shapely.linestrings(_long_sides(outline))
+    edges = lines(_long_sides(outline))
     found: list[Plane] = []
     for layer in range(4 * MOST_LAYERS):
         depth = layer * step - building.overhang
@@ -203,6 +224,12 @@ def _shed(outline: Polygon, height: float, slope: float) -> tuple[float, float, 
 def _clipped(found: Iterable[Plane], outline: Polygon) -> list[Plane]:
     """Faces cut to the outline; what they leave bare of it is laid to the plane of the nearest face."""
     faces = list(found)
+    total = shapely.union_all([face.plan for face in faces])
+    if (
+        total.symmetric_difference(outline).area < SLIVER
+        and sum(face.plan.area for face in faces) < total.area + SLIVER
+    ):
+        return faces
     cut = [Plane(plan=part, slope=face.slope) for face in faces for part in polygons(face.plan.intersection(outline))]
     bare = outline.difference(shapely.union_all([face.plan for face in cut])) if cut else outline
     for part in polygons(bare):
@@ -232,5 +259,6 @@ def _largest(shape: BaseGeometry) -> Polygon | None:
 
 
 def _dot(building: Building) -> Polygon:
-    middle = np.mean(np.array(building.footprint, float).reshape(-1, 2), axis=0) if building.footprint else np.zeros(2)
-    return shapely.box(middle[0] - 0.5, middle[1] - 0.5, middle[0] + 0.5, middle[1] + 0.5)
+    points = np.array(building.footprint, np.float64).reshape(-1, 2)
+    x, y = points.mean(axis=0) if len(points) else (0.0, 0.0)
+    return Polygon([(x - 0.5, y - 0.5), (x + 0.5, y - 0.5), (x + 0.5, y + 0.5), (x - 0.5, y + 0.5)])

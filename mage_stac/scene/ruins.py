@@ -13,7 +13,7 @@ from mage_stac.scene import covers, fixtures, interiors, mesh, mottle, pieces, r
 from mage_stac.scene.interiors import FLOOR, STOREY
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
-from mage_stac.scene.plans import Plane, polygons
+from mage_stac.scene.plans import Plane, lines, polygons
 from mage_stac.scene.shells import Shell
 
 Array = NDArray[np.float64]
@@ -73,7 +73,8 @@ def part_missing(shell: Shell, rng: np.random.Generator) -> Mesh:
             _rafters(shell, hole & rank.lost(fraction) & ~rank.lost(fraction - 0.12), rng, kept=0.5),
             _inside(shell, region, FLOOR, rng, standing=0.45, rubble=1.6),
             interiors.outer_walls(shell, region, FLOOR, rng, standing=0.35),
-            _spill(shell, region, rng, density=1.2),
+            _wreckage(shell, region, 0.5, rng),
+            _spill(shell, region, rng, density=1.6),
             covers.litter(shell, rng, 0.25),
         ]
     )
@@ -87,7 +88,8 @@ def rooms(shell: Shell, rng: np.random.Generator) -> Mesh:
             _inside(shell, around, FLOOR, rng, standing=rng.uniform(0.4, 0.85), rubble=rng.uniform(0.8, 2.2)),
             interiors.outer_walls(shell, around, FLOOR, rng, standing=rng.uniform(0.3, 0.8)),
             _drifts(shell, rng),
-            _spill(shell, shell.outline, rng, density=1.5),
+            _wreckage(shell, shell.outline.buffer(1.0), 0.8, rng),
+            _spill(shell, shell.outline, rng, density=2.0),
         ]
     )
 
@@ -96,7 +98,7 @@ def rubble(shell: Shell, rng: np.random.Generator) -> Mesh:
     """A heap where the house stood, of its own materials, a few walls in it, spilt around."""
     heap = shell.outline.buffer(rng.uniform(0.3, 1.5))
     mound = Mound(region=heap, height=rng.uniform(0.5, 1.3) + 0.15 * (shell.building.storeys - 1), seed=_seed(rng))
-    at = pieces.within(heap, _bounded(heap, rng.uniform(2.5, 4.5)), rng)
+    at = pieces.within(heap, _bounded(heap, rng.uniform(4.5, 8.0)), rng)
     z = mound.at(at) + rng.uniform(0, 0.3, len(at))
     return mesh.join(
         [
@@ -105,7 +107,8 @@ def rubble(shell: Shell, rng: np.random.Generator) -> Mesh:
             interiors.outer_walls(shell, _around(shell), 0.0, rng, standing=0.08),
             _pieces(shell, np.column_stack([at, z]), rng),
             _drifts(shell, rng),
-            _spill(shell, heap, rng, density=2.2),
+            _wreckage(shell, heap, 0.5 * mound.height, rng),
+            _spill(shell, heap, rng, density=3.0),
         ]
     )
 
@@ -129,7 +132,7 @@ def burnt(shell: Shell, rng: np.random.Generator) -> Mesh:
     tiles = tiling.cut(ground, [tiling.cell_size(shell.outline.area)])
     ash, char = (np.array(pick(material(name), _seed(rng))) for name in ("ash", "char"))
     edge = np.exp(-shapely.distance(shell.outline.exterior, shapely.points(tiles.xy)) / 1.2)
-    share = (mottle.rough(*tiles.xy.T, 3.0, _seed(rng)) + 0.5 * edge)[:, None].clip(0, 1) ** 2
+    share = (mottle.rough_at(tiles.xy, 3.0, _seed(rng)) + 0.5 * edge)[:, None].clip(0, 1) ** 2
     grey = np.array([0.45, 0.44, 0.42]) * rng.uniform(0.4, 1.0)
     at = pieces.within(shell.outline, _bounded(shell.outline, 0.8), rng)
     mix = {"metal": 0.4, "rubble": 0.4, "brick": 0.2}
@@ -158,7 +161,7 @@ class Mound:
     def at(self, xy: Array) -> Array:
         """Heights above the base at points (N, 2), m."""
         inside = shapely.distance(self.region.boundary, shapely.points(xy))
-        uneven = 0.4 + 1.2 * mottle.rough(xy[:, 0], xy[:, 1], 4.0, self.seed)
+        uneven = 0.4 + 1.2 * mottle.rough_at(xy, 4.0, self.seed)
         result: Array = 0.05 + self.height * uneven * np.minimum(inside / 2.0, 1.0)
         return result
 
@@ -178,7 +181,7 @@ def _mound_mesh(shell: Shell, mound: Mound, rng: np.random.Generator) -> Mesh:
     for number, name in enumerate(names):
         own = drawn == number
         tint[own] = pieces.tints(name, int(own.sum()), rng)
-    shade = 0.5 + 0.4 * mottle.rough(*tiles.xy.T, 2.0, mound.seed)
+    shade = 0.25 + 0.4 * mottle.rough_at(tiles.xy, 2.0, mound.seed)
     colour = (tint[tiles.cell] * shade[:, None]).astype(np.float32)
     heap = tiling.Tiles(corners=corners, face=tiles.face, cell=tiles.cell, u=tiles.u, v=tiles.v)
     return shells.roof(shell, heap, colour)
@@ -189,7 +192,7 @@ def _slab_mesh(shell: Shell, rng: np.random.Generator) -> Mesh:
     tiles = tiling.cut(ground, [tiling.cell_size(shell.outline.area)])
     points = shapely.points(tiles.xy)
     base = np.array(pick(material("slab" if rng.random() < 0.7 else "decking"), _seed(rng)))
-    stains = 0.5 * (mottle.rough(*tiles.xy.T, 4.0, _seed(rng)) - 0.5)
+    stains = 0.5 * (mottle.rough_at(tiles.xy, 4.0, _seed(rng)) - 0.5)
     colour = base * np.exp(stains)[:, None]
     for room in interiors.rooms(shell, rng).rectangles:
         if rng.random() < 0.4:
@@ -198,7 +201,7 @@ def _slab_mesh(shell: Shell, rng: np.random.Generator) -> Mesh:
             colour[inside] = cover * np.exp(0.6 * stains[inside])[:, None]
     sides = roofs.sides(shell.outline)
     foot = np.concatenate([sides, np.full((len(sides), 2, 1), shell.building.base - 0.3)], axis=2)
-    head = foot + [0.0, 0.0, FLOOR + 0.3]
+    head = foot + np.array([0.0, 0.0, FLOOR + 0.3])
     rim = np.stack([foot[:, 0], foot[:, 1], head[:, 1], head[:, 0]], axis=1)
     return mesh.join(
         [
@@ -255,7 +258,7 @@ def _ceiling(shell: Shell, region: BaseGeometry, rng: np.random.Generator) -> Me
     tiles = tiling.cut(
         [Plane(plan=part, slope=(0.0, 0.0, shell.building.height - 0.1)) for part in inner], [0.7] * len(inner)
     )
-    left = mottle.rough(*tiles.xy.T, 3.0, _seed(rng)) < rng.uniform(0.3, 0.75)
+    left = mottle.rough_at(tiles.xy, 3.0, _seed(rng)) < rng.uniform(0.3, 0.75)
     tiles = tiles.where(left)
     name = "insulation" if rng.random() < 0.6 else "drywall"
     colour = pieces.tints(name, 1, rng) * rng.uniform(0.35, 0.8)
@@ -268,28 +271,45 @@ def _from_one_end(shell: Shell, rng: np.random.Generator) -> covers.Order:
     tiles = shell.tiles
     level = tiling.axes(shell.planes[int(rng.integers(len(shell.planes)))])
     axis = level[int(rng.random() < 0.25)] * rng.choice([-1.0, 1.0])
-    ragged = 2.5 * mottle.rough(*tiles.xy.T, 2.5, _seed(rng)) + 1.0 * mottle.cells(tiles.cell, tiles.face, 9)
+    ragged = 2.5 * mottle.rough_at(tiles.xy, 2.5, _seed(rng)) + 1.0 * mottle.cells(tiles.cell, tiles.face, 9)
     return covers.Order(rank=covers.ranks(tiles.xy @ axis + ragged, covers.areas(tiles.corners)))
 
 
 def _region(shell: Shell, hole: Mask) -> BaseGeometry:
     """Plan region under the chosen tiles."""
-    triangles = shapely.polygons(shell.tiles.corners[hole][:, :, :2])
-    return shapely.union_all(triangles).buffer(0.02).intersection(shell.outline.buffer(0.5))
+    size = tiling.cell_size(float(covers.areas(shell.tiles.corners).sum()))
+    return tiling.region(shell.planes, shell.tiles.where(hole), size).intersection(shell.outline.buffer(0.5))
 
 
 def _drifts(shell: Shell, rng: np.random.Generator) -> Mesh:
     """White and pink drifts where insulation and plasterboard came down together."""
     x0, y0, x1, y1 = shell.outline.bounds
-    parts = []
-    for _ in range(int(rng.integers(1, 5))):
-        middle = rng.uniform((x0, y0), (x1, y1))
-        count = int(rng.integers(15, 60))
-        at = middle + rng.normal(0, rng.uniform(0.5, 1.6), (count, 2))
-        z = rng.uniform(0.2, 1.0, count)
-        mix = {"insulation": rng.uniform(0.2, 1.0), "drywall": 1.0, "sheet": 0.3}
-        parts.append(_pieces(shell, np.column_stack([at, z]), rng, mix))
-    return mesh.join(parts)
+    groups = int(rng.integers(1, 5))
+    own = np.repeat(np.arange(groups), rng.integers(15, 60, groups))
+    middle = rng.uniform((x0, y0), (x1, y1), (groups, 2))
+    at = middle[own] + rng.uniform(0.5, 1.6, groups)[own, None] * rng.standard_normal((len(own), 2))
+    mix = {"insulation": rng.uniform(0.2, 1.0), "drywall": 1.0, "sheet": 0.3}
+    return _pieces(shell, np.column_stack([at, rng.uniform(0.2, 1.0, len(at))]), rng, mix)
+
+
+def _wreckage(shell: Shell, region: BaseGeometry, level: float, rng: np.random.Generator) -> Mesh:
+    """A few large parts that held together: stretches of roof in the roof's colour, of wall, of bare boards; joists."""
+    count = int(rng.poisson(2.0 + min(region.area, 600.0) / 40))
+    at = pieces.within(region, count / max(region.area, 1.0), rng)
+    colours = np.array([shell.colour.mean(axis=0), shells.wall_colour(shell), pick(material("decking"), _seed(rng))])
+    tint = colours[rng.integers(3, size=len(at))] * rng.uniform(0.6, 1.0, (len(at), 1))
+    size = np.column_stack([rng.uniform(1.5, 4.5, len(at)), rng.uniform(0.8, 2.6, len(at)), np.ones(len(at))])
+    beams = rng.random(len(at)) < 0.4
+    size[beams] = np.column_stack(
+        [rng.uniform(3.0, 6.5, beams.sum()), rng.uniform(0.15, 0.35, beams.sum()), np.ones(beams.sum())]
+    )
+    tint[beams] = pieces.tints("timber", int(beams.sum()), rng)
+    roll = rng.normal(0, 0.2, len(at))
+    lift = level + 0.1 + 0.5 * size[:, 1] * np.abs(np.sin(roll)) + rng.exponential(0.2, len(at))
+    origin = np.column_stack([at, shell.building.base + lift])
+    frame = mesh.frames(rng.uniform(0, 2 * np.pi, len(at)), size, roll=roll, pitch=rng.normal(0, 0.06, len(at)))
+    template = mesh.sheet(semantic="building", grain=0.1)
+    return mesh.copies(template, origin, frame, tint, instance=np.uint32(shell.instance))
 
 
 def _spill(shell: Shell, region: BaseGeometry, rng: np.random.Generator, *, density: float) -> Mesh:
@@ -306,7 +326,7 @@ def _spill(shell: Shell, region: BaseGeometry, rng: np.random.Generator, *, dens
 def _pieces(shell: Shell, at: Array, rng: np.random.Generator, mix: dict[str, float] | None = None) -> Mesh:
     """Pieces at points (N, 3), z above the base: the building's within its plan, debris outside."""
     inside = shapely.contains_xy(shell.outline, at[:, 0], at[:, 1])
-    placed = at + [0.0, 0.0, shell.building.base]
+    placed = at + np.array([0.0, 0.0, shell.building.base])
     mixed = mix or _mix(shell)
     own = pieces.lay(placed[inside], mixed, rng, semantic="building", instance=shell.instance)
     return mesh.join([own, pieces.lay(placed[~inside], mixed, rng)])
@@ -324,12 +344,12 @@ def _around(shell: Shell) -> BaseGeometry:
 
 
 def _outer_lines(shell: Shell) -> NDArray[np.object_]:
-    return shapely.linestrings(roofs.sides(shell.outline))
+    return lines(roofs.sides(shell.outline))
 
 
 def _bounded(region: BaseGeometry, density: float) -> float:
     """The density, less where it would make more than some thousand pieces."""
-    return min(density, 6000.0 / max(region.area, 1.0))
+    return min(density, 9000.0 / max(region.area, 1.0))
 
 
 def _seed(rng: np.random.Generator) -> int:

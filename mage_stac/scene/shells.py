@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from mage_stac.scene import measured, mesh, mottle, roofs, tiling
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
-from mage_stac.scene.plans import Plane, polygons
+from mage_stac.scene.plans import Plane, lines, polygons
 from mage_stac.scene.scene import Building
 from mage_stac.scene.tiling import Tiles
 
@@ -88,7 +88,7 @@ def _colours(building: Building, tiles: Tiles) -> NDArray[np.float32]:
     base = np.array(pick(material(building.roof_material), building.seed))
     rng = np.random.default_rng([building.seed, 1])
     slope = rng.normal(0, 0.03, 1 + int(tiles.face.max(initial=0)))[tiles.face]
-    stains = mottle.rough(tiles.u, tiles.v, 5.0, seed) - 0.5
+    stains = mottle.rough_at(tiles.uv, 5.0, seed) - 0.5
     streaks = mottle.field(tiles.u, tiles.v / 8.0, 0.9, seed + 7 * tiles.face) - 0.5
     speckle = mottle.cells(tiles.cell, tiles.face, seed) - 0.5
     strength = rng.uniform(0.1, 0.3) * (1.8 if building.roof == "flat" else 1.0)
@@ -159,11 +159,11 @@ def _level(shell: Shell, above: float) -> Array:
 def _under_roof(shell: Shell, without: BaseGeometry | None) -> Array:
     """(N, 2, 3) upper edges of the walls, cut where the roof above bends."""
     along = roofs.sides(shell.outline)
-    lines = shapely.linestrings(along)
+    sides = lines(along)
     if without is not None:
-        lines = shapely.difference(lines, without.buffer(0.05))
+        sides = np.asarray(shapely.difference(sides, without.buffer(0.05)), dtype=object)
     plans = np.array([plane.plan for plane in shell.planes], dtype=object)
-    pieces, index = shapely.get_parts(shapely.intersection(lines[:, None], plans[None]).ravel(), return_index=True)
+    pieces, index = shapely.get_parts(shapely.intersection(sides[:, None], plans[None]).ravel(), return_index=True)
     kept = (shapely.get_type_id(pieces) == 1) & (shapely.length(pieces) > 1e-6)
     pieces, index = pieces[kept], index[kept]
     points, owner = shapely.get_coordinates(pieces, return_index=True)

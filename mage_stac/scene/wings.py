@@ -38,10 +38,9 @@ class Wing:
         c, s = np.cos(self.angle), np.sin(self.angle)
         return np.array([[c, s], [-s, c]])
 
-    def rectangle(self, margin: float = 0.0) -> Polygon:
-        """Plan outline, grown by `margin` on all sides but the ends that die into another wing."""
-        u0, u1 = self.u[0] - margin * self.free[0], self.u[1] + margin * self.free[1]
-        v0, v1 = self.v[0] - margin, self.v[1] + margin
+    def rectangle(self) -> Polygon:
+        """Plan outline."""
+        (u0, u1), (v0, v1) = self.u, self.v
         return Polygon(np.array([[u0, v0], [u1, v0], [u1, v1], [u0, v1]]) @ self.axes)
 
 
