@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pystac
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from mage_stac import footprint, publish
+from mage_stac import catalogue, footprint, publish
 from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, Class, Classes, colour_table
 from mage_stac.passes import Labels
 from mage_stac.scenario import MARGIN, Scenario
@@ -20,6 +19,8 @@ from mage_stac.scene.scene import SEMANTIC, Building
 
 ROOF_SLOPE = 0.05
 """Least upward part of a surface's normal for it to count as roof, not as wall."""
+EAVES_SLACK = 0.1
+"""Metres under the eaves from which a wall counts as roof: fascias and gutters."""
 SEMANTIC_COLOURS = {
     "ground": "A89F91", "building": "E31A1C", "road": "636363", "tree": "1B7837", "grass": "7FBF7B", "water": "2B8CBE",
     "vehicle": "FFD92F", "debris": "B35806", "paved": "BDBDBD", "bare": "D8B365", "field": "E6F598", "object": "C51B7D",
@@ -31,6 +32,26 @@ SEMANTIC_CLASSES: Classes = (
     ),
     Class(value=255, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True),
 )
+
+
+def _yes_or_no(no: str, yes: str, what: str, colour: str) -> Classes:
+    return (
+        Class(value=0, name=no, description=f"No {what}", colour="404040"),
+        Class(value=1, name=yes, description=what.capitalize(), colour=colour),
+        Class(value=255, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True),
+    )
+
+
+DEBRIS_CLASSES = _yes_or_no("clear", "debris", "loose debris on the ground", "B35806")
+BURNT_CLASSES = _yes_or_no("unburnt", "burnt", "burnt ground or vegetation", "1A1A1A")
+CLASSES = {
+    "damage": DAMAGE_CLASSES,
+    "water": WATER_CLASSES,
+    "semantic": SEMANTIC_CLASSES,
+    "debris": DEBRIS_CLASSES,
+    "burnt": BURNT_CLASSES,
+}
+"""Of each class raster."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +70,10 @@ class Rasters:
     """Metres above ground of what is seen before the event, trees and cars in front."""
     flood_depth: NDArray[np.float32]
     """Metres after the event."""
+    debris: NDArray[np.uint8] | None
+    """DEBRIS_CLASSES after the event; None where the hazard leaves none."""
+    burnt: NDArray[np.uint8] | None
+    """BURNT_CLASSES after the event; None where nothing burns."""
 
 
 def rasters(seen: Labels, bare: Labels, scenario: Scenario) -> Rasters:
@@ -60,11 +85,12 @@ def rasters(seen: Labels, bare: Labels, scenario: Scenario) -> Rasters:
         scenario: gives the grades, the water and the grid.
     """
     cut = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
-    roof = np.where(bare.normal[cut][..., 2] > ROOF_SLOPE, bare.instance[cut], 0).astype(np.uint32)
+    roof = _roofs(bare, scenario)[cut]
     grades = np.array([0, *(scenario.truth.grades[one.id] for one in scenario.pre.scene.buildings)], np.uint8)
     permanent = bare.semantic[cut] == SEMANTIC["water"]
     flooded = _on_grid(scenario.truth.water, scenario)
     depth = _on_grid(scenario.truth.flood_depth, scenario)
+    debris, burnt = _on_grid(scenario.truth.debris, scenario), _on_grid(scenario.truth.burnt, scenario)
     none = np.zeros(scenario.geobox.shape, np.float32)
     water = np.where(permanent, 2, 0) if flooded is None else np.where(permanent & (flooded == 0), 2, flooded)
     return Rasters(
@@ -74,7 +100,16 @@ def rasters(seen: Labels, bare: Labels, scenario: Scenario) -> Rasters:
         instance=roof,
         height=np.maximum(seen.height[cut], 0.0),
         flood_depth=none if depth is None else depth.astype(np.float32),
+        debris=None if debris is None else debris.astype(np.uint8),
+        burnt=None if burnt is None else burnt.astype(np.uint8),
     )
+
+
+def _roofs(bare: Labels, scenario: Scenario) -> NDArray[np.uint32]:
+    """Instances without the walls: what faces up, or stands above the eaves as a chimney's side does."""
+    eaves = np.array([0.0, *(one.height for one in scenario.pre.scene.buildings)], np.float32)
+    above = bare.height > eaves[bare.instance] - EAVES_SLACK
+    return np.where((bare.normal[..., 2] > ROOF_SLOPE) | above, bare.instance, 0).astype(np.uint32)
 
 
 def _on_grid(values: NDArray[Any] | None, scenario: Scenario) -> NDArray[Any] | None:
@@ -105,22 +140,27 @@ def write(folder: Path, scenario: Scenario, truth: Rasters, properties: dict[str
         datetime=publish.when(scenario.post.scene.datetime)[0],
         properties={**properties, **_label_fields(scenario, truth), **publish.grid_fields(geobox)},
     )
-    classes = {"damage": DAMAGE_CLASSES, "water": WATER_CLASSES, "semantic": SEMANTIC_CLASSES}
-    for key, table in classes.items():
+    for key, table in CLASSES.items():
         array = getattr(truth, key)
+        if array is None:
+            continue
         publish.write_cog(folder / f"{key}.tif", array, geobox, nodata=255, colours=colour_table(table))
         roles = ("data", "labels") if key == "damage" else ("data",)
         item.add_asset(
             key, publish.class_asset(f"./{key}.tif", title=key.capitalize(), classes=table, geobox=geobox, roles=roles)
         )
     _add_measures(folder, item, truth, scenario)
-    (folder / "buildings.geojson").write_text(json.dumps(buildings(scenario, truth)), encoding="utf-8")
-    item.add_asset(
-        "buildings",
-        pystac.Asset("./buildings.geojson", title="Buildings and their grades", media_type="application/geo+json",
-                     roles=["data", "labels"]),
-    )  # fmt: skip
+    _add_vector(folder, item, "buildings", "Buildings and their grades", buildings(scenario, truth), ["data", "labels"])
+    if scenario.truth.roads:
+        _add_vector(folder, item, "roads", "Roads and whether they can be driven", roads(scenario), ["data"])
     return item
+
+
+def _add_vector(
+    folder: Path, item: pystac.Item, key: str, title: str, features: dict[str, Any], roles: list[str]
+) -> None:
+    catalogue.write_json(folder / f"{key}.geojson", features)
+    item.add_asset(key, pystac.Asset(f"./{key}.geojson", title=title, media_type="application/geo+json", roles=roles))
 
 
 def _add_measures(folder: Path, item: pystac.Item, truth: Rasters, scenario: Scenario) -> None:
@@ -168,13 +208,13 @@ def buildings(scenario: Scenario, truth: Rasters) -> dict[str, Any]:
     before, after = scenario.pre.scene, scenario.post.scene
     pixels = np.bincount(truth.instance.ravel(), minlength=len(before.buildings) + 1)
     carry = Transformer.from_crs(before.crs, "OGC:CRS84", always_xy=True)
-    shown = getattr(scenario.truth, "visible", {})
+    shown = scenario.truth.visible
     features = []
     for number, (intact, damaged) in enumerate(zip(before.buildings, after.buildings, strict=True), start=1):
         if not pixels[number]:
             continue
         rings = [_lonlat(ring, before.origin, carry) for ring in (intact.footprint, *intact.holes)]
-        seen = {"roof_pixels": int(pixels[number])}
+        seen: dict[str, float] = {"roof_pixels": int(pixels[number])}
         if intact.id in shown:
             seen["visible"] = round(shown[intact.id], 3)
         properties = {**_facts(intact, damaged, scenario.truth.grades[intact.id]), "instance": number, **seen}
@@ -195,6 +235,24 @@ def _facts(intact: Building, damaged: Building, grade: int) -> dict[str, Any]:
         "roof": intact.roof,
         "roof_material": intact.roof_material,
     }
+
+
+def roads(scenario: Scenario) -> dict[str, Any]:
+    """GeoJSON (lon/lat) of the roads that the truth speaks of: middle lines where known, outlines otherwise."""
+    scene = scenario.post.scene
+    carry = Transformer.from_crs(scene.crs, "OGC:CRS84", always_xy=True)
+    features = []
+    for name, passable in scenario.truth.roads.items():
+        surface = scene.surfaces[int(name.removeprefix("road-"))]
+        line = _lonlat(surface.line or surface.ring, scene.origin, carry)
+        geometry = (
+            {"type": "LineString", "coordinates": line[:-1]}
+            if surface.line
+            else {"type": "Polygon", "coordinates": [line]}
+        )
+        properties = {"id": name, "passable": bool(passable), "width": surface.width, "kind": surface.kind}
+        features.append({"type": "Feature", "id": name, "geometry": geometry, "properties": properties})
+    return {"type": "FeatureCollection", "features": features}
 
 
 def _lonlat(ring: Any, origin: tuple[float, float], carry: Transformer) -> list[list[float]]:

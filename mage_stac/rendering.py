@@ -136,7 +136,7 @@ def _properties(spec: RenderSpec, scenario: Scenario, phase: str | None) -> dict
     if scenario.intensity is not None:
         fields |= {"synthetic:intensity": scenario.intensity, "synthetic:unit": scenario.unit}
     if phase is None:
-        notes = (*scenario.post.scene.notes, *getattr(scenario.truth, "notes", ()))
+        notes = (*scenario.post.scene.notes, *scenario.truth.notes)
         return fields | {"synthetic:scene": "./scene.json", "gsd": spec.gsd} | _credits(scenario.post.scene, notes)
     scene: scenes.Scene = getattr(scenario, phase).scene
     if phase == "post":
