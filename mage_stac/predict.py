@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,8 @@ class Imagery:
 
 def predict(
     model_item: Path,
-    pre: Path,
-    post: Path,
+    pre: Path | Sequence[pystac.Item],
+    post: Path | Sequence[pystac.Item],
     out: Path,
     *,
     footprints: Path | None = None,
@@ -70,10 +70,10 @@ def predict(
 ) -> Path:
     """Map the damage between two dates and write it as an Item of the catalogue `out`; returns the Item's folder.
 
-    `pre` and `post` are Items or catalogues of them; several Items are one mosaic, in any CRS. The map lies on the pre
-    mosaic's own pixels where both dates show something (see `overlap.grid_of_both`). A map of the same sources and
-    options that is there already is kept. With `footprints` (a vector file) these are graded, else outlines found in
-    the map.
+    `pre` and `post` are Items, or folders or files of them; several Items are one mosaic, in any CRS. The map lies on
+    the pre mosaic's own pixels where both dates show something (see `overlap.grid_of_both`). A map of the same sources
+    and options that is there already is kept. With `footprints` (a vector file) these are graded, else outlines found
+    in the map.
 
     Raises:
         CatalogueError: an input is no catalogue, or `out` cannot be written.
@@ -136,10 +136,11 @@ def publish_map(
     return out / COLLECTION / name
 
 
-def _mosaic(path: Path) -> tuple[pystac.Item, ...]:
-    items = tuple(catalogue.read_items(path))
+def _mosaic(given: Path | Sequence[pystac.Item]) -> tuple[pystac.Item, ...]:
+    items = tuple(catalogue.read_items(given) if isinstance(given, Path) else given)
     if not items:
-        raise CatalogueError(f"{path} holds no Items: give an Item, or a catalogue of those that make up one mosaic")
+        where = given if isinstance(given, Path) else "one of the two dates"
+        raise CatalogueError(f"{where} holds no Items: give an Item, or a catalogue of those that make up one mosaic")
     return items
 
 
