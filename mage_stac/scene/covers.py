@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mage_stac.scene import fixtures, mesh, mottle, pieces, shells, tiling
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
+from mage_stac.scene.plans import to_rim
 from mage_stac.scene.shells import Shell
 
 Array = NDArray[np.float64]
@@ -54,7 +55,7 @@ def order(shell: Shell, rng: np.random.Generator, *, straight: float = 1.0) -> O
     )
     by_place = mottle.rough_at(tiles.xy, 4.0, seed)
     slope = rng.normal(0, 0.22, 1 + int(tiles.face.max(initial=0)))[tiles.face]
-    rim = np.minimum(shapely.distance(shell.outline.exterior, shapely.points(tiles.xy)), 2.0) / 2.0
+    rim = np.minimum(to_rim(shell.outline, tiles.xy), 2.0) / 2.0
     score = straight * by_joint + (1 - straight) * by_place + 0.5 * ahead + slope + 0.12 * rim
     return Order(rank=ranks(score, areas(tiles.corners)))
 
@@ -128,7 +129,7 @@ def tarpaulin(shell: Shell, rng: np.random.Generator) -> Mesh:
     sheets, battens = [], []
     for number in range(6):
         left = fraction - total[covered].sum() / max(float(total.sum()), 1e-9)
-        if left < 0.04:
+        if left < 0.07:
             break
         own = _sheet(shell, left, rng) & ~covered
         covered |= own
@@ -139,25 +140,26 @@ def tarpaulin(shell: Shell, rng: np.random.Generator) -> Mesh:
 
 
 def _sheet(shell: Shell, share: float, rng: np.random.Generator) -> Mask:
-    """Tiles under one rectangular sheet of about that share of the roof: on one slope, or over the ridge as well."""
+    """Tiles under one rectangular sheet of about that share of the roof: on one slope, or over ridges as well."""
     tiles = shell.tiles
     total = areas(tiles.corners)
     middle = int(rng.integers(len(tiles.u)))
-    face = tiles.face[middle]
-    chosen = tiles.face == face
-    if rng.random() < 0.5 or total[chosen].sum() < share * total.sum():
-        level = tiling.axes(shell.planes[face])[0]
-        parallel = [abs(float(tiling.axes(other)[0] @ level)) > 0.9 for other in shell.planes]
-        chosen |= np.array(parallel)[tiles.face]
-    level = tiling.axes(shell.planes[face])[0]
-    along = tiles.xy @ level
-    wanted = share * total.sum() * rng.uniform(0.7, 1.1)
-    reach = max(float(wanted / max(total[chosen].sum(), 1e-9)), 0.05) * float(np.ptp(along[chosen])) / 2
-    centre = along[middle] if reach * 2 < np.ptp(along[chosen]) * 0.6 else float(np.median(along[chosen]))
-    inside: Mask = chosen & (np.abs(along - centre) <= reach + 0.35)
-    if reach < 1.5:  # a small sheet does not reach from eaves to ridge
-        inside &= np.abs(tiles.v - tiles.v[middle]) < max(2.5 * reach, 1.2)
-    return inside
+    frame = tiling.axes(shell.planes[tiles.face[middle]])
+    slope = tiles.face == tiles.face[middle]
+    wanted = share * float(total.sum()) * rng.uniform(0.7, 1.1)
+    over_ridge = rng.random() < 0.5 or float(total[slope].sum()) < 0.8 * wanted
+    place = tiles.xy @ frame.T
+    extent = np.ptp(place[slope], axis=0) + 1e-6
+    centre = (place[slope].max(axis=0) + place[slope].min(axis=0)) / 2
+    across = extent[1] * (2.0 if over_ridge else 1.0) * rng.choice([1.0, 1.0, 0.7])
+    along = max(wanted / across, 1.5)
+    if over_ridge:
+        centre[1] = place[slope, 1].max()
+    if along < 0.7 * extent[0]:
+        room = (extent[0] - along) / 2
+        centre[0] += rng.uniform(-room, room)
+    inside: Mask = (np.abs(place - centre) <= np.array([along, across]) / 2 + 0.05).all(axis=1)
+    return inside if over_ridge else inside & slope
 
 
 def _wrinkled(shell: Shell, own: Mask, name: str, number: int, rng: np.random.Generator) -> Mesh:

@@ -63,11 +63,13 @@ def rooms(shell: Shell, rng: np.random.Generator) -> Rooms:
 
 def floors(shell: Shell, plan: Rooms, region: BaseGeometry, level: float, rng: np.random.Generator) -> Mesh:
     """Floor of each room within a region, `level` m above the base, in cells of a little different brightness."""
-    parts = [polygons(room) for room in shapely.intersection(plan.rectangles, region)]
+    parts = [polygons(room) for room in shapely.intersection(plan.rectangles, shell.outline)]
     flat = [Plane(plan=part, slope=(0.0, 0.0, level)) for group in parts for part in group]
     if not flat:
         return mesh.join([])
     tiles = tiling.cut(flat, [max(0.9, tiling.cell_size(shell.outline.area))] * len(flat))
+    shapely.prepare(region)
+    tiles = tiles.where(shapely.contains_xy(region, tiles.xy[:, 0], tiles.xy[:, 1]))
     colour = pieces.tints("floor", len(parts), rng) * np.exp(rng.normal(0, 0.25, (len(parts), 1)))
     room = np.repeat(np.arange(len(parts)), [len(group) for group in parts])
     shade = rng.normal(0, 0.15, 1 + int(tiles.cell.max(initial=0)))[tiles.cell]
@@ -135,8 +137,8 @@ def _cut(lines: Sequence[BaseGeometry], longest: float) -> Array:
 
 
 def furniture(shell: Shell, region: BaseGeometry, level: float, rng: np.random.Generator) -> Mesh:
-    """Beds, cupboards, machines: boxes square to the shell, about one on 6 m2, tossed a little."""
-    at = pieces.within(region.buffer(-0.4), 0.16, rng)
+    """Beds, cupboards, machines: boxes square to the shell, about one on 9 m2, tossed a little."""
+    at = pieces.within(region.buffer(-0.4), 0.11, rng)
     size = np.column_stack(
         [rng.uniform(0.6, 2.0, len(at)), rng.uniform(0.5, 1.3, len(at)), rng.uniform(0.3, 1.1, len(at))]
     )

@@ -32,6 +32,18 @@ class Plane:
         return result
 
 
+def to_rim(outline: BaseGeometry, at: Array) -> Array:
+    """(N,) distances of points (N, 2) to the rim of a plan of few sides, m."""
+    ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(outline)), return_index=True)
+    same = ring[1][1:] == ring[1][:-1]
+    start, step = ring[0][:-1][same], np.diff(ring[0], axis=0)[same]
+    offset = at[:, None] - start
+    share = (offset * step).sum(axis=2) / np.maximum((step * step).sum(axis=1), 1e-12)
+    away = offset - share.clip(0, 1)[..., None] * step
+    nearest: Array = np.sqrt((away * away).sum(axis=2).min(axis=1, initial=np.inf))
+    return nearest
+
+
 def lines(segments: Array) -> NDArray[np.object_]:
     """Line strings from (N, 2, 2)."""
     return np.asarray(shapely.linestrings(segments), dtype=object).reshape(len(segments))

@@ -82,7 +82,7 @@ def _lying(trees: Sequence[Tree], radius: Array, height: Array) -> Array:
     side = np.column_stack([np.cos(bearing), -np.sin(bearing), np.zeros(len(bearing))])
     up = np.tile([0.0, 0.0, 1.0], (len(bearing), 1))
     # Columns: where the template's x, y and z go; x to the side, y upwards, z ahead keeps the handedness.
-    return np.stack([-side * radius[:, None], up * 0.35 * radius[:, None], ahead * height[:, None]], axis=2)
+    return np.stack([-1.15 * side * radius[:, None], up * 0.35 * radius[:, None], ahead * height[:, None]], axis=2)
 
 
 def _tints(trees: Sequence[Tree], paint: str, season: str) -> Array:
@@ -202,7 +202,7 @@ def _wood(shape: int, levels: int, *, whole: bool = True) -> Mesh:
 
 
 def _ribbons(start: Array, end: Array, width: Array, rng: np.random.Generator, *, crossed: bool) -> Mesh:
-    """Flat tapering strips between points, level across; `crossed` with a second one upright."""
+    """Flat tapering strips between points, slanted; or `crossed`, one level and one upright: seen from everywhere."""
     step = end - start
     side = np.column_stack([-step[:, 1], step[:, 0], np.zeros(len(step))])
     side[np.linalg.norm(side, axis=1) < 0.05] = [1.0, 0.0, 0.0]
@@ -210,7 +210,8 @@ def _ribbons(start: Array, end: Array, width: Array, rng: np.random.Generator, *
     up = np.cross(step, side)
     up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-9)
     corners = []
-    for across in (side, up) if crossed else (side,):
+    slanted = (side + up * np.where(rng.random((len(step), 1)) < 0.5, 1.0, -1.0)) / np.sqrt(2.0)
+    for across in (side, up) if crossed else (slanted,):
         wide, narrow = across * width[:, None] / 2, across * width[:, None] / 3.5
         corners.append(np.stack([start - wide, start + wide, end + narrow, end - narrow], axis=1))
     shade = np.tile(np.exp(rng.normal(0, 0.2, len(start))), len(corners))

@@ -13,7 +13,7 @@ from mage_stac.scene import covers, fixtures, interiors, mesh, mottle, pieces, r
 from mage_stac.scene.interiors import FLOOR, STOREY
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
-from mage_stac.scene.plans import Plane, lines, polygons
+from mage_stac.scene.plans import Plane, lines, polygons, to_rim
 from mage_stac.scene.shells import Shell
 
 Array = NDArray[np.float64]
@@ -85,7 +85,7 @@ def rooms(shell: Shell, rng: np.random.Generator) -> Mesh:
     around = _around(shell)
     return mesh.join(
         [
-            _inside(shell, around, FLOOR, rng, standing=rng.uniform(0.4, 0.85), rubble=rng.uniform(0.8, 2.2)),
+            _inside(shell, around, FLOOR, rng, standing=rng.uniform(0.4, 0.85), rubble=rng.uniform(0.2, 1.8)),
             interiors.outer_walls(shell, around, FLOOR, rng, standing=rng.uniform(0.3, 0.8)),
             _drifts(shell, rng),
             _wreckage(shell, shell.outline.buffer(1.0), 0.8, rng),
@@ -96,7 +96,7 @@ def rooms(shell: Shell, rng: np.random.Generator) -> Mesh:
 
 def rubble(shell: Shell, rng: np.random.Generator) -> Mesh:
     """A heap where the house stood, of its own materials, a few walls in it, spilt around."""
-    heap = shell.outline.buffer(rng.uniform(0.3, 1.5))
+    heap = shell.outline.buffer(rng.uniform(0.3, 1.5), quad_segs=1)
     mound = Mound(region=heap, height=rng.uniform(0.5, 1.3) + 0.15 * (shell.building.storeys - 1), seed=_seed(rng))
     at = pieces.within(heap, _bounded(heap, rng.uniform(4.5, 8.0)), rng)
     z = mound.at(at) + rng.uniform(0, 0.3, len(at))
@@ -131,7 +131,7 @@ def burnt(shell: Shell, rng: np.random.Generator) -> Mesh:
     ground = [Plane(plan=shell.outline, slope=(0.0, 0.0, FLOOR))]
     tiles = tiling.cut(ground, [tiling.cell_size(shell.outline.area)])
     ash, char = (np.array(pick(material(name), _seed(rng))) for name in ("ash", "char"))
-    edge = np.exp(-shapely.distance(shell.outline.exterior, shapely.points(tiles.xy)) / 1.2)
+    edge = np.exp(-to_rim(shell.outline, tiles.xy) / 1.2)
     share = (mottle.rough_at(tiles.xy, 3.0, _seed(rng)) + 0.5 * edge)[:, None].clip(0, 1) ** 2
     grey = np.array([0.45, 0.44, 0.42]) * rng.uniform(0.4, 1.0)
     at = pieces.within(shell.outline, _bounded(shell.outline, 0.8), rng)
@@ -160,7 +160,7 @@ class Mound:
 
     def at(self, xy: Array) -> Array:
         """Heights above the base at points (N, 2), m."""
-        inside = shapely.distance(self.region.boundary, shapely.points(xy))
+        inside = to_rim(self.region, xy)
         uneven = 0.4 + 1.2 * mottle.rough_at(xy, 4.0, self.seed)
         result: Array = 0.05 + self.height * uneven * np.minimum(inside / 2.0, 1.0)
         return result
@@ -252,14 +252,12 @@ def _rafters(shell: Shell, hole: Mask, rng: np.random.Generator, *, kept: float)
 
 def _ceiling(shell: Shell, region: BaseGeometry, rng: np.random.Generator) -> Mesh:
     """What hangs below the rafters: insulation and plasterboard, in patches; none in halls."""
-    inner = polygons(region.intersection(shell.outline))
-    if shell.parapet or not inner:
+    if shell.parapet or region.is_empty:
         return mesh.join([])
-    tiles = tiling.cut(
-        [Plane(plan=part, slope=(0.0, 0.0, shell.building.height - 0.1)) for part in inner], [0.7] * len(inner)
-    )
+    whole = Plane(plan=shell.outline, slope=(0.0, 0.0, shell.building.height - 0.1))
+    tiles = tiling.cut([whole], [tiling.cell_size(shell.outline.area)])
     left = mottle.rough_at(tiles.xy, 3.0, _seed(rng)) < rng.uniform(0.3, 0.75)
-    tiles = tiles.where(left)
+    tiles = tiles.where(left & shapely.contains_xy(region, tiles.xy[:, 0], tiles.xy[:, 1]))
     name = "insulation" if rng.random() < 0.6 else "drywall"
     colour = pieces.tints(name, 1, rng) * rng.uniform(0.35, 0.8)
     tone = 0.5 * (mottle.cells(tiles.cell, 3, _seed(rng)) - 0.5)

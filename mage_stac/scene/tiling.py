@@ -82,8 +82,8 @@ def axes(plane: Plane) -> Array:
 
 def cut(planes: Sequence[Plane], sizes: Sequence[float]) -> Tiles:
     """Cut each face into cells of its size, m; many faces at once, in their order."""
-    grids = [_grid(plane, size) for plane, size in zip(planes, sizes, strict=True)]
     frame = np.array([axes(plane) for plane in planes]).reshape(-1, 2, 2)
+    grids = [_grid(plane, *given) for plane, *given in zip(planes, frame, sizes, strict=True)]
     parts = [convex_parts(plane.plan) for plane in planes]
     sides = _lines([part for group in parts for part in group])
     # One entry for each cell of a face and each convex part of that face.
@@ -209,9 +209,9 @@ def _lines(parts: Sequence[Polygon]) -> Array:
     return lines
 
 
-def _grid(plane: Plane, size: float) -> Array:
+def _grid(plane: Plane, frame: Array, size: float) -> Array:
     """(N, 4) u0, v0, u1, v1 of the cells over a face's extent, counted from its lowest edge."""
-    points = shapely.get_coordinates(plane.plan) @ axes(plane).T
+    points = shapely.get_coordinates(plane.plan) @ frame.T
     low, high = points.min(axis=0), points.max(axis=0)
     columns, rows = (max(int(np.ceil(extent / size - 1e-6)), 1) for extent in high - low)
     j, i = np.divmod(np.arange(columns * rows), columns)
