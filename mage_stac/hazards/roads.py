@@ -27,12 +27,10 @@ def passable(scene: Scene, blocked: Mask) -> dict[str, bool]:
         scene: gives the roads.
         blocked: (rows, columns) over the scene, True where no vehicle passes.
     """
-    grid = scene.size[0] / blocked.shape[1]
-    return {
-        f"road-{index}": _along(scene, surface, blocked) if surface.line else _across(scene, index, blocked, grid)
-        for index, surface in enumerate(scene.surfaces)
-        if surface.semantic == "road"
-    }
+    found = {index: one for index, one in enumerate(scene.surfaces) if one.semantic == "road"}
+    plans = [index for index, one in found.items() if not one.line]
+    across = _across(scene, plans, blocked)
+    return {f"road-{index}": _along(scene, one, blocked) if one.line else across[index] for index, one in found.items()}
 
 
 def _along(scene: Scene, surface: Surface, blocked: Mask) -> bool:
@@ -58,13 +56,25 @@ def _longest(free: Mask) -> NDArray[np.intp]:
     return best
 
 
-def _across(scene: Scene, index: int, blocked: Mask, cell: float) -> bool:
-    surface = scene.surfaces[index]
-    plan = raster.inside(scene, [raster.polygon(surface.ring, surface.holes)], cell)
-    if not plan.any():
+def _across(scene: Scene, plans: list[int], blocked: Mask) -> dict[int, bool]:
+    """Of roads known by their plan only: whether at least half of each is clear and no new gap cuts it."""
+    shapes = [
+        (raster.polygon(scene.surfaces[index].ring, scene.surfaces[index].holes), number)
+        for number, index in enumerate(plans, 1)
+    ]
+    label = raster.burn(scene, shapes, scene.size[0] / blocked.shape[1])
+    windows = ndimage.find_objects(label, len(plans))
+    return {
+        index: True if window is None else _whole(label[window] == number, blocked[window])
+        for number, (index, window) in enumerate(zip(plans, windows, strict=True), 1)
+    }
+
+
+def _whole(plan: Mask, blocked: Mask) -> bool:
+    if not (plan & blocked).any():
         return True
-    _, parts_before = ndimage.label(plan, np.ones((3, 3)))
-    free, _ = ndimage.label(plan & ~blocked, np.ones((3, 3)))
-    sizes = np.bincount(free.ravel())[1:]
-    large = np.count_nonzero(sizes > 0.1 * np.count_nonzero(plan))
-    return bool(sizes.sum() >= 0.5 * np.count_nonzero(plan) and large <= parts_before)
+    _, before = ndimage.label(plan, np.ones((3, 3)))
+    clear, _ = ndimage.label(plan & ~blocked, np.ones((3, 3)))
+    sizes = np.bincount(clear.ravel())[1:]
+    area = np.count_nonzero(plan)
+    return bool(sizes.sum() >= 0.5 * area and np.count_nonzero(sizes > 0.1 * area) <= before)
