@@ -21,6 +21,9 @@ APERTURE = 12.0**-0.5
 """Standard deviation of a square aperture of one pixel."""
 PATH_COLOUR = (0.75, 1.0, 1.3)
 """Path radiance relative to green, in red, green, blue: between Rayleigh's and a rural aerosol's."""
+SHOULDER = 0.6
+"""Level from which the tone curve bends towards white."""
+STRETCH = 1.7
 EXPOSURE = 1.8
 """Gain that puts concrete (reflectance 0.32) at 0.77 of a picture's range, as orthophotos do."""
 RENDERED = ("red", "green", "blue")
@@ -35,7 +38,12 @@ class Look:
     """Radiance that air adds, in units of a white ground in the same light."""
     transmittance: float = 1.0
     exposure: float = 1.0
-    """Gain before the tone curve."""
+    """Gain before the tone curve, where `white` does not set it."""
+    white: float | None = None
+    """Level before the tone curve that the brightest hundredth of the image is brought to, as producers stretch their
+    pictures; at most STRETCH times brighter or darker than EXPOSURE, for images without anything bright."""
+    dehaze: float = 0.0
+    """Share of the darkest hundredth's level that is subtracted before the tone curve, 0..1."""
     cast: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Gain per band: the product's white balance."""
     black: float = 0.0
@@ -64,7 +72,6 @@ def draw_look(
     rng: np.random.Generator,
     *,
     haze: float = 0.0,
-    overcast: float = 0.0,
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> Look:
     """An acquisition as the sensor's producer might deliver it, around the sensor's own PSF, noise and processing.
@@ -77,7 +84,7 @@ def draw_look(
         path=(air * PATH_COLOUR[0], air * PATH_COLOUR[1], air * PATH_COLOUR[2]),
         transmittance=1.0 - 1.5 * air,
         psf_fwhm=sensor.psf_fwhm * rng.uniform(0.9, 1.25),
-        noise=sensor.noise * rng.uniform(0.6, 1.6),
+        noise=sensor.noise * rng.uniform(0.2, 1.0),
         gamma=sensor.gamma,
         shift=shift,
         jpeg_quality=sensor.jpeg_quality,
@@ -86,16 +93,19 @@ def draw_look(
     if sensor.gamma == 1.0:
         return optics
     quality = sensor.jpeg_quality and int(np.clip(sensor.jpeg_quality + rng.integers(-8, 6), 60, 98))
-    warmth, tint = rng.normal(0.0, 0.05), rng.normal(0.0, 0.02)
+    warmth, tint = rng.normal(0.0, 0.12), rng.normal(0.0, 0.05)
     return replace(
         optics,
-        gamma=sensor.gamma * rng.uniform(0.85, 1.1),
+        psf_fwhm=optics.psf_fwhm * rng.uniform(1.0, 1.4),
+        gamma=sensor.gamma * rng.uniform(0.75, 1.05),
         jpeg_quality=quality,
-        exposure=EXPOSURE * rng.uniform(0.75, 1.3) * (1.0 - 0.2 * overcast),
+        exposure=EXPOSURE,
+        white=rng.uniform(0.36, 0.72),
+        dehaze=rng.uniform(0.3, 0.9),
         cast=(float(np.exp(warmth + tint)), float(np.exp(-tint)), float(np.exp(-warmth + tint))),
-        black=rng.uniform(0.0, 0.14),
+        black=rng.uniform(0.04, 0.18),
         contrast=rng.uniform(0.0, 0.5),
-        saturation=rng.uniform(0.75, 1.15),
+        saturation=rng.uniform(0.65, 1.1),
     )
 
 
@@ -191,14 +201,26 @@ def _integral(x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 
 def _tone(pixels: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
     """Linear radiance to a picture in 0..1: exposure, white balance, saturation, gamma, S-curve, lifted blacks."""
-    linear = np.clip(pixels * (np.float32(look.exposure) * np.asarray(look.cast, np.float32)), 0.0, None)
-    # A soft shoulder above 0.8 keeps white roofs from clipping to flat areas.
-    linear = np.where(linear > 0.8, 0.8 + 0.2 * np.tanh((linear - 0.8) / 0.2), linear)
+    dark, gain = _stretch(pixels, look)
+    linear = np.clip((pixels - dark) * (gain * np.asarray(look.cast, np.float32)), 0.0, None)
+    # A soft shoulder keeps white roofs from clipping to flat areas.
+    room = 1.0 - SHOULDER
+    linear = np.where(linear > SHOULDER, SHOULDER + room * np.tanh((linear - SHOULDER) / room), linear)
     grey = linear.mean(axis=-1, keepdims=True)
     picture = np.clip(grey + look.saturation * (linear - grey), 0.0, 1.0) ** np.float32(1.0 / look.gamma)
     curved = picture * picture * (3.0 - 2.0 * picture)
     picture = picture + look.contrast * (curved - picture)
     return np.asarray(look.black + (1.0 - look.black) * picture, dtype=np.float32)
+
+
+def _stretch(pixels: NDArray[np.float32], look: Look) -> tuple[np.float32, np.float32]:
+    """Level to subtract and gain to apply, from the image's own darkest and brightest hundredth."""
+    low, high = np.percentile(pixels.mean(axis=-1), (1.0, 99.0))
+    dark = look.dehaze * max(float(low), 0.0)
+    if look.white is None:
+        return np.float32(dark), np.float32(look.exposure)
+    gain = look.white / max(float(high) - dark, 1e-3)
+    return np.float32(dark), np.float32(np.clip(gain, look.exposure / STRETCH, look.exposure * STRETCH))
 
 
 def _sharpen(values: NDArray[np.float32], amount: float) -> NDArray[np.float32]:

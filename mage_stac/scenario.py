@@ -186,7 +186,6 @@ def _shot(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedS
         sensors.read(spec.sensor),
         rng,
         haze=light.haze,
-        overcast=light.overcast,
         shift=(round(shift[0], 3), round(shift[1], 3)),
     )
     return Shot(scene=replace(scene, view=view), look=look, noise=noise)
