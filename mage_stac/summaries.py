@@ -10,7 +10,7 @@ Document = Mapping[str, Any]
 _COMPUTED = {"type", "stac_version", "stac_extensions", "id", "links", "extent", "summaries", "item_assets", "bands"}
 _LISTED = (
     "platform", "constellation", "instruments", "gsd", "proj:code", "label:type", "label:classes", "processing:level",
-    "synthetic:hazard", "synthetic:phase", "synthetic:generator", "mlm:name", "mlm:architecture", "mlm:tasks",
+    "synthetic:hazard", "synthetic:phase", "synthetic:generator",
 )  # fmt: skip
 _RANGED = ("eo:cloud_cover", "view:off_nadir", "view:sun_azimuth", "view:sun_elevation", "synthetic:intensity")
 _PER_ITEM = {"href", "proj:shape", "proj:transform", "proj:bbox", "proj:geometry", "file:size", "file:checksum"}
@@ -87,10 +87,15 @@ def item_assets(items: Sequence[Document]) -> dict[str, dict[str, Any]]:
     merged: dict[str, dict[str, Any]] = {}
     for item in items:
         for key, asset in item.get("assets", {}).items():
-            fields = {name: value for name, value in asset.items() if name not in _PER_ITEM}
+            fields = {name: value for name, value in asset.items() if name not in _PER_ITEM and not _of_model(name)}
             known = merged.setdefault(key, fields)
             merged[key] = {name: value for name, value in known.items() if fields.get(name) == value}
     return merged
+
+
+def _of_model(name: str) -> bool:
+    """Fields that stay on Items: in a Collection that has any, MLM 1.5.2 wants every summary to be an object, no list."""
+    return name.startswith("mlm:")
 
 
 def _bands(assets: Mapping[str, Document]) -> list[dict[str, Any]]:

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pystac
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mage_stac import catalogue, models
+from mage_stac.errors import ModelError, RecipeError
+from mage_stac.models import item
+from mage_stac.models.siamese import SiameseUnet
+from mage_stac.recipe import Data, Network, Recipe
+
+RECIPE = Recipe(
+    name="tiny", data=Data(bands=("red", "nir"), size=64), network=Network(encoder="tu-test_resnet", decoder=(16, 8))
+)
+
+
+def network(seed: int = 0) -> SiameseUnet:
+    torch.manual_seed(seed)
+    return models.build(RECIPE).eval()
+
+
+def images(size: tuple[int, int] = (64, 64), seed: int = 0) -> torch.Tensor:
+    return torch.rand(2, 2, 2, *size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> pystac.Item:
+    source = pystac.Item("s", None, [0, 0, 1, 1], datetime(2020, 1, 1, tzinfo=UTC), {})
+    source.set_self_href(str(tmp_path / "synthetic" / "blocks" / "s" / "s.json"))
+    trained = item.Trained(
+        id="tiny-0123", recipe=RECIPE, weights=network().state_dict(), parameters=1, mean=(0.25, 0.5), std=(0.5, 2.0),
+        sources=[source], losses=[(1.0, 0.5, 0.4, 0.2)], validation=[], record={},
+    )  # fmt: skip
+    return catalogue.read_item(item.publish(trained, tmp_path / "models"))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(64, 64), (50, 77)])
+def test_logits_lie_on_the_image_s_grid(size: tuple[int, int]) -> None:
+    out = network()(images(size))
+    assert out["building"].shape == (2, 1, *size)
+    assert out["damage"].shape == (2, 4, *size)
+
+
+@torch.no_grad()
+def test_buildings_follow_from_the_pre_image_alone_and_damage_from_both() -> None:
+    model, one = network(), images()
+    other = one.clone()
+    other[:, 1] = torch.rand(other[:, 1].shape, generator=torch.Generator().manual_seed(9))
+    before, after = model(one), model(other)
+    assert torch.equal(before["building"], after["building"])
+    assert not torch.allclose(before["damage"], after["damage"])
+    swapped = model(one.flip(1))
+    assert not torch.allclose(before["building"], swapped["building"])
+
+
+@torch.no_grad()
+def test_one_encoder_serves_both_dates() -> None:
+    model = network()
+    pre, post = model._features(images()[:, :1].expand(-1, 2, -1, -1, -1))
+    for ours, theirs in zip(pre, post, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_an_unknown_encoder_is_named() -> None:
+    with pytest.raises(RecipeError, match=r"network\.encoder = 'resnet9000'"):
+        SiameseUnet(bands=3, encoder="resnet9000", decoder=(8, 8))
+
+
+def test_probabilities_sum_to_one_and_follow_the_definition() -> None:
+    outputs = {
+        "building": torch.zeros(1, 1, 2, 2),
+        "damage": torch.log(torch.tensor([0.1, 0.2, 0.3, 0.4]))[None, :, None, None].expand(1, 4, 2, 2),
+    }
+    shares = models.probabilities(outputs)
+    torch.testing.assert_close(shares[0, :, 0, 0], torch.tensor([0.5, 0.05, 0.1, 0.15, 0.2]))
+    torch.testing.assert_close(shares.sum(1), torch.ones(1, 2, 2))
+
+
+def test_a_building_of_uncertain_grade_stays_a_building() -> None:
+    shares = torch.tensor([[0.4, 0.1, 0.2, 0.15, 0.15], [0.51, 0.49, 0, 0, 0], [0.5, 0, 0, 0, 0.5]]).T[None, :, None]
+    assert models.classes(shares).tolist() == [[[2, 0, 4]]]
+    assert models.classes(shares, threshold=0.3).tolist() == [[[2, 1, 4]]]
+    assert models.classes(shares).dtype == torch.uint8
+
+
+def test_a_loaded_model_gives_what_the_saved_one_gave(published: pystac.Item) -> None:
+    loaded = models.load(published)
+    assert (loaded.id, loaded.bands, loaded.gsd) == ("tiny-0123", ("red", "nir"), 0.6)
+    assert loaded.recipe == RECIPE
+    assert not loaded.model.training
+    image = images()
+    mean, std = torch.tensor([0.25, 0.5])[:, None, None], torch.tensor([0.5, 2.0])[:, None, None]
+    with torch.no_grad():
+        expected = models.probabilities(network()((image - mean) / std))
+    torch.testing.assert_close(loaded.probabilities(image), expected)
+
+
+def test_what_was_not_observed_does_not_reach_the_network(published: pystac.Item) -> None:
+    loaded, image = models.load(published), images()
+    for valid in (torch.rand(2, 64, 64) > 0.5, torch.rand(2, 2, 64, 64) > 0.5):
+        seen = valid[:, None, None] if valid.ndim == 3 else valid[:, :, None]
+        holed = torch.where(seen, image, torch.nan)
+        other = torch.where(seen, image, 7.0)
+        assert torch.equal(loaded.probabilities(holed, valid), loaded.probabilities(other, valid))
+        assert torch.isfinite(loaded.probabilities(holed, valid)).all()
+
+
+def test_incomplete_models_are_refused(published: pystac.Item) -> None:
+    weights = Path(published.assets["model"].href)
+    tensors = load_file(weights)
+    save_file({**tensors, "stray": torch.zeros(1)}, weights)
+    with pytest.raises(ModelError, match=r"tiny-0123 do not fit its recipe: .*stray"):
+        models.load(published)
+    weights.write_bytes(b"\x80\x04pickle?")
+    with pytest.raises(ModelError, match="cannot be read from"):
+        models.load(published)
+    weights.unlink()
+    with pytest.raises(ModelError, match="asset 'model' is not on this disk"):
+        models.load(published)
+    del published.assets["recipe"]
+    save_file(tensors, weights)
+    with pytest.raises(ModelError, match="has no asset 'recipe'"):
+        models.load(published)
+
+
+def test_a_model_without_its_scaling_is_refused(published: pystac.Item) -> None:
+    published.properties["mlm:input"][0]["value_scaling"].pop()
+    with pytest.raises(ModelError, match="z-score value_scaling for each of its 2 bands, it has 1"):
+        models.load(published)
+
+
+def test_a_recipe_of_another_network_is_refused(published: pystac.Item) -> None:
+    from mage_stac import recipe as recipes
+
+    wider = replace(RECIPE, network=replace(RECIPE.network, decoder=(16, 16)))
+    Path(published.assets["recipe"].href).write_text(recipes.as_toml(wider), "utf-8")
+    with pytest.raises(ModelError, match="do not fit its recipe: size mismatch"):
+        models.load(published)

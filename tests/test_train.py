@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+import torch
+
+from mage_stac import catalogue, models, train, validate
+from mage_stac.errors import CatalogueError, ModelError, RecipeError
+from mage_stac.recipe import Augment, Data, Loss, Network, Optimiser, Recipe, Run
+
+TINY = Recipe(
+    name="tiny",
+    data=Data(size=32, margin=6),
+    network=Network(encoder="tu-test_resnet", decoder=(16, 16, 8)),
+    augment=Augment(shift=2),
+    optimiser=Optimiser(steps=8, batch=4),
+    run=Run(checkpoint_every=3, validate_every=4, validation_chips=8),
+)
+
+
+class KilledError(Exception):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def kill_after(steps: int) -> train.Step:
+    def step(done: int, _total: int, what: str) -> None:
+        if done == steps and what.startswith("loss"):
+            raise KilledError
+
+    return step
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic.write(tmp_path_factory.mktemp("blocks"), scenes=4, size=96)
+
+
+@pytest.fixture(scope="module")
+def finished(blocks: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train.train(TINY, blocks, tmp_path_factory.mktemp("models"))
+
+
+def record(path: Path) -> dict[str, object]:
+    return json.loads((path.parent / "training.json").read_text("utf-8"))
+
+
+def test_the_result_is_a_valid_model_item(finished: Path, schemas: Path) -> None:
+    report = validate.validate(finished.parents[2], schemas)
+    assert not report.problems
+    loaded = models.load(catalogue.read_item(finished))
+    shares = loaded.probabilities(torch.rand(1, 2, 3, 40, 40))
+    assert shares.shape == (1, 5, 40, 40)
+    assert finished.parent.name.startswith("tiny-")
+    assert (finished.parent / "curves.png").is_file()
+
+
+def test_held_out_places_are_recorded_and_share_nothing_with_training(finished: Path) -> None:
+    told = record(finished)
+    ours, theirs = (set(told["items"][key]) for key in ("training", "validation"))
+    assert len(ours) == 9
+    assert len(theirs) == 3
+    assert not ours & theirs
+    assert not set(told["places"]["training"]) & set(told["places"]["validation"])
+    assert [row["step"] for row in told["validation"]] == [4, 8]
+    assert told["pairs_per_second"] > 0
+
+
+def test_logs_remain_and_the_checkpoint_goes(finished: Path) -> None:
+    folder = finished.parents[2] / "training" / "tiny"
+    assert list((folder / "tensorboard").glob("events*"))
+    assert not list(folder.glob("*.safetensors"))
+
+
+def test_a_finished_run_is_not_repeated(finished: Path, blocks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "fit", None)
+    assert train.train(replace(TINY, title="New words"), [blocks], finished.parents[2]) == finished
+
+
+def test_a_killed_run_resumes_on_the_same_loss_curve(finished: Path, blocks: Path, tmp_path: Path) -> None:
+    with pytest.raises(KilledError):
+        train.train(TINY, blocks, tmp_path, progress=kill_after(5))
+    assert not (tmp_path / "models").exists()
+    seen = []
+    path = train.train(TINY, blocks, tmp_path, progress=lambda done, _, what: seen.append((done, what)))
+    assert next(done for done, what in seen if what.startswith("loss")) == 4
+    assert path.parent.name == finished.parent.name
+    for ours, theirs in zip(record(path)["validation"], record(finished)["validation"], strict=True):
+        assert ours == theirs
+    mine, whole = (models.load(catalogue.read_item(p)).model.state_dict() for p in (path, finished))
+    assert all(torch.equal(mine[key], whole[key]) for key in whole)
+
+
+def test_a_checkpoint_of_another_recipe_or_other_pairs_is_refused(blocks: Path, tmp_path: Path) -> None:
+    with pytest.raises(KilledError):
+        train.train(TINY, blocks, tmp_path, progress=kill_after(4))
+    other = replace(TINY, loss=Loss(focal=0.0))
+    with pytest.raises(RecipeError, match=r"another recipe \(loss.focal 1.0 -> 0.0\).*--restart"):
+        train.train(other, blocks, tmp_path)
+    more = synthetic.write(tmp_path / "more", scenes=2, size=64, first=7)
+    with pytest.raises(RecipeError, match="the same recipe on other pairs"):
+        train.train(TINY, [blocks, more], tmp_path)
+    assert train.train(other, blocks, tmp_path, restart=True).is_file()
+
+
+def test_changed_pixels_make_another_model(blocks: Path, finished: Path, tmp_path: Path) -> None:
+    brighter = synthetic.write(tmp_path, scenes=4, size=96, damaged=0.5)
+    material = train.gather(TINY, [brighter], None)
+    assert material.digest not in finished.name
+    assert train.gather(TINY, [blocks], None).digest in finished.name
+
+
+def test_a_real_side_lends_its_look(blocks: Path, tmp_path: Path) -> None:
+    material = train.gather(TINY, [blocks], blocks)
+    assert material.looks is not None
+    assert material.digest != train.gather(TINY, [blocks], None).digest
+    assert train.train(TINY, blocks, tmp_path, real=blocks).is_file()
+
+
+def test_an_empty_real_side_is_told_before_training(blocks: Path, tmp_path: Path) -> None:
+    synthetic.index(tmp_path)
+    with pytest.raises(CatalogueError, match="no real side"):
+        train.train(TINY, blocks, tmp_path / "models", real=tmp_path)
+
+
+def test_one_class_only(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path, scenes=2, size=64, damaged=0.0)
+    with pytest.raises(CatalogueError, match="have grade 1: a damage model needs at least two grades"):
+        train.train(TINY, root, tmp_path / "models")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(blocks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> dict[str, torch.Tensor]:
+        return {key: torch.tensor(torch.nan, requires_grad=True) for key in ("total", "building", "damage", "ordinal")}
+
+    monkeypatch.setattr(train, "batch_losses", broken)
+    with pytest.raises(ModelError, match=r"the loss is nan at step 1 .*learning_rate"):
+        train.train(TINY, blocks, tmp_path)
+
+
+def test_the_learning_rate_rises_and_falls_once() -> None:
+    settings = replace(TINY, optimiser=Optimiser(steps=100, warmup=0.2, learning_rate=1e-2))
+    rates = [train.learning_rate(settings, step) for step in range(100)]
+    assert rates[0] == pytest.approx(1e-2 / 25)
+    assert max(rates) == rates[20] == pytest.approx(1e-2)
+    assert rates[-1] == pytest.approx(1e-5)
+    assert np.diff(rates[:21]).min() > 0 > np.diff(rates[20:]).max()
+    assert train.learning_rate(replace(TINY, optimiser=Optimiser(steps=1, warmup=0)), 0) == pytest.approx(1e-3)
+
+
+def test_a_batch_s_losses_depend_on_batch_and_seed_alone(blocks: Path) -> None:
+    material = train.gather(TINY, [blocks], None)
+    torch.manual_seed(0)
+    model = models.build(TINY).eval()
+    from mage_stac import chips
+
+    stream = chips.batches(material.training, edge=44, batch=4, seed=0)
+    (batch,) = itertools.islice(stream, 1)
+    stream.close()
+    first, same, other = (train.batch_losses(model, batch, material, seed=seed)["total"] for seed in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_it_learns_more_than_that_nothing_happened(tmp_path: Path) -> None:
+    root = synthetic.write(tmp_path / "blocks", scenes=8, size=128)
+    settings = replace(
+        TINY,
+        data=Data(size=64, margin=8),
+        network=Network(encoder="resnet18", decoder=(32, 32, 16, 16)),
+        augment=Augment(shift=1, jpeg=0, noise=0.01, scale=(0.95, 1.05)),
+        optimiser=Optimiser(steps=60, batch=8, learning_rate=2e-3, average=0.9),
+        run=Run(validate_every=60, checkpoint_every=60),
+    )
+    (last,) = record(train.train(settings, root, tmp_path / "models"))["validation"]
+    assert last["building_iou"] > 0.7
+    assert last["macro_f1"] > last["no_damage_macro_f1"] + 0.15
+    assert last["damage_recall"] > 0.6
