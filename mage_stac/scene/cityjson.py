@@ -131,8 +131,19 @@ def _shape(city: City, key: str, vertices: Points) -> tuple[BaseGeometry | None,
     if city.objects[key]["type"] == "Building":
         own = tuple(faces.of_points([vertices[ring] for ring in rings], kind) for rings, kind in surfaces)
         return _outline(own), own
-    plans = [Polygon(vertices[rings[0], :2], [vertices[ring, :2] for ring in rings[1:]]) for rings, _ in surfaces]
-    return _closed(plans), ()
+    return _closed(_plans([rings for rings, _ in surfaces], vertices[:, :2])), ()
+
+
+def _plans(surfaces: Sequence[list[list[int]]], vertices: Points) -> list[Polygon]:
+    """Surfaces seen from above; those without holes, nearly all, are made at once."""
+    plain = [rings[0] for rings in surfaces if len(rings) == 1]
+    made: list[Polygon] = []
+    if plain:
+        owner = np.repeat(np.arange(len(plain)), [len(ring) for ring in plain])
+        rings = shapely.linearrings(vertices[np.concatenate(plain)], indices=owner)
+        made += np.asarray(shapely.polygons(rings), dtype=object).tolist()
+    pierced = [rings for rings in surfaces if len(rings) > 1]
+    return made + [Polygon(vertices[rings[0]], [vertices[ring] for ring in rings[1:]]) for rings in pierced]
 
 
 def spots(city: City, vertices: Points) -> Points:

@@ -90,6 +90,8 @@ class Columns:
     """Line to print wherever the data is used, with its licence."""
     crs: str = ""
     """For files of this kind that do not say."""
+    style: str = ""
+    """Key of styles.STYLES by which places are drawn where the sources are silent; empty to tell it by the place."""
     order: int = Field(default=50, ge=0, le=100)
     """Maps of lower order are tried first."""
     recognise: Recognise = field(default_factory=Recognise)
