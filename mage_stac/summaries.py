@@ -94,7 +94,7 @@ def item_assets(items: Sequence[Document]) -> dict[str, dict[str, Any]]:
 
 
 def _of_model(name: str) -> bool:
-    """Fields that stay on Items: in a Collection that has any, MLM 1.5.2 wants every summary to be an object, no list."""
+    """Fields that stay on Items: a Collection that has any may hold no list as a summary (MLM 1.5.2)."""
     return name.startswith("mlm:")
 
 
