@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Validate every Catalog, Collection and Item below FOLDER: schemas, links, assets. Needs no network.
+    """Validate every Catalog, Collection and Item below FOLDER: schemas, links, assets.
 
     Exits 1 if anything is wrong.
 
@@ -32,8 +33,10 @@ def check(
     with bar("checking") as step:
         report = validate(folder, schemas, step)
     if as_json:
-        typer.echo(json.dumps({"checked": report.checked, "problems": report.problems}))
+        typer.echo(json.dumps(asdict(report)))
     else:
+        for uri in report.unchecked:
+            typer.echo(f"not checked, for its schema is not at hand: {uri}", err=True)
         for problem in report.problems:
             typer.echo(problem, err=True)
         typer.echo(f"{folder}: {report.checked} STAC objects, {len(report.problems)} problems")

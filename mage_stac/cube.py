@@ -211,12 +211,14 @@ def load(
 
     Raises:
         GridError: no Items.
-        AssetError: an Item lacks an asset or band.
+        AssetError: an Item lacks its geometry, an asset or a band.
     """
     if not items:
         raise GridError("no Items to load")
     names = _names(items[0], asset, sensor_bands)
     for item in items:
+        if item.geometry is None:
+            raise AssetError(f"Item {item.id} has no geometry, without which it cannot be placed")
         for key, _ in names.values():
             asset_path(item, key)
     found = odc.stac.load(

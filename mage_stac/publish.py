@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
 from datetime import datetime as Datetime  # noqa: N812 - `datetime` is the word of STAC, and a parameter here
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,16 @@ def when(date: str | Datetime) -> tuple[Datetime | None, dict[str, str]]:
     if isinstance(date, Datetime):
         return date, {}
     try:
-        times = [str_to_datetime(part) for part in date.split("/")]
+        times = [_in_utc(str_to_datetime(part)) for part in date.split("/")]
     except ValueError as error:
         raise CatalogueError(f"datetime {date!r} is not like 2011-05-24T15:00:00Z, 2011-05-24 or A/B") from error
     if len(times) == 1:
         return times[0], {}
     return None, {"start_datetime": datetime_to_str(times[0]), "end_datetime": datetime_to_str(times[-1])}
+
+
+def _in_utc(time: Datetime) -> Datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _platform(sensor: Sensor) -> dict[str, Any]:

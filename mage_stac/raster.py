@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 import rasterio
 from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from mage_stac import hrefs
 from mage_stac.errors import AssetError
@@ -42,10 +43,16 @@ def opened(path: str | Path, what: str | None = None, *, trusted: bool = False) 
     name = f"{what} ({shown})" if what else shown
     driver = None if trusted else DRIVERS.get(Path(urlsplit(str(path)).path).suffix.lower(), "GTiff")
     try:
-        with rasterio.Env(**REMOTE_OPTIONS), rasterio.open(path, driver=driver) as dataset:
+        with rasterio.Env(**REMOTE_OPTIONS), _silently(path, driver) as dataset:
             yield dataset
     except (RasterioError, CPLE_BaseError, OSError) as error:
         raise AssetError(f"{name} cannot be read: {_first_line(error).replace(str(path), shown)}") from None
+
+
+def _silently(path: str | Path, driver: str | None) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # whoever needs a grid asks for it, and gets an error
+        return rasterio.open(path, driver=driver)
 
 
 def _first_line(error: BaseException) -> str:

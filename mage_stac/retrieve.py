@@ -18,7 +18,7 @@ from mage_stac import __version__, catalogue, hrefs
 from mage_stac.cut import cut
 from mage_stac.errors import AssetError, GridError, SearchError
 from mage_stac.query import Query
-from mage_stac.search import Found
+from mage_stac.search import Found, signer
 
 Progress = Callable[[int, int, str], None]
 
@@ -144,27 +144,6 @@ def _link_origin(item: pystac.Item, source: pystac.Item) -> None:
     href = source.get_self_href()
     if href is not None:
         item.add_link(pystac.Link("via", href, media_type="application/geo+json", title=source.id))
-
-
-def signer(name: str | None) -> Callable[[str], str] | None:
-    """Who makes a URL of an API's asset that may be opened, in memory only; None where none is needed."""
-    if name is None:
-        return None
-    if name != "planetary-computer":
-        raise SearchError(f"catalogs/apis.toml names the signer {name!r}, which does not exist")
-
-    def sign(href: str) -> str:
-        import planetary_computer
-        import requests
-
-        try:
-            return str(planetary_computer.sign(href))
-        except requests.RequestException as error:
-            raise AssetError(
-                f"{hrefs.without_query(href)} cannot be signed by the Planetary Computer: {error}"
-            ) from error
-
-    return sign
 
 
 def _index(found: Found, query: Query, out: Path, written: list[Path]) -> None:

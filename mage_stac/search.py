@@ -18,8 +18,8 @@ from pystac_client.warnings import DoesNotConformTo
 from shapely.geometry import mapping
 from urllib3 import Retry
 
-from mage_stac import catalogue
-from mage_stac.errors import SearchError
+from mage_stac import catalogue, hrefs
+from mage_stac.errors import AssetError, SearchError
 from mage_stac.query import Api, Query, expression, interval_text, matches, passes, resolve
 
 Progress = Callable[[int, int, str], None]
@@ -241,3 +241,24 @@ class _Reader:
         )
         parameters = request.get_parameters()
         return parameters, self.io.read_json(request.url, method=method, parameters=parameters)
+
+
+def signer(name: str | None) -> Callable[[str], str] | None:
+    """Who makes a URL of an API's asset that may be opened, in memory only; None where none is needed."""
+    if name is None:
+        return None
+    if name != "planetary-computer":
+        raise SearchError(f"catalogs/apis.toml names the signer {name!r}, which does not exist")
+
+    def sign(href: str) -> str:
+        import planetary_computer
+        import requests
+
+        try:
+            return str(planetary_computer.sign(href))
+        except requests.RequestException as error:
+            raise AssetError(
+                f"{hrefs.without_query(href)} cannot be signed by the Planetary Computer: {error}"
+            ) from error
+
+    return sign

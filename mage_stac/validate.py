@@ -11,9 +11,10 @@ from typing import Any
 
 import jsonschema.exceptions
 import jsonschema.validators
+import requests
 from pystac.validation.local_validator import get_local_schema_cache
 from referencing import Registry, Resource
-from referencing.exceptions import Unresolvable
+from referencing.exceptions import NoSuchResource, Unresolvable
 
 from mage_stac import catalogue, extensions, hrefs
 from mage_stac.errors import CatalogueError, MageStacError
@@ -23,6 +24,9 @@ Progress = Callable[[int, int, str], None]
 
 PROJJSON = "https://proj.org/schemas/v0.7/projjson.schema.json"
 """Referred to by the projection extension and held nowhere here: anything that is an object passes."""
+
+PATIENCE = 20
+"""Seconds that a schema on the web is waited for."""
 
 _STAC_TYPES = {"Catalog": "catalog", "Collection": "collection", "Feature": "item"}
 
@@ -35,31 +39,35 @@ class Report:
     """STAC objects looked at."""
     problems: tuple[str, ...]
     """One line each: the file, the place in it, what is wrong."""
+    unchecked: tuple[str, ...] = ()
+    """Extensions declared somewhere whose schema could not be had."""
 
 
 class Schemas:
-    """JSON schemas by URI: those of STAC that come with pystac, our own, and a folder of the extensions'."""
+    """JSON schemas by URI: those of STAC that come with pystac, our own, and the extensions' from a folder or the web."""
 
     def __init__(self, folder: Path | None) -> None:
-        """`folder` holds <extension>/<version>/schema.json; None for that beside the checkout, if there is one.
+        """`folder` holds <extension>/<version>/schema.json; None for that beside the checkout, or else the web.
 
         Raises:
             CatalogueError: the folder holds no schemas.
         """
-        held = {**get_local_schema_cache(), **_own(), PROJJSON: _ANYTHING, **_folder(folder)}
-        self._registry: Any = Registry().with_resources([(uri, Resource.from_contents(held[uri])) for uri in held])
-        self._held = held
+        extensions_held = _folder(folder)
+        self._online = not extensions_held
+        self._held = {**get_local_schema_cache(), **_own(), PROJJSON: _ANYTHING, **extensions_held}
+        self._registry: Any = Registry(retrieve=lambda uri: Resource.from_contents(self._schema(uri)))
         self._validators: dict[str, Any] = {}
+        self.missing: set[str] = set()
+        """Schemas asked for that could not be had."""
 
     def problems(self, uri: str, document: Mapping[str, Any]) -> Iterator[str]:
-        """What is wrong with a document by one schema; one line, the most telling."""
-        if uri not in self._held:
-            yield f"declares {uri}, whose schema is not at hand: give the folder that holds it with --schemas"
+        """What is wrong with a document by one schema; one line, the most telling. Nothing if it cannot be had."""
+        if uri in self.missing:
             return
         try:
             errors = list(self._validator(uri).iter_errors(document))
-        except Unresolvable as error:
-            yield f"{uri} refers to {error.ref}, which is not at hand: give the folder that holds it with --schemas"
+        except (NoSuchResource, Unresolvable):
+            self.missing.add(uri)
             return
         if errors:
             best = jsonschema.exceptions.best_match(errors)
@@ -68,9 +76,19 @@ class Schemas:
 
     def _validator(self, uri: str) -> Any:
         if uri not in self._validators:
-            schema = self._held[uri]
+            schema = self._schema(uri)
             self._validators[uri] = jsonschema.validators.validator_for(schema)(schema, registry=self._registry)
         return self._validators[uri]
+
+    def _schema(self, uri: str) -> dict[str, Any]:
+        if uri not in self._held:
+            if not self._online or not uri.startswith("https://"):
+                raise NoSuchResource(uri)
+            try:
+                self._held[uri] = requests.get(uri, timeout=PATIENCE).json()
+            except (requests.RequestException, ValueError) as error:
+                raise NoSuchResource(uri) from error
+        return self._held[uri]
 
 
 _ANYTHING = {"$schema": "http://json-schema.org/draft-07/schema#", "$id": PROJJSON, "type": "object"}
@@ -105,7 +123,7 @@ def _shortened(message: str) -> str:
 
 
 def validate(root: Path, schemas: Path | None = None, progress: Progress | None = None) -> Report:
-    """Check every STAC object below a folder, offline.
+    """Check every STAC object below a folder. Needs no network where the schemas lie in a folder.
 
     Looked at: the schemas of STAC and of every extension declared; that local links and assets lead somewhere; that
     rasters open and agree with their `proj:*`, bands and data type; that no signed URL is stored; that every Item is
@@ -123,7 +141,7 @@ def validate(root: Path, schemas: Path | None = None, progress: Progress | None 
         problems += [f"{path}: {problem}" for problem in _problems(path, document, held)]
         if progress:
             progress(done, len(documents), "")
-    return Report(checked=len(documents), problems=tuple(problems))
+    return Report(checked=len(documents), problems=tuple(problems), unchecked=tuple(sorted(held.missing)))
 
 
 def _documents(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

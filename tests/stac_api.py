@@ -60,8 +60,8 @@ class Api:
 
     def collection(self, name: str) -> dict[str, Any]:
         return {
-            "type": "Collection", "stac_version": "1.0.0", "id": name, "title": "Title of the API", "license": "CC-BY-4.0",
-            "description": "d", "providers": [{"name": "P", "roles": ["host"]}],
+            "type": "Collection", "stac_version": "1.0.0", "id": name, "title": "Title of the API",
+            "license": "CC-BY-4.0", "description": "d", "providers": [{"name": "P", "roles": ["host"]}],
             "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
             "links": [
                 {"rel": "self", "href": f"{self.url}/collections/{name}"},
@@ -86,75 +86,81 @@ class Api:
         return page
 
 
-def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    api: Api
 
-        def log_message(self, *_: object) -> None:
-            pass
+    def handle_error(self, *_: object) -> None:
+        """A client that lost patience is no news."""
 
-        def answer(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            for name, value in headers.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
 
-        def json(self, document: dict[str, Any], status: int = 200) -> None:
-            self.answer(status, json.dumps(document).encode())
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
 
-        def search(self, body: dict[str, Any]) -> None:
-            api.asked.append(body)
-            time.sleep(api.delay)
-            if self.command not in api.methods:
-                self.json({"description": "not allowed"}, 405)
-            elif api.forever or api.fail:
-                self.json({"description": "sorry"}, api.forever or api.fail.pop(0))
-            else:
-                self.json(api.search(body))
+    def log_message(self, *_: object) -> None:
+        pass
 
-        def do_POST(self) -> None:
-            self.search(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+    def answer(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
-        def do_GET(self) -> None:
-            path, _, query = self.path.partition("?")
-            if path == "/":
-                self.json(api.landing())
-            elif path == "/search":
-                self.search(dict(part.split("=", 1) for part in query.split("&") if part))
-            elif found := re.fullmatch(r"/collections/([^/]+)", path):
-                self.json(api.collection(found.group(1)))
-            else:
-                self.file(path)
+    def json(self, document: dict[str, Any], status: int = 200) -> None:
+        self.answer(status, json.dumps(document).encode())
 
-        do_HEAD = do_GET
+    def search(self, body: dict[str, Any]) -> None:
+        self.server.api.asked.append(body)
+        time.sleep(self.server.api.delay)
+        if self.command not in self.server.api.methods:
+            self.json({"description": "not allowed"}, 405)
+        elif self.server.api.forever or self.server.api.fail:
+            self.json({"description": "sorry"}, self.server.api.forever or self.server.api.fail.pop(0))
+        else:
+            self.json(self.server.api.search(body))
 
-        def file(self, path: str) -> None:
-            file = None if api.files is None else api.files / path.removeprefix("/files/")
-            if file is None or not file.is_file():
-                self.json({"description": "not found"}, 404)
-                return
-            data = file.read_bytes()
-            wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-            if wanted is None:
-                self.answer(200, data, "image/tiff", Accept_Ranges="bytes")
-                return
-            first, last = int(wanted.group(1)), int(wanted.group(2) or len(data) - 1)
-            part = data[first : last + 1]
-            span = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
-            self.answer(206, part, "image/tiff", Accept_Ranges="bytes", Content_Range=span)
+    def do_POST(self) -> None:
+        self.search(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
-    return Handler
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if path == "/":
+            self.json(self.server.api.landing())
+        elif path == "/search":
+            self.search(dict(part.split("=", 1) for part in query.split("&") if part))
+        elif found := re.fullmatch(r"/collections/([^/]+)", path):
+            self.json(self.server.api.collection(found.group(1)))
+        else:
+            self.file(path)
+
+    do_HEAD = do_GET  # noqa: N815 - named by http.server
+
+    def file(self, path: str) -> None:
+        file = None if self.server.api.files is None else self.server.api.files / path.removeprefix("/files/")
+        if file is None or not file.is_file():
+            self.json({"description": "not found"}, 404)
+            return
+        data = file.read_bytes()
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if wanted is None:
+            self.answer(200, data, "image/tiff", Accept_Ranges="bytes")
+            return
+        first, last = int(wanted.group(1)), int(wanted.group(2) or len(data) - 1)
+        part = data[first : last + 1]
+        span = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
+        self.answer(206, part, "image/tiff", Accept_Ranges="bytes", Content_Range=span)
 
 
 @contextmanager
 def serving(api: Api) -> Iterator[Api]:
     """The API on a free port of loopback; its `url` is set."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(api))
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
+    server.api = api
     api.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from mage_stac import grid
+from mage_stac.errors import AssetError, GridError
+
+UTM = "EPSG:32615"
+
+
+def box(rows: int, columns: int, *, x: float = 500_000, y: float = 4_100_000, step: float = 0.6) -> GeoBox:
+    return GeoBox((rows, columns), Affine(step, 0, x, 0, -step, y), UTM)
+
+
+def item(name: str, geobox: GeoBox, **changes: object) -> pystac.Item:
+    from mage_stac.publish import raster_asset
+
+    made = pystac.Item(name, None, None, pystac.utils.str_to_datetime("2020-01-01"), {})
+    asset = raster_asset("https://example.com/image.tif", title="x", geobox=geobox, dtype="uint8")
+    asset.extra_fields.update(changes)
+    made.add_asset("image", asset)
+    return made
+
+
+def test_a_rasters_grid_is_that_of_rasterio(tmp_path: Path) -> None:
+    rotated = Affine.translation(500_000, 4_100_000) @ Affine.rotation(20) @ Affine.scale(2, -2)
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "width": 7, "height": 5, "crs": UTM}
+    with rasterio.open(tmp_path / "a.tif", "w", transform=rotated, **profile) as target:
+        target.write(np.zeros((1, 5, 7), "uint8"))
+    found = grid.of_raster(tmp_path / "a.tif")
+    assert found.affine.almost_equals(rotated)
+    assert (found.shape, found.crs) == ((5, 7), UTM)
+
+
+def test_a_raster_without_crs_says_what_to_do(tmp_path: Path) -> None:
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "width": 4, "height": 4}
+    with rasterio.open(tmp_path / "a.tif", "w", transform=Affine.scale(2, -2), **profile) as target:
+        target.write(np.zeros((1, 4, 4), "uint8"))
+    with pytest.raises(GridError, match="no CRS"):
+        grid.of_raster(tmp_path / "a.tif")
+    with pytest.raises(AssetError, match="nothing"):
+        grid.of_raster(tmp_path / "nothing.tif")
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(
+    lon=st.floats(-179, 179),
+    lat=st.floats(-83, 83),
+    size=st.floats(0.001, 0.05),
+    step=st.sampled_from([0.3, 0.6, 10.0]),
+)
+def test_an_area_is_covered_and_snapped(lon: float, lat: float, size: float, step: float) -> None:
+    bbox = (lon, lat, min(lon + size, 180), lat + size)
+    found = grid.of_area(bbox, step)
+    left, bottom, right, top = found.boundingbox.bbox
+    for edge in (left, bottom, right, top):
+        assert edge / step == pytest.approx(round(edge / step), abs=1e-5)
+    project = Transformer.from_crs("EPSG:4326", str(found.crs), always_xy=True)
+    edge = np.linspace(0, 1, 50)
+    x, y = project.transform(bbox[0] + edge * (bbox[2] - bbox[0]), np.full(50, bbox[3]))
+    assert left - 1e-3 <= min(x)
+    assert max(x) <= right + 1e-3
+    assert max(y) <= top + 1e-3
+
+
+@pytest.mark.parametrize("bbox", [(1, 2, 1, 3), (10, 0, -10, 1), (0, 0, 1, 91), (0, 5, 1, 4), (float("nan"), 0, 1, 1)])
+def test_an_impossible_area_is_refused(bbox: tuple[float, float, float, float]) -> None:
+    with pytest.raises(GridError, match="bbox"):
+        grid.of_area(bbox, 1)
+    with pytest.raises(GridError, match="resolution"):
+        grid.of_area((0, 0, 1, 1), 0)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "zone"),
+    [
+        (-94.5, 37, "EPSG:32615"),
+        (151, -33, "EPSG:32756"),
+        (180, 10, "EPSG:32601"),
+        (0, 88, "EPSG:32661"),
+        (0, -88, "EPSG:32761"),
+    ],
+)
+def test_utm_zones(lon: float, lat: float, zone: str) -> None:
+    assert grid.utm(lon, lat) == zone
+
+
+def test_the_grid_of_items_continues_the_first() -> None:
+    first, east = box(10, 20), box(15, 20, x=500_012, y=4_100_003)
+    union = grid.of_items([item("a", first), item("b", east)], "image")
+    assert union == box(15, 40, y=4_100_003)
+    assert grid.of_items([item("a", first)], "image") == first
+    coarse = grid.of_items([item("a", first)], "image", resolution=5)
+    assert coarse.resolution.x == 5
+    assert coarse.boundingbox.left <= first.boundingbox.left
+    with pytest.raises(GridError):
+        grid.of_items([], "image")
+    with pytest.raises(AssetError, match="image"):
+        grid.of_items([item("a", first)], "pixels")
+
+
+def test_an_item_in_another_crs_is_covered() -> None:
+    first = box(100, 100)
+    lonlat = GeoBox((50, 50), Affine(1e-5, 0, -93.001, 0, -1e-5, 37.05), "EPSG:4326")
+    union = grid.of_items([item("a", first), item("b", lonlat)], "image")
+    project = Transformer.from_crs("EPSG:4326", UTM, always_xy=True)
+    left, bottom, right, top = union.boundingbox.bbox
+    for lon, lat in ((-93.001, 37.05), (-93.0005, 37.05), (-93.001, 37.0495)):
+        x, y = project.transform(lon, lat)
+        assert left <= x <= right
+        assert bottom <= y <= top
+    offset = (union.boundingbox.left - first.boundingbox.left) / 0.6
+    assert offset == pytest.approx(round(offset), abs=1e-6)
+
+
+def test_an_assets_grid_from_old_fields() -> None:
+    first = box(10, 20)
+    old = item("a", first)
+    for field in ("proj:code", "proj:bbox"):
+        del old.assets["image"].extra_fields[field]
+    old.properties["proj:epsg"] = 32615.0
+    assert grid.of_asset(old, "image") == first
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.integers(0, 9))
+def test_windows_tile_the_grid(rows: int, columns: int, size: int, margin: int) -> None:
+    count = np.zeros((rows, columns), int)
+    for window in grid.windows(box(rows, columns), size, margin):
+        count[window.core] += 1
+        for core, outer in zip(window.core, window.outer, strict=True):
+            assert outer.stop - outer.start == size + 2 * margin
+            assert outer.start == core.start - margin
+    assert (count == 1).all()
+
+
+def test_a_crop_may_leave_the_grid() -> None:
+    whole = box(10, 10)
+    part = grid.crop(whole, slice(-2, 4), slice(8, 12))
+    assert part.shape == (6, 4)
+    assert part.boundingbox.left == pytest.approx(500_000 + 8 * 0.6)
+    assert part.boundingbox.top == pytest.approx(4_100_000 + 2 * 0.6)
+
+
+def test_ground_resolution_in_degrees_and_metres() -> None:
+    assert grid.ground_resolution(box(10, 10)) == pytest.approx(0.6, rel=1e-3)
+    lonlat = GeoBox((10, 10), Affine(6e-6, 0, -94.5, 0, -6e-6, 37.07), "EPSG:4326")
+    expected = np.sqrt(6e-6 * 111_320 * np.cos(np.radians(37.07)) * 6e-6 * 110_980)
+    assert grid.ground_resolution(lonlat) == pytest.approx(expected, rel=2e-3)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mage_stac import sensors
+from mage_stac.errors import RecipeError
+
+
+@pytest.mark.parametrize("name", sensors.names())
+def test_every_sensor_is_whole(name: str) -> None:
+    sensor = sensors.read(name)
+    assert sensor.name == name
+    assert sorted(band.index for band in sensor.bands) == list(range(1, len(sensor.bands) + 1))
+    assert sensor.picture() == (1, 2, 3)
+
+
+def test_the_sensors_that_others_count_on() -> None:
+    assert {"aerial-rgb", "naip", "sentinel-2"} <= set(sensors.names())
+    assert sensors.read("aerial-rgb").scale == pytest.approx(1 / 255)
+
+
+def test_an_unknown_sensor_lists_those_that_exist() -> None:
+    with pytest.raises(RecipeError, match="aerial-rgb, naip, sentinel-2"):
+        sensors.read("hubble")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("gsd = -1", "gsd = -1"),
+        ("gsd = 1\nfoo = 2", "foo"),
+        ("gsd = 1\ndtype = 'int64'", "dtype"),
+        ("gsd = ", "TOML"),
+        ("", "gsd"),
+    ],
+)
+def test_a_wrong_file_names_field_and_value(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"name = 'mine'\ntitle = 'Mine'\nbands = [{{ name = 'a' }}]\n{line}\n")
+    with pytest.raises(RecipeError, match=said) as caught:
+        sensors.read(str(path))
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("name = 'mine'\ntitle = 'Mine'\ngsd = 1\nbands = [{ name = 'a' }]\n")
+    assert sensors.read(str(path)).picture() == (1, 1, 1)
+    with pytest.raises(RecipeError, match=r"other\.toml cannot be read"):
+        sensors.read(str(tmp_path / "other.toml"))
