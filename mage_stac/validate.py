@@ -44,7 +44,7 @@ class Report:
 
 
 class Schemas:
-    """JSON schemas by URI: those of STAC that come with pystac, our own, and the extensions' from a folder or the web."""
+    """JSON schemas by URI: STAC's, which come with pystac, our own, and the extensions' from a folder or the web."""
 
     def __init__(self, folder: Path | None) -> None:
         """`folder` holds <extension>/<version>/schema.json; None for that beside the checkout, or else the web.
@@ -55,7 +55,10 @@ class Schemas:
         extensions_held = _folder(folder)
         self._online = not extensions_held
         self._held = {**get_local_schema_cache(), **_own(), PROJJSON: _ANYTHING, **extensions_held}
-        self._registry: Any = Registry(retrieve=lambda uri: Resource.from_contents(self._schema(uri)))
+        known = [(uri, Resource.from_contents(schema)) for uri, schema in self._held.items()]
+        self._registry: Any = Registry(retrieve=lambda uri: Resource.from_contents(self._schema(uri))).with_resources(
+            known
+        )
         self._validators: dict[str, Any] = {}
         self.missing: set[str] = set()
         """Schemas asked for that could not be had."""

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from imagery import box, noise, write_raster
+from rasterio.enums import ColorInterp
+
+from mage_stac import catalogue, cog, cube, grid, ingest, publish
+from mage_stac.errors import AssetError, CatalogueError, RecipeError
+from mage_stac.ingest import Plan
+from mage_stac.validate import validate
+
+
+def plan(out: Path, **changes: object) -> Plan:
+    return Plan(**{"out": out, "datetime": "2011-05-24", "collection": "post", **changes})  # type: ignore[arg-type]
+
+
+def test_pixels_and_grid_stay(tmp_path: Path, schemas: Path) -> None:
+    image = noise(3, 70, 80)
+    source = write_raster(tmp_path / "raw" / "my tile (1).tif", image, box(70, 80), photometric="RGB")
+    made = ingest.ingest([source], plan(tmp_path / "out"))
+    (path,) = made.items
+    assert path == tmp_path / "out" / "post" / "my-tile-1" / "my-tile-1.json"
+    item = catalogue.read_item(path)
+    with rasterio.open(catalogue.asset_path(item, "image")) as copy:
+        assert (copy.read() == image).all()
+        assert copy.transform == box(70, 80).affine
+        assert copy.nodata is None
+    assert [band["name"] for band in item.assets["image"].extra_fields["bands"]] == ["red", "green", "blue"]
+    assert item.properties["gsd"] == pytest.approx(0.6, abs=1e-3)
+    assert item.properties["title"] == "my tile (1).tif"
+    assert validate(tmp_path / "out", schemas).problems == ()
+
+
+def test_again_does_only_what_is_missing_or_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    for number in range(2):
+        write_raster(folder / f"t{number}.tif", noise(3, 20, 20, seed=number), box(20, 20))
+    ingest.ingest([folder], plan(tmp_path / "out"))
+    stamp = (tmp_path / "out" / "post" / "t0" / "image.tif").stat().st_mtime_ns
+    write_raster(folder / "t1.tif", noise(3, 20, 20, seed=9), box(20, 20))
+    write_raster(folder / "t2.tif", noise(3, 20, 20, seed=2), box(20, 20))
+    made = ingest.ingest([folder], plan(tmp_path / "out"))
+    assert made.kept == 1
+    assert len(made.items) == 3
+    assert (tmp_path / "out" / "post" / "t0" / "image.tif").stat().st_mtime_ns == stamp
+    assert ingest.ingest([folder], plan(tmp_path / "out", nodata=0.0)).kept == 0
+
+
+def test_a_second_collection_joins_the_catalogue(tmp_path: Path) -> None:
+    source = write_raster(tmp_path / "a.tif", noise(3, 20, 20), box(20, 20))
+    ingest.ingest([source], plan(tmp_path / "out"))
+    ingest.ingest([source], plan(tmp_path / "out", collection="pre", datetime="2010-01-01/2010-12-31"))
+    assert [item.collection_id for item in catalogue.read_items(tmp_path / "out")] == ["post", "pre"]
+
+
+def test_a_nodata_value_asked_for(tmp_path: Path) -> None:
+    image = noise(3, 40, 40)
+    image[:, :, :8] = 0
+    source = write_raster(tmp_path / "a.tif", image, box(40, 40))
+    (notice,) = ingest.ingest([source], plan(tmp_path / "plain")).notices
+    assert "20.0% is black at the edge" in notice
+    assert "--nodata 0" in notice
+    made = ingest.ingest([source], plan(tmp_path / "out", nodata=0.0))
+    assert made.notices == ()
+    _, valid = cube.read(catalogue.read_items(made.collection), box(40, 40))
+    assert valid[:, 8:].all()
+    assert not valid[:, :8].any()
+
+
+def test_dark_places_inside_are_no_collar(tmp_path: Path) -> None:
+    image = noise(3, 40, 40)
+    image[:, 10:20, 10:20] = 0
+    source = write_raster(tmp_path / "a.tif", image, box(40, 40))
+    assert ingest.ingest([source], plan(tmp_path / "out")).notices == ()
+
+
+def test_an_alpha_band_becomes_nodata(tmp_path: Path, schemas: Path) -> None:
+    image = noise(4, 20, 20)
+    image[3] = 255
+    image[3, :5] = 0
+    image[:3, 10, 10] = 0  # black, and observed
+    source = write_raster(tmp_path / "a.tif", image, box(20, 20), photometric="RGB", alpha="YES")
+    made = ingest.ingest([source], plan(tmp_path / "out"))
+    item = catalogue.read_item(made.items[0])
+    values, valid = cube.read([item], box(20, 20))
+    assert len(values) == 3
+    assert (valid == (image[3] > 0)).all()
+    assert np.rint(values[:, 10, 10] * 255).tolist() == [1, 0, 0]
+    assert validate(tmp_path / "out", schemas).problems == ()
+
+
+def test_four_bands_by_the_sensor(tmp_path: Path) -> None:
+    source = write_raster(tmp_path / "a.tif", noise(4, 20, 20), box(20, 20), photometric="MINISBLACK")
+    with rasterio.open(source, "r+") as target:
+        target.colorinterp = [ColorInterp.gray, *[ColorInterp.undefined] * 3]
+    made = ingest.ingest([source], plan(tmp_path / "out", sensor="naip"))
+    bands = catalogue.read_item(made.items[0]).assets["image"].extra_fields["bands"]
+    assert [band["eo:common_name"] for band in bands] == ["red", "green", "blue", "nir"]
+
+
+def test_heights_in_metres_with_their_own_nodata(tmp_path: Path, schemas: Path) -> None:
+    height = np.random.default_rng(0).normal(300, 5, (1, 20, 20)).astype("float32")
+    height[0, :4] = -9999
+    source = write_raster(tmp_path / "dem.tif", height, box(20, 20), nodata=-9999)
+    made = ingest.ingest([source], plan(tmp_path / "out", nodata=0.0))
+    assert "its own nodata value -9999 is kept" in made.notices[0]
+    values, valid = cube.read(catalogue.read_items(made.collection), box(20, 20))
+    assert np.abs(values[0, 4:] - height[0, 4:]).max() == 0
+    assert not valid[:4].any()
+    assert validate(tmp_path / "out", schemas).problems == ()
+
+
+def test_files_that_fail_do_not_stop_the_others(tmp_path: Path) -> None:
+    good = write_raster(tmp_path / "good.tif", noise(3, 300, 300), box(300, 300), compress="deflate", tiled=True)
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(good.read_bytes()[:120_000])
+    with pytest.raises(AssetError, match=r"1 of 2 files not ingested: .*broken\.tif cannot be read") as caught:
+        ingest.ingest([broken, good], plan(tmp_path / "out"))
+    assert "\n" not in str(caught.value)
+    assert [item.id for item in catalogue.read_items(tmp_path / "out")] == ["good"]
+    assert not list((tmp_path / "out").rglob("*.partial*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"datetime": "in May"}, CatalogueError, "datetime 'in May'"),
+        ({"sensor": "hubble"}, RecipeError, "no sensor 'hubble'"),
+        ({"sensor": "naip"}, AssetError, "has 3 bands of uint8, but sensor naip has 4"),
+        ({"nodata": -9999.0}, AssetError, "--nodata -9999 cannot stand in"),
+        ({"collection": "a/b"}, CatalogueError, "cannot be a file name"),
+    ],
+)
+def test_bad_input(tmp_path: Path, changes: dict[str, object], error: type[Exception], said: str) -> None:
+    source = write_raster(tmp_path / "a.tif", noise(3, 20, 20), box(20, 20))
+    with pytest.raises(error, match=said):
+        ingest.ingest([source], plan(tmp_path / "out", **changes))
+    assert not list((tmp_path / "out").rglob("*.*"))
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CatalogueError, match="holds no raster"):
+        ingest.ingest([tmp_path / "empty"], plan(tmp_path / "out"))
+    with pytest.raises(CatalogueError, match="no files"):
+        ingest.ingest([], plan(tmp_path / "out"))
+    with pytest.raises(AssetError, match="No such file"):
+        ingest.ingest([tmp_path / "no.tif"], plan(tmp_path / "out"))
+    one = write_raster(tmp_path / "x" / "a.tif", noise(3, 20, 20), box(20, 20))
+    two = write_raster(tmp_path / "y" / "a.tif", noise(3, 20, 20), box(20, 20))
+    with pytest.raises(CatalogueError, match="would both become Item a"):
+        ingest.ingest([one, two], plan(tmp_path / "out"))
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_raster(tmp_path / "a.tif", noise(3, 20, 20), box(20, 20))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cog, "_check", full)
+    with pytest.raises(CatalogueError, match="no space left"):
+        ingest.ingest([source], plan(tmp_path / "out"))
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_ctrl_c_keeps_what_was_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        write_raster(tmp_path / "raw" / f"t{number}.tif", noise(3, 20, 20), box(20, 20))
+    real = publish.imagery_item
+
+    def stop(**fields: object) -> object:
+        if fields["id"] == "t1":
+            raise KeyboardInterrupt
+        return real(**fields)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(publish, "imagery_item", stop)
+    with pytest.raises(KeyboardInterrupt):
+        ingest.ingest([tmp_path / "raw"], plan(tmp_path / "out"))
+    assert [path.name for path in sorted((tmp_path / "out" / "post").iterdir())] == ["t0"]
+    monkeypatch.undo()
+    assert ingest.ingest([tmp_path / "raw"], plan(tmp_path / "out")).kept == 1
+    assert len(catalogue.read_items(tmp_path / "out")) == 3
+
+
+def test_marking_moves_only_what_clashes() -> None:
+    values = np.zeros((2, 1, 3), "uint8")
+    values[1, 0, 1] = 5
+    valid = np.array([[True, True, False]])
+    assert ingest.marked(values, valid, 0)[:, 0].tolist() == [[1, 0, 0], [0, 5, 0]]
+    full = np.full((1, 1, 1), 255, "uint8")
+    assert ingest.marked(full, np.array([[True]]), 255)[0, 0, 0] == 254
+    floats = ingest.marked(np.ones((1, 1, 2), "float32"), np.array([[True, False]]), float("nan"))
+    assert np.isnan(floats[0, 0]).tolist() == [False, True]
+
+
+def test_joplin_as_delivered(shared: Path, tmp_path: Path, schemas: Path) -> None:
+    raw = shared / "joplin" / "raw"
+    ingest.ingest([raw / "pre" / "tile_337-10160.tif"], plan(tmp_path, collection="pre", sensor="aerial-rgb"))
+    ingest.ingest([raw / "post" / "tile_31500-5137.tif"], plan(tmp_path))
+    pre, post = (catalogue.read_items(tmp_path, collection=name) for name in ("pre", "post"))
+    assert pre[0].properties["proj:epsg"] == 26915
+    assert post[0].properties["proj:code"] == "EPSG:4326"
+    assert post[0].properties["gsd"] == pytest.approx(0.597, abs=0.01)
+    assert grid.of_items(pre, "image") == grid.of_raster(raw / "pre" / "tile_337-10160.tif")
+    assert validate(tmp_path, schemas).problems == ()
