@@ -1,7 +1,7 @@
 """Stands in for Blender in tests: reads job folders from stdin and writes plausible passes, without rendering.
 
-Buildings are the boxes round their vertices. With FAKE_BLENDER_CRASH set to a file that holds a number n, the job number n
-(counted over processes in that file's neighbour `.count`) crashes the process.
+Buildings are the boxes round their vertices. FAKE_BLENDER_CRASH may name a JSON file {job number: "crash" or "hang"}; jobs
+are counted over all processes, in a `.count` file beside it.
 """
 
 import json
@@ -22,8 +22,10 @@ def main() -> None:
         with np.load(folder / "geometry.npz") as file:
             arrays = dict(file)
         for name in job["passes"]:
-            (image if name == "image" else labels)(folder / f"{name}.exr", job, arrays)
-        print(json.dumps({"job": str(folder), "seconds": {"image": 0.01}}), flush=True)
+            path = folder / f"{name}.exr"
+            image(path, job) if name == "image" else labels(path, job, arrays)
+        sys.stdout.write(json.dumps({"job": str(folder), "seconds": {"image": 0.01}}) + "\n")
+        sys.stdout.flush()
 
 
 def accident() -> None:
@@ -35,7 +37,8 @@ def accident() -> None:
     counter.write_text(str(count + 1))
     what = json.loads(Path(plan).read_text()).get(str(count))
     if what == "crash":
-        print("Segmentation fault, said the fake", file=sys.stderr)
+        sys.stderr.write("Segmentation fault, said the fake\n")
+        sys.stderr.flush()
         os._exit(11)
     if what == "hang":
         time.sleep(120)
@@ -52,7 +55,7 @@ def boxes(job: dict, arrays: dict) -> np.ndarray:
     return out
 
 
-def image(path: Path, job: dict, arrays: dict) -> None:
+def image(path: Path, job: dict) -> None:
     rng = np.random.default_rng(job["seed"])
     shape = (job["height"] * job["oversample"], job["width"] * job["oversample"], 3)
     light = rng.uniform(0.05, 0.4, shape).astype(np.float32)

@@ -77,5 +77,5 @@ def test_an_error_of_the_work_reaches_the_caller(opener: Any, tmp_path: Path) ->
 
 
 def test_a_killed_worker_ends_the_run_with_one_line(opener: Any) -> None:
-    with pytest.raises(MageStacError, match="worker process was killed.*fewer --workers"):
+    with pytest.raises(MageStacError, match=r"worker process was killed.*fewer --workers"):
         list(workers.each(opener, [66, 1], 2))
