@@ -42,9 +42,10 @@ class Layer:
 def survey(surfaces: tuple[Surface, ...], canvas: Canvas) -> Layer:
     """Which surface shows at each texel: the last one there; borders of natural ground wander by half a metre."""
     soft, hard = _burn(surfaces, canvas, soft=True), _burn(surfaces, canvas, soft=False)
-    shift_soft = _wander(canvas, ((3.0, 0.34), (0.9, 0.2)), 11)
-    shift_hard = _wander(canvas, ((2.0, 0.06), (0.6, 0.04)), 31)
-    return Layer(surfaces=surfaces, index=np.maximum(soft[shift_soft], hard[shift_hard]))
+    octaves = ((3.0, 0.34), (0.9, 0.2))
+    down, right = stack(canvas, octaves, 11), stack(canvas, octaves, 21)
+    wandered = np.maximum(soft[_shifted(canvas, down, right)], hard[_shifted(canvas, 0.2 * down, 0.2 * right)])
+    return Layer(surfaces=surfaces, index=wandered)
 
 
 def burn(shapes: Iterable[tuple[BaseGeometry, int]], canvas: Canvas) -> NDArray[np.int32]:
@@ -77,13 +78,10 @@ def _plan(surface: Surface) -> BaseGeometry:
     return Polygon(surface.ring, surface.holes).buffer(0)
 
 
-def _wander(
-    canvas: Canvas, octaves: tuple[tuple[float, float], ...], key: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _shifted(canvas: Canvas, down: Raster, right: Raster) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of the texels `down` and `right` (rows, columns) metres from each."""
     rows, columns = np.indices(canvas.shape, dtype=np.float32, sparse=True)
-    down = rows + stack(canvas, octaves, key) / np.float32(canvas.step[0])
-    right = columns + stack(canvas, octaves, key + 10) / np.float32(canvas.step[1])
     return (
-        np.clip(np.rint(down), 0, canvas.shape[0] - 1).astype(np.intp),
-        np.clip(np.rint(right), 0, canvas.shape[1] - 1).astype(np.intp),
+        np.clip(np.rint(rows + down / np.float32(canvas.step[0])), 0, canvas.shape[0] - 1).astype(np.intp),
+        np.clip(np.rint(columns + right / np.float32(canvas.step[1])), 0, canvas.shape[1] - 1).astype(np.intp),
     )

@@ -19,8 +19,8 @@ MOTTLE = {
     "asphalt_old": 0.09, "asphalt_new": 0.055, "concrete": 0.075, "paving": 0.14, "brick_paving": 0.14,
     "wood_deck": 0.1, "fence": 0.1,
 }  # fmt: skip
-"""Standard deviation of ln brightness of the mottle, without the texel's own grain; 0.08 for others. From detrended
-patches of the Joplin survey of ../shared/data at 0.6 m."""
+"""Standard deviation of ln brightness of the mottle, without the texel's own grain; 0.08 for others. Chosen
+by eye beside the Joplin survey of ../shared/data."""
 
 
 def texture(scene: Scene, texel: float = 0.3) -> tuple[Raster, NDArray[np.uint8]]:

@@ -10,7 +10,7 @@ import numpy as np
 from mage_stac.scene import chance, greenery
 from mage_stac.scene.lots import parcels
 from mage_stac.scene.parts import Parts, total
-from mage_stac.scene.plots import Plot, patch, strip
+from mage_stac.scene.plots import Plot, patch, strip, within
 from mage_stac.scene.scene import Surface
 from mage_stac.scene.styles import Mood
 from mage_stac.scene.yards import dwelling
@@ -36,12 +36,15 @@ def park(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
     if rng.random() < 0.45 and min(w, d) > 45:
         x, y = w * rng.uniform(0.35, 0.65), d * rng.uniform(0.35, 0.65)
         rx, ry = rng.uniform(9, 0.25 * w), rng.uniform(8, 0.25 * d)
-        shore = np.clip(blob((x, y), (rx, ry), 0.25, rng), 2, (w - 2, d - 2))
-        bank = np.clip((x, y) + (shore - (x, y)) * 1.0 + 1.4 * np.sign(shore - (x, y)), 1, (w - 1, d - 1))
-        built += [patch(plot.frame.ring(bank), "meadow", "", rng), patch(plot.frame.ring(shore), "water", "", rng)]
+        shore = blob((x, y), (rx, ry), 0.25, rng)
+        bank = (x, y) + (shore - (x, y)) * (1 + 1.6 / min(rx, ry))
+        built += [
+            patch(within(plot.frame, bank, (1, 1, w - 1, d - 1)), "meadow", "", rng),
+            patch(within(plot.frame, shore, (2, 2, w - 2, d - 2)), "water", "", rng),
+        ]
         keep.append((x - 1.3 * rx, y - 1.3 * ry, x + 1.3 * rx, y + 1.3 * ry))
-    if rng.random() < 0.4 and min(w, d) > 50:
-        x, y = rng.uniform(5, w - 40), rng.uniform(5, d - 25)
+    if rng.random() < 0.2 and min(w, d) > 50:
+        x, y = rng.uniform(5, w - 40), rng.uniform(4, 12)
         kinds = ("court_red", "court_green") if rng.random() < 0.6 else ("court_green", "court_green")
         built += [
             patch(plot.frame.box(x, y, x + 34, y + 17), kinds[0], "", rng),
@@ -94,8 +97,8 @@ def woods(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
     gaps = []
     for _ in range(int(rng.integers(0, 3))):
         at = (w * rng.uniform(0.2, 0.8), d * rng.uniform(0.2, 0.8))
-        outline = np.clip(blob(at, (rng.uniform(6, 20), rng.uniform(6, 20)), 0.3, rng), 0.5, (w - 0.5, d - 0.5))
-        gaps.append(patch(plot.frame.ring(outline), "meadow", "", rng))
+        outline = blob(at, (rng.uniform(6, 20), rng.uniform(6, 20)), 0.3, rng)
+        gaps.append(patch(within(plot.frame, outline, (0, 0, w, d)), "meadow", "", rng))
     return Parts(ground=(floor, *gaps), trees=trees)
 
 
@@ -106,9 +109,9 @@ def vacant(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
     ground = [patch(plot.frame.box(0, 0, w, d), "bare" if stripped else "meadow", "", rng)]
     for _ in range(int(rng.integers(1, 6))):
         at = (w * rng.random(), d * rng.random())
-        outline = np.clip(blob(at, (rng.uniform(3, 14), rng.uniform(3, 12)), 0.35, rng), 0.2, (w - 0.2, d - 0.2))
+        outline = blob(at, (rng.uniform(3, 14), rng.uniform(3, 12)), 0.35, rng)
         kind = chance.choose(rng, {"bare": 3, "gravel": 2, "dirt": 2, "grass": 2})
-        ground.append(patch(plot.frame.ring(outline), kind, "", rng))
+        ground.append(patch(within(plot.frame, outline, (0, 0, w, d)), kind, "", rng))
     track = _path(plot, (w * rng.random(), 0.0), (w * rng.random(), d * 0.9), rng) if rng.random() < 0.5 else ()
     trees = greenery.scatter(rng, plot.frame, (1, 1, w - 1, d - 1), 0.02 if stripped else 0.12, mood.conifers)
     return Parts(

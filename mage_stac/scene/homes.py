@@ -105,11 +105,11 @@ def _back(
     """A garage behind the house with a drive past it; nothing where the plot is too small."""
     width, length = rng.uniform(3.6, 6.8), rng.uniform(5.5, 7.5)
     start, x1 = box[3] + rng.uniform(1.5, 6.0), plot.width - rng.uniform(0.6, 1.2)
-    if start + length > plot.depth - 0.6 or x1 - width < 1:
+    lane = max(box[2] + 0.4, x1 - 3.2)
+    if start + length > plot.depth - 0.6 or x1 - width < 1 or x1 - lane < 2.0:
         return Placed()
     outline = [(x1 - width, start), (x1, start), (x1, start + length), (x1 - width, start + length)]
     garage = building(plot, outline, "garage", mood, rng, like=home if rng.random() < 0.6 else None)
-    lane = max(box[2] + 0.4, x1 - 3.2)
     drive = _drive(plot, (lane, x1, start + 0.3), chance.choose(rng, mood.houses.drives), rng)
     taken = (plot.box(x1 - width, start, x1, start + length), plot.box(lane, 0, x1, start))
     return Placed(surfaces=(drive,), buildings=(garage,), taken=taken)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import KDTree
-from shapely import Polygon
+from shapely import Polygon, unary_union
 
 from mage_stac.scene.cadastre import Layer, burn, window
 from mage_stac.scene.lattice import Canvas, Raster, smooth, stack
 from mage_stac.scene.materials import GROUND
-from mage_stac.scene.scene import Surface
+from mage_stac.scene.scene import Line, Surface
 from mage_stac.scene.traffic import BAY
 
 ASPHALT = {"asphalt", "asphalt_old", "asphalt_new"}
@@ -65,36 +65,50 @@ def _strip(surface: Surface, number: int, layer: Layer, canvas: Canvas) -> Strip
     if not len(rows):
         return None
     rows, columns = rows + part[0].start, columns + part[1].start
-    line = np.array(surface.line)
-    lengths = np.hypot(*np.diff(line, axis=0).T)
-    along = np.concatenate([[0.0], np.cumsum(lengths)])
-    at = np.linspace(0, along[-1], max(2, int(along[-1] / 0.5) + 1))
-    samples = np.stack([np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])], axis=1)
-    ahead = np.gradient(samples, axis=0)
-    ahead /= np.maximum(np.hypot(*ahead.T), 1e-9)[:, None]
     points = np.stack([canvas.x()[0, columns], canvas.y()[rows, 0]], axis=1).astype(float)
-    _, nearest = KDTree(samples).query(points)
-    off = points - samples[nearest]
-    forward = ahead[nearest]
+    s, t, length = along(surface.line, points)
     return Strip(
         surface=surface,
         rows=rows,
         columns=columns,
-        s=(at[nearest] + np.sum(off * forward, axis=1)).astype(np.float32),
-        t=(forward[:, 0] * off[:, 1] - forward[:, 1] * off[:, 0]).astype(np.float32),
-        length=float(along[-1]),
+        s=s.astype(np.float32),
+        t=t.astype(np.float32),
+        length=length,
     )
+
+
+def along(line: Line, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Place of points (N, 2) along a line and to the left of it, m, and the line's length.
+
+    A line that never turns back is taken as a curve over its chord, which is quick and near enough for streets.
+    """
+    corners = np.array(line)
+    lengths = np.hypot(*np.diff(corners, axis=0).T)
+    mile = np.concatenate([[0.0], np.cumsum(lengths)])
+    chord = corners[-1] - corners[0]
+    chord = chord / max(float(np.hypot(*chord)), 1e-9)
+    onward, aside = corners @ chord, corners @ np.array([-chord[1], chord[0]])
+    if np.all(np.diff(onward) > 0.5 * lengths):
+        ahead = points @ chord
+        left = points @ np.array([-chord[1], chord[0]]) - np.interp(ahead, onward, aside)
+        beyond = np.minimum(ahead - onward[0], 0) + np.maximum(ahead - onward[-1], 0)
+        return np.interp(ahead, onward, mile) + beyond, left, float(mile[-1])
+    at = np.linspace(0, mile[-1], max(2, int(mile[-1] / 0.5) + 1))
+    samples = np.stack([np.interp(at, mile, corners[:, 0]), np.interp(at, mile, corners[:, 1])], axis=1)
+    forward = np.gradient(samples, axis=0)
+    forward /= np.maximum(np.hypot(*forward.T), 1e-9)[:, None]
+    _, nearest = KDTree(samples).query(points)
+    off, heading = points - samples[nearest], forward[nearest]
+    left = heading[:, 0] * off[:, 1] - heading[:, 1] * off[:, 0]
+    return at[nearest] + np.sum(off * heading, axis=1), left, float(mile[-1])
 
 
 def _crossings(layer: Layer, canvas: Canvas) -> NDArray[np.bool_]:
     """(rows, columns) True within CLEAR of where streets overlap."""
-    count = np.zeros(canvas.shape, np.uint8)
-    for surface in layer.surfaces:
-        if surface.use in ("street", "arterial"):
-            part = window(surface.ring, canvas)
-            count[part] += (burn([(Polygon(surface.ring, surface.holes), 1)], canvas) > 0)[part]
-    reach = 2 * int(CLEAR / canvas.texel) + 1
-    return np.asarray(ndimage.maximum_filter(count >= 2, size=(reach, reach)))
+    streets = [surface for surface in layer.surfaces if surface.use in ("street", "arterial")]
+    roads = [Polygon(surface.ring, surface.holes) for surface in streets]
+    shared = unary_union([one.intersection(other) for one, other in combinations(roads, 2) if one.intersects(other)])
+    return burn([(shared.buffer(CLEAR, cap_style="square"), 1)], canvas) > 0
 
 
 def _street(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from shapely import LineString, Polygon
+from shapely import LineString, Polygon, box
 
 from mage_stac.scene import chance
 from mage_stac.scene.greenery import Box
@@ -92,6 +92,15 @@ def front(block: Block, plane: Plane, side: int, edge: float) -> Frame:
 def patch(outline: Ring, kind: str, use: str, rng: np.random.Generator) -> Surface:
     """A Surface of material `kind`, with the semantic that goes with it."""
     return Surface(ring=outline, kind=kind, semantic=SEMANTICS.get(kind, "paved"), use=use, seed=chance.seed(rng))
+
+
+def within(frame: Frame, outline: np.ndarray, area: Box) -> Ring:
+    """The largest part of a local `outline` (N, 2) inside `area`, in the world; `area` itself where there is none."""
+    inside = Polygon(outline).buffer(0).intersection(box(*area))
+    shape = max(getattr(inside, "geoms", [inside]), key=lambda part: part.area)
+    if not isinstance(shape, Polygon) or shape.is_empty:
+        return frame.box(*area)
+    return frame.ring(np.array(shape.exterior.coords)[:-1])
 
 
 def strip(

@@ -12,11 +12,11 @@ from shapely import Point as ShapelyPoint
 from shapely import Polygon, STRtree, box
 
 from mage_stac.errors import RenderError
-from mage_stac.scene import chance, grounds, lots, plane, streets, sun, traffic
+from mage_stac.scene import chance, geometry, grounds, lots, pieces, plane, streets, sun, traffic
 from mage_stac.scene.parts import Parts, total
 from mage_stac.scene.plane import Plane
 from mage_stac.scene.plots import Plot, front, strip
-from mage_stac.scene.scene import Building, Scene, Surface, Tree, View
+from mage_stac.scene.scene import Building, Car, Scene, Surface, Tree, View
 from mage_stac.scene.streets import Block, Street
 from mage_stac.scene.styles import STYLES, Mood, mood
 from mage_stac.scene.yards import dwellings
@@ -100,7 +100,7 @@ def _on(scene: Scene, when: str, parked: chance.Range, rng: np.random.Generator)
     haze = round(float(rng.beta(1.5, 6.0)), 3)
     overcast = round(float(rng.uniform(0.5, 1.0) if rng.random() < 0.3 else rng.uniform(0.0, 0.1)), 3)
     tilt = round(float(min(abs(4.0 * rng.standard_normal()), 14.0)), 2)
-    cars = traffic.park(scene.surfaces, parked, rng)
+    cars = _grounded(scene, traffic.park(scene.surfaces, parked, rng))
     return replace(
         scene,
         datetime=when,
@@ -109,6 +109,15 @@ def _on(scene: Scene, when: str, parked: chance.Range, rng: np.random.Generator)
         view=View(off_nadir=tilt, azimuth=round(float(rng.uniform(0, 360)), 2)),
         cars=tuple(car for car in cars if -3 < car.x < scene.size[0] + 3 and -3 < car.y < scene.size[1] + 3),
     )
+
+
+def _grounded(scene: Scene, cars: tuple[Car, ...]) -> tuple[Car, ...]:
+    """Cars on the terrain."""
+    if scene.terrain is None or not cars:
+        return cars
+    x, y = np.array([car.x for car in cars]), np.array([car.y for car in cars])
+    heights = pieces.heights(geometry.ground_heights(scene), scene.size, x, y)
+    return tuple(replace(car, base=round(float(z), 3)) for car, z in zip(cars, heights, strict=True))
 
 
 def _whole(size: tuple[float, float], character: Mood, rng: np.random.Generator) -> Block:

@@ -37,7 +37,10 @@ def grow(reflectance: Raster, scene: Scene, layer: Layer, canvas: Canvas) -> Ras
 
 def mix(reflectance: Raster, colour: Rgb | Raster, share: Raster) -> Raster:
     """`colour` laid over `reflectance` with opacity `share` (rows, columns) 0..1."""
-    return reflectance + share[..., None] * (np.asarray(colour, np.float32) - reflectance)
+    result: Raster = np.subtract(np.asarray(colour, np.float32), reflectance)
+    result *= share[..., None]
+    result += reflectance
+    return result
 
 
 def _dry(reflectance: Raster, green: NDArray[np.bool_], layer: Layer, season: str, canvas: Canvas) -> Raster:

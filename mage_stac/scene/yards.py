@@ -11,7 +11,7 @@ from mage_stac.scene import chance, greenery
 from mage_stac.scene.homes import building, house
 from mage_stac.scene.parts import Parts, total
 from mage_stac.scene.plane import Plane, Point
-from mage_stac.scene.plots import Placed, Plot, front, meet, patch, rows, strip
+from mage_stac.scene.plots import Placed, Plot, front, meet, patch, rows, strip, within
 from mage_stac.scene.scene import Tree
 from mage_stac.scene.streets import Block
 from mage_stac.scene.styles import Mood
@@ -134,8 +134,8 @@ def _worn(plot: Plot, home: Placed, rng: np.random.Generator) -> Placed:
         turn = np.linspace(0, tau, 14, endpoint=False)
         radius = rng.uniform(0.8, 3.0) * np.exp(0.25 * rng.standard_normal(14))
     outline = np.stack([x + 1.3 * radius * np.cos(turn), y + radius * np.sin(turn)], axis=1)
-    outline = np.clip(outline, (0.2, back), (plot.width - 0.2, plot.depth - 0.2))
-    return Placed(surfaces=(patch(plot.frame.ring(outline), kind, "", rng),))
+    area = (0.2, back, plot.width - 0.2, plot.depth - 0.2)
+    return Placed(surfaces=(patch(within(plot.frame, outline, area), kind, "", rng),))
 
 
 def _clutter(plot: Plot, home: Placed, rng: np.random.Generator) -> Placed:
