@@ -192,11 +192,9 @@ def litter(shell: Shell, rng: np.random.Generator, density: float) -> Mesh:
     """Pieces that lie around a damaged building and on its roof; density a square metre of its surroundings."""
     building = shell.building
     mix = pieces.mix_of(building.wall_material, building.roof_material)
-    around = shell.outline.buffer(6.0).difference(shell.outline.buffer(0.3))
-    at = pieces.within(around, density * 2, rng)
-    near = rng.random(len(at)) < np.exp(-shapely.distance(shell.outline, shapely.points(at)) / 2.5)
-    at = at[near]
-    ground = np.column_stack([at, np.full(len(at), building.base)])
+    at = pieces.within(shell.outline.buffer(6.0, quad_segs=2), density * 2, rng)
+    outside = ~shapely.contains_xy(shell.outline, at[:, 0], at[:, 1])
+    at = at[outside & (rng.random(len(at)) < np.exp(-to_rim(shell.outline, at) / 2.5))]
     above = pieces.within(shell.outline.buffer(-0.5), density * 0.6, rng)
-    roof = np.column_stack([above, building.base + shell.height(above) + 0.1])
-    return mesh.join([pieces.lay(ground, mix, rng), pieces.lay(roof, mix, rng, scale=0.8)])
+    level = np.concatenate([np.zeros(len(at)), shell.height(above) + 0.1]) + building.base
+    return pieces.lay(np.column_stack([np.concatenate([at, above]), level]), mix, rng, scale=0.9)

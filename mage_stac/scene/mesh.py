@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import shapely
@@ -119,6 +120,7 @@ def frames(yaw: ArrayLike, size: ArrayLike, *, pitch: ArrayLike = 0.0, roll: Arr
     return rotation * size[:, None, :]
 
 
+@cache
 def box(*, semantic: str = "object", grain: float = 0.0, bottom: bool = False) -> Mesh:
     """Template of unit size, standing on z = 0 with its middle at x = y = 0; white."""
     low, high = -0.5, 0.5
@@ -132,6 +134,7 @@ def box(*, semantic: str = "object", grain: float = 0.0, bottom: bool = False) -
     return faces([top, *sides, *([under] if bottom else [])], (1.0, 1.0, 1.0), grain=grain, semantic=semantic)
 
 
+@cache
 def sheet(*, semantic: str = "object", grain: float = 0.0) -> Mesh:
     """Template of a level square of unit size around the origin, facing up; white."""
     corners = [[[-0.5, -0.5, 0.0], [0.5, -0.5, 0.0], [0.5, 0.5, 0.0], [-0.5, 0.5, 0.0]]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from mage_stac.scene import mesh, mottle
 from mage_stac.scene.materials import INSIDE, PIECES, Material
 from mage_stac.scene.mesh import Mesh
-from mage_stac.scene.scene import Debris
+from mage_stac.scene.scene import SEMANTIC, Debris
 
 Array = NDArray[np.float64]
 
@@ -85,14 +85,14 @@ def lay(
     mix: Mapping[str, float],
     rng: np.random.Generator,
     *,
-    semantic: str = "debris",
-    instance: int = 0,
+    owner: ArrayLike = 0,
     scale: float = 1.0,
     bearing: float | None = None,
 ) -> Mesh:
     """Lay one piece at each of the points (N, 3), of kinds drawn from `mix` (keys of FORMS).
 
-    Sizes are multiplied by `scale`. `bearing`, degrees clockwise from north, is where half of the pieces point to.
+    `owner` () or (N,): instance of the building that a piece is still part of; 0 for debris. Sizes are multiplied by
+    `scale`. `bearing`, degrees clockwise from north, is where half of the pieces point to.
     """
     at = np.asarray(at, np.float64).reshape(-1, 3)
     names = [name for name in FORMS if mix.get(name, 0.0) > 0]
@@ -117,17 +117,14 @@ def lay(
     lifted = at.copy()
     # The lower edge of a sheet touches what it lies on.
     lifted[flat, 2] += (0.03 + 0.5 * (long * np.abs(np.sin(pitch)) + wide * np.abs(np.sin(roll))))[flat]
-    number = np.uint32(instance)
-    return mesh.join(
-        [
-            mesh.copies(
-                mesh.sheet(semantic=semantic, grain=0.1), lifted[flat], frame[flat], tint[flat], instance=number
-            ),
-            mesh.copies(
-                mesh.box(semantic=semantic, grain=0.1), lifted[~flat], frame[~flat], tint[~flat], instance=number
-            ),
-        ]
+    number = np.broadcast_to(np.asarray(owner, np.uint32), len(at))
+    sheets, boxes = (
+        mesh.copies(template, lifted[own], frame[own], tint[own], instance=number[own])
+        for template, own in ((mesh.sheet(grain=0.1), flat), (mesh.box(grain=0.1), ~flat))
     )
+    whole = mesh.join([sheets, boxes])
+    codes = np.where(whole.instance > 0, SEMANTIC["building"], SEMANTIC["debris"]).astype(np.uint8)
+    return replace(whole, semantic=codes)
 
 
 def _kinds(at: Array, shares: Array, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 
 SHAPES = 8
 """Different shapes of each kind."""
-MANY = 600
-"""Trees in a scene above which each gets half as many leaf clusters, larger ones."""
+MANY = 400
+"""Trees in a scene, low ones not counted, above which each gets half as many leaf clusters, larger ones."""
 LEAVES_TO_CROWN = 1.6
 """Reflectance of leaf clusters over that of whole crowns, which is what materials.py gives: here shade is cast."""
 SCORCHED = (0.110, 0.078, 0.050)
@@ -27,7 +27,7 @@ SCORCHED = (0.110, 0.078, 0.050)
 
 def build(trees: Sequence[Tree], season: str) -> Mesh:
     """All trees as they look in a season; a tree's own seed chooses its shape, turn and colour."""
-    detail = 1 if len(trees) <= MANY else 2
+    detail = 1 if sum(tree.radius > 1.5 for tree in trees) <= MANY else 2
     groups: dict[tuple[str, int], list[Tree]] = {}
     for tree in trees:
         groups.setdefault((_kind(tree, season), tree.seed % SHAPES), []).append(tree)
@@ -49,14 +49,15 @@ def _kind(tree: Tree, season: str) -> str:
 
 def _templates(kind: str, shape: int, detail: int) -> list[tuple[Mesh, str]]:
     """The parts of a tree, of unit height and radius, and the paint of each."""
-    crown = _crown(shape, cards=330 // detail, size=1.0 + 0.4 * (detail - 1))
+    size = 1.0 if detail == 1 else 1.4
+    crown = _crown(shape, cards=230 // detail, size=1.15 * size)
     return {
         "broadleaf": [(crown, "leaf_broadleaf"), (_wood(shape, 1), "bark")],
-        "conifer": [(_cone(shape, cards=260 // detail, size=1.0 + 0.4 * (detail - 1)), "leaf_conifer")],
-        "bush": [(_crown(shape, low=0.0, lobes=4, cards=90 // detail), "leaf_hedge")],
+        "conifer": [(_cone(shape, cards=200 // detail, size=1.1 * size), "leaf_conifer")],
+        "bush": [(_crown(shape, low=0.0, lobes=3, cards=30, size=1.6), "leaf_hedge")],
         "felled_green": [
             (_wood(shape, 3), "felled"),
-            (_crown(shape, cards=90, hull=0.0), "leaf_broadleaf"),
+            (_crown(shape, cards=70, hull=0.0, size=1.15), "leaf_broadleaf"),
             (_roots(), "bare"),
         ],
         "felled": [(_wood(shape, 3), "felled"), (_roots(), "bare")],
@@ -186,7 +187,7 @@ def _wood(shape: int, levels: int, *, whole: bool = True) -> Mesh:
     end = np.array([[*rng.normal(0, 0.04, 2), 0.55 if whole else 0.8]])
     parts = [_ribbons(start, end, np.array([0.12]), rng, crossed=True)]
     for level in range(levels):
-        count = (8, 5, 8)[level] if whole else (5, 2, 2)[level]
+        count = (8, 5, 4)[level] if whole else (5, 2, 2)[level]
         parent = np.repeat(np.arange(len(start)), count)
         along = rng.uniform(0.45 if level == 0 else 0.25, 1.0, len(parent))
         base = start[parent] + along[:, None] * (end - start)[parent]
@@ -196,7 +197,7 @@ def _wood(shape: int, levels: int, *, whole: bool = True) -> Mesh:
         length = (0.75, 0.42, 0.26)[level] * rng.uniform(0.6 if whole else 0.2, 1.1 if whole else 0.7, len(parent))
         rise = (0.35, 0.14, 0.07)[level] * rng.uniform(0.3, 1.2, len(parent))
         start, end = base, base + np.column_stack([length * np.cos(heading), length * np.sin(heading), rise])
-        width = np.full(len(start), (0.055, 0.034, 0.024)[level])
+        width = np.full(len(start), (0.055, 0.036, 0.034)[level])
         parts.append(_ribbons(start, end, width, rng, crossed=level == 0))
     return mesh.join(parts)
 

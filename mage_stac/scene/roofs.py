@@ -28,7 +28,8 @@ def plan(building: Building) -> Polygon:
     """The footprint less its courtyards, made valid: the largest part of several, a square of 1 m instead of none."""
     shape: BaseGeometry = Polygon()
     if len(building.footprint) > 2:
-        shape = shapely.make_valid(Polygon(building.footprint))
+        shape = Polygon(building.footprint)
+        shape = shape if shape.is_valid else shapely.make_valid(shape)
         courts = [shapely.make_valid(Polygon(hole)) for hole in building.holes if len(hole) > 2]
         shape = shape.difference(shapely.union_all(courts)) if courts else shape
     return _largest(shape) or _dot(building)
@@ -36,9 +37,13 @@ def plan(building: Building) -> Polygon:
 
 def eaves(building: Building) -> Polygon:
     """Outline of the roof from above: the plan grown by the overhang, corners kept sharp."""
-    outline = plan(building)
-    overhang = 0.0 if building.roof == "flat" else building.overhang
-    return _largest(outline.buffer(overhang, join_style="mitre", mitre_limit=2.0)) or outline
+    return _grown(plan(building), 0.0 if building.roof == "flat" else building.overhang)
+
+
+def _grown(outline: Polygon, margin: float) -> Polygon:
+    if margin <= 0:
+        return outline
+    return _largest(outline.buffer(margin, join_style="mitre", mitre_limit=2.0)) or outline
 
 
 def planes(building: Building) -> list[Plane]:
@@ -163,7 +168,8 @@ def _upper(parts: Sequence[list[Plane]]) -> list[Plane]:
             left: BaseGeometry = face.plan
             for j, other in enumerate(parts):
                 if i != j and not left.is_empty:
-                    left = left.difference(_above(other, face, or_equal=j < i))
+                    higher = _above(other, face, or_equal=j < i)
+                    left = left if higher.is_empty else left.difference(higher)
             found += [Plane(plan=piece, slope=face.slope) for piece in polygons(left)]
     return found
 
@@ -172,11 +178,13 @@ def _above(roof: list[Plane], face: Plane, *, or_equal: bool) -> BaseGeometry:
     """Where a roof lies higher than a face's plane."""
     pieces = []
     for other in roof:
-        a, b, c = (o - f for o, f in zip(other.slope, face.slope, strict=True))
-        if max(abs(a), abs(b)) > 1e-9:
-            pieces.append(_beyond(other.plan, (a, b, c)))
-        elif c > 1e-6 or (or_equal and c > -1e-6):
+        over = tuple(o - f for o, f in zip(other.slope, face.slope, strict=True))
+        corners = shapely.get_coordinates(other.plan)
+        rise = corners @ over[:2] + over[2]
+        if rise.min() > 1e-6 or (or_equal and np.abs(rise).max() < 1e-6):
             pieces.append(other.plan)
+        elif rise.max() > 1e-6:
+            pieces.append(_beyond(other.plan, over))
     return shapely.union_all(pieces)
 
 
@@ -255,6 +263,8 @@ def _beyond(shape: BaseGeometry, line: Sequence[float]) -> BaseGeometry:
 
 
 def _largest(shape: BaseGeometry) -> Polygon | None:
+    if isinstance(shape, Polygon):
+        return shape if shape.area > SLIVER else None
     return max(polygons(shape), key=lambda part: part.area, default=None)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -74,7 +75,7 @@ def part_missing(shell: Shell, rng: np.random.Generator) -> Mesh:
             _inside(shell, region, FLOOR, rng, standing=0.45, rubble=1.6),
             interiors.outer_walls(shell, region, FLOOR, rng, standing=0.35),
             _wreckage(shell, region, 0.5, rng),
-            _spill(shell, region, rng, density=1.6),
+            _pieces(shell, [_spill(shell, region, rng, density=1.6)], rng),
             covers.litter(shell, rng, 0.25),
         ]
     )
@@ -89,7 +90,7 @@ def rooms(shell: Shell, rng: np.random.Generator) -> Mesh:
             interiors.outer_walls(shell, around, FLOOR, rng, standing=rng.uniform(0.3, 0.8)),
             _drifts(shell, rng),
             _wreckage(shell, shell.outline.buffer(1.0), 0.8, rng),
-            _spill(shell, shell.outline, rng, density=2.0),
+            _pieces(shell, [_spill(shell, shell.outline, rng, density=2.0)], rng),
         ]
     )
 
@@ -105,10 +106,9 @@ def rubble(shell: Shell, rng: np.random.Generator) -> Mesh:
             _mound_mesh(shell, mound, rng),
             interiors.inner_walls(shell, interiors.rooms(shell, rng), _around(shell), 0.0, rng, standing=0.12),
             interiors.outer_walls(shell, _around(shell), 0.0, rng, standing=0.08),
-            _pieces(shell, np.column_stack([at, z]), rng),
+            _pieces(shell, [np.column_stack([at, z]), _spill(shell, heap, rng, density=3.0)], rng),
             _drifts(shell, rng),
             _wreckage(shell, heap, 0.5 * mound.height, rng),
-            _spill(shell, heap, rng, density=3.0),
         ]
     )
 
@@ -118,8 +118,9 @@ def slab(shell: Shell, rng: np.random.Generator) -> Mesh:
     at = pieces.within(shell.outline, _bounded(shell.outline, rng.uniform(0.05, 0.6)), rng)
     parts = [
         _slab_mesh(shell, rng),
-        _pieces(shell, np.column_stack([at, np.full(len(at), FLOOR)]), rng),
-        _spill(shell, shell.outline, rng, density=0.7),
+        _pieces(
+            shell, [np.column_stack([at, np.full(len(at), FLOOR)]), _spill(shell, shell.outline, rng, density=0.7)], rng
+        ),
     ]
     if rng.random() < 0.5:
         parts.append(interiors.outer_walls(shell, _around(shell), FLOOR, rng, standing=0.0))
@@ -141,7 +142,7 @@ def burnt(shell: Shell, rng: np.random.Generator) -> Mesh:
         interiors.stumps(shell, _outer_lines(shell), FLOOR, rng, standing=0.3, thickness=0.25, colour=grey, height=1.2),
         pieces.lay(
             np.column_stack([at, np.full(len(at), shell.building.base + FLOOR)]),
-            mix, rng, semantic="building", instance=shell.instance, scale=0.8,
+            mix, rng, owner=shell.instance, scale=0.8,
         ),
     ]  # fmt: skip
     return mesh.join(parts)
@@ -149,14 +150,16 @@ def burnt(shell: Shell, rng: np.random.Generator) -> Mesh:
 
 def gone(shell: Shell, rng: np.random.Generator) -> Mesh:
     """Nothing left but a few pieces near by."""
-    return _spill(shell, shell.outline, rng, density=0.4)
+    return _pieces(shell, [_spill(shell, shell.outline, rng, density=0.4)], rng)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Mound:
     """A heap over a plan region: height falls to nothing at its edge and is uneven within."""
 
-    def __init__(self, *, region: BaseGeometry, height: float, seed: int) -> None:
-        self.region, self.height, self.seed = region, height, seed
+    region: BaseGeometry
+    height: float
+    seed: int
 
     def at(self, xy: Array) -> Array:
         """Heights above the base at points (N, 2), m."""
@@ -225,7 +228,7 @@ def _inside(
             interiors.floors(shell, plan, inner, level, rng),
             interiors.inner_walls(shell, plan, inner, level, rng, standing=standing),
             interiors.furniture(shell, inner, level, rng),
-            _pieces(shell, np.column_stack([at, level + rng.exponential(0.15, len(at))]), rng),
+            _pieces(shell, [np.column_stack([at, level + rng.exponential(0.15, len(at))])], rng),
         ]
     )
 
@@ -287,7 +290,7 @@ def _drifts(shell: Shell, rng: np.random.Generator) -> Mesh:
     middle = rng.uniform((x0, y0), (x1, y1), (groups, 2))
     at = middle[own] + rng.uniform(0.5, 1.6, groups)[own, None] * rng.standard_normal((len(own), 2))
     mix = {"insulation": rng.uniform(0.2, 1.0), "drywall": 1.0, "sheet": 0.3}
-    return _pieces(shell, np.column_stack([at, rng.uniform(0.2, 1.0, len(at))]), rng, mix)
+    return _pieces(shell, [np.column_stack([at, rng.uniform(0.2, 1.0, len(at))])], rng, mix)
 
 
 def _wreckage(shell: Shell, region: BaseGeometry, level: float, rng: np.random.Generator) -> Mesh:
@@ -310,24 +313,25 @@ def _wreckage(shell: Shell, region: BaseGeometry, level: float, rng: np.random.G
     return mesh.copies(template, origin, frame, tint, instance=np.uint32(shell.instance))
 
 
-def _spill(shell: Shell, region: BaseGeometry, rng: np.random.Generator, *, density: float) -> Mesh:
-    """Pieces on the ground around a region, `density` a square metre at its edge and fewer further out."""
+def _spill(shell: Shell, region: BaseGeometry, rng: np.random.Generator, *, density: float) -> Array:
+    """(N, 3) places around a region, `density` a square metre at the building and fewer further out."""
     if region.is_empty:
-        return mesh.join([])
-    at = pieces.within(region.buffer(3 * SPILL), _bounded(region, density), rng)
-    away = shapely.distance(shell.outline, shapely.points(at))
-    kept = (rng.random(len(at)) < np.exp(-away / SPILL)) & (away > 0)
+        return np.zeros((0, 3))
+    at = pieces.within(region.buffer(2.5 * SPILL, quad_segs=2), _bounded(region, density), rng)
+    outside = ~shapely.contains_xy(shell.outline, at[:, 0], at[:, 1])
+    kept = outside & (rng.random(len(at)) < np.exp(-to_rim(shell.outline, at) / SPILL))
     at = at[kept]
-    return _pieces(shell, np.column_stack([at, rng.exponential(0.1, len(at))]), rng)
+    return np.column_stack([at, rng.exponential(0.1, len(at))])
 
 
-def _pieces(shell: Shell, at: Array, rng: np.random.Generator, mix: dict[str, float] | None = None) -> Mesh:
+def _pieces(
+    shell: Shell, places: Sequence[Array], rng: np.random.Generator, mix: Mapping[str, float] | None = None
+) -> Mesh:
     """Pieces at points (N, 3), z above the base: the building's within its plan, debris outside."""
+    at = np.concatenate(places)
     inside = shapely.contains_xy(shell.outline, at[:, 0], at[:, 1])
-    placed = at + np.array([0.0, 0.0, shell.building.base])
-    mixed = mix or _mix(shell)
-    own = pieces.lay(placed[inside], mixed, rng, semantic="building", instance=shell.instance)
-    return mesh.join([own, pieces.lay(placed[~inside], mixed, rng)])
+    lifted = at + np.array([0.0, 0.0, shell.building.base])
+    return pieces.lay(lifted, mix or _mix(shell), rng, owner=np.where(inside, shell.instance, 0))
 
 
 def _mix(shell: Shell) -> dict[str, float]:

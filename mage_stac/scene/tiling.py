@@ -17,9 +17,9 @@ from mage_stac.scene.plans import Plane
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-CELL = 0.6
+CELL = 0.7
 """Side of a cell, m: about the finest pixel that scenes are seen at."""
-MOST_CELLS = 700
+MOST_CELLS = 600
 """Cells on one roof, about; larger roofs get larger cells."""
 
 
