@@ -75,8 +75,8 @@ def _start(opener: Opener, counter: Any, crew_size: int) -> None:
 def _keep_to_own_processors(number: int, crew_size: int) -> None:
     """Give worker `number` of a crew its share of the processors; what it starts inherits that.
 
-    Cycles' thread pool (TBB) otherwise makes a thread for every processor in every worker, and they wait for one another
-    by spinning: half of the time on two processors.
+    Cycles' thread pool (TBB) otherwise makes a thread for every processor in every worker, and they wait for one
+    another by spinning: half of the time on two processors.
     """
     if hasattr(os, "sched_setaffinity"):  # not on macOS and Windows
         mine = sorted(os.sched_getaffinity(0))
