@@ -20,17 +20,16 @@ RECIPE = Recipe(name="tiny")
 def state(seed: int, steps: int = 0) -> State:
     """A small network after some steps."""
     torch.manual_seed(seed)
-    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-    one = State(
-        model=model, average=Average(model, 0.9), optimiser=torch.optim.AdamW(model.parameters()), progress=Progress()
-    )
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(model.parameters(), fused=True)
+    one = State(model=model, average=Average(model, 0.9), optimiser=optimiser, progress=Progress())
     return advanced(one, steps)
 
 
 def advanced(one: State, steps: int) -> State:
     for _ in range(steps):
         generator = torch.Generator().manual_seed(one.progress.step)
-        loss = one.model(torch.rand(5, 3, generator=generator)).square().mean()
+        loss = one.model(torch.rand(5, 3, 6, 6, generator=generator)).square().mean()
         loss.backward()
         one.optimiser.step()
         one.optimiser.zero_grad()

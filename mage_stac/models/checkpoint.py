@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -119,8 +120,16 @@ def _load(state: State, tensors: Mapping[str, Tensor]) -> None:
         parts[part][name] = value
     state.model.load_state_dict(parts["model"])
     state.average.shadow.load_state_dict(parts["average"])
+    state.optimiser.load_state_dict({**state.optimiser.state_dict(), "state": _slots(state, parts["optimiser"])})
+
+
+def _slots(state: State, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The optimiser's tensors by parameter and name, in the memory order of their parameters, as fused steps need."""
+    parameters = [parameter for group in state.optimiser.param_groups for parameter in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in parts["optimiser"].items():
-        number, key = name.split("/", 1)
-        slots.setdefault(int(number), {})[key] = value
-    state.optimiser.load_state_dict({**state.optimiser.state_dict(), "state": slots})
+    for name, value in tensors.items():
+        number, key = int(name.split("/", 1)[0]), name.split("/", 1)[1]
+        like = parameters[number]
+        placed = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+        slots.setdefault(number, {})[key] = placed.detach()
+    return slots
