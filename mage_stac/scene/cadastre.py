@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
-from rasterio.transform import from_origin
 from shapely import LineString, Polygon
 from shapely.geometry.base import BaseGeometry
 
@@ -53,7 +53,7 @@ def burn(shapes: Iterable[tuple[BaseGeometry, int]], canvas: Canvas) -> NDArray[
     listed = [(shape, number) for shape, number in shapes if not shape.is_empty]
     if not listed:
         return np.zeros(canvas.shape, np.int32)
-    grid = from_origin(0.0, canvas.size[1], canvas.step[1], canvas.step[0])
+    grid = Affine(canvas.step[1], 0.0, 0.0, 0.0, -canvas.step[0], canvas.size[1])
     return np.asarray(rasterize(listed, out_shape=canvas.shape, transform=grid, dtype="int32"), np.int32)
 
 
