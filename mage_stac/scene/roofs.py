@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac.scene import measured, wings
-from mage_stac.scene.plans import SLIVER, Plane, lines, polygons
+from mage_stac.scene import measured, mesh, wings
+from mage_stac.scene.plans import GRID, SLIVER, Plane, polygons
 from mage_stac.scene.scene import Building
 from mage_stac.scene.wings import Wing
 
@@ -189,32 +189,31 @@ def _above(roof: list[Plane], face: Plane, *, or_equal: bool) -> BaseGeometry:
 
 
 def _layered(outline: Polygon, building: Building, slope: float) -> list[Plane]:
-    """Bands between ever smaller offsets of the outline, one plane an edge and band: any simple plan, never fails."""
-    around = outline.buffer(building.overhang, join_style="mitre", mitre_limit=2.0)
-    reach = 2 * around.area / around.length + 2 * building.overhang
-    step = max(STEP, reach / MOST_LAYERS * slope) / slope
-    planes = _edge_planes(outline, building.height, slope)
-    edges = lines(_long_sides(outline))
+    """Bands between ever smaller offsets of the outline, in triangles: any simple plan, never fails."""
+    outer = outline.buffer(building.overhang, join_style="mitre", mitre_limit=2.0)
+    reach = 2 * outer.area / outer.length + 2 * building.overhang
+    step = max(STEP / slope, reach / MOST_LAYERS)
     found: list[Plane] = []
     for layer in range(4 * MOST_LAYERS):
         depth = layer * step - building.overhang
         inner = outline.buffer(-depth - step, join_style="mitre", mitre_limit=2.0)
-        band = around.difference(inner)
-        for piece in polygons(band):
-            found += _band(piece, edges, planes)
+        low = building.height + slope * depth
+        for piece in polygons(outer.difference(inner)):
+            found += _band(piece, outer.boundary, (low, low + slope * step))
         if inner.area < SLIVER:
             break
-        around = inner
+        outer = inner
     return found
 
 
-def _band(piece: Polygon, edges: NDArray[np.object_], planes: Sequence[tuple[float, float, float]]) -> list[Plane]:
-    """Triangles of a band, each on the plane of the edge that it is nearest to."""
+def _band(piece: Polygon, foot: BaseGeometry, levels: tuple[float, float]) -> list[Plane]:
+    """Triangles of a band that rises from `foot`, at the first level, to the second."""
+    flat, _ = mesh.triangulate(np.array([piece], dtype=object))
+    low = shapely.distance(shapely.points(flat), foot) < 10 * GRID
     found = []
-    for triangle in shapely.get_parts(shapely.constrained_delaunay_triangles(piece)):
-        if triangle.area > SLIVER:
-            nearest = int(np.argmin(shapely.distance(edges, triangle.centroid)))
-            found.append(Plane(plan=triangle, slope=planes[nearest]))
+    for corners, z in zip(flat, np.where(low, *levels), strict=True):
+        plane = np.linalg.solve(np.column_stack([corners, np.ones(3)]), z)
+        found.append(Plane(plan=Polygon(corners), slope=(float(plane[0]), float(plane[1]), float(plane[2]))))
     return found
 
 
