@@ -23,12 +23,14 @@ def demo(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Blender processes at a time.")] = min(os.cpu_count() or 1, 2),
     blender: Annotated[str | None, typer.Option(help="A Blender, or a Python with bpy.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the picture's path.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of the picture's path.")
+    ] = False,
 ) -> None:
     """Run the whole loop: render, train, predict, score, and draw pre | post | truth | prediction.
 
-    Without --real nothing is fetched: another rendered town, of another style, season and sensor, stands in for the real
-    place.
+    Without --real nothing is fetched: another rendered town, of another style, season and sensor, stands in for the
+    real place.
 
     Example: mage-stac demo --out out/demo
     """
@@ -40,7 +42,7 @@ def demo(
             stack.close()  # one bar at a time
             return stack.enter_context(bar(step))
 
-        outcome = loop.run(out, real=real, workers=workers, blender=blender, progress=progress)
+        outcome = loop.run(out, plan=loop.Plan(workers=workers, blender=blender), real=real, progress=progress)
     summary = {
         "picture": str(outcome.picture),
         "prediction": str(outcome.prediction),
@@ -54,7 +56,10 @@ def demo(
     steps = ", ".join(f"{step} {value:.0f} s" for step, value in outcome.seconds.items())
     typer.echo(f"{steps}", err=True)
     if outcome.real_is_rendered:
-        typer.echo("The place mapped is a rendered town (other style, season, sensor): nothing here was photographed.", err=True)
+        typer.echo(
+            "The place mapped is a rendered town (other style, season, sensor): nothing here was photographed.",
+            err=True,
+        )
     if outcome.scores and outcome.scores.pixels:
         figures = outcome.scores.pixels.figures.summary
         typer.echo(f"macro-F1 over the grades {figures.macro_f1:.3f} against the rendered truth", err=True)

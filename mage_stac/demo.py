@@ -19,17 +19,30 @@ from mage_stac.errors import CatalogueError
 Progress = Callable[[str], Callable[[int, int, str], None]]
 """Given the name of a step, returns the function that is told of its progress."""
 
-PAIRS = 18
-SIZE = 384
-"""Pixels a side of a training scene."""
-STAND_IN_SIZE = 640
-GSD = 0.6
 SEEDS = (11, 2024)
 """Of the training set and of the place that stands in for a real one."""
 STYLES = ("suburb", "village")
 """Likewise: the model never sees the second."""
 SENSORS = ("aerial-rgb", "worldview-3")
-RECIPE = "demo"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How large a loop; the defaults end within ten minutes on two cores."""
+
+    pairs: int = 12
+    size_px: int = 320
+    """Pixels a side of a training scene."""
+    stand_in_px: int = 512
+    """Pixels a side of the place that stands in for a real one."""
+    gsd: float = 0.6
+    """Metres."""
+    recipe: str = "demo"
+    """A name or file for recipe.read."""
+    workers: int = 2
+    """Blender processes at a time."""
+    blender: str | None = None
+    """See blender.find."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,16 +61,13 @@ class Outcome:
     """Wall seconds by step."""
 
 
-def run(
-    out: Path, *, real: Path | None = None, workers: int = 2, blender: str | None = None, progress: Progress
-) -> Outcome:
+def run(out: Path, *, plan: Plan, real: Path | None = None, progress: Progress) -> Outcome:
     """Render a training set, train, predict, score and draw; what is complete from an earlier run is kept.
 
     Args:
         out: folder; gets `synthetic`, `models`, `predictions` and, without `real`, `real`, each a catalogue.
-        real: a catalogue with images of before and after an event; those dated in the first half of its time are before.
-        workers: Blender processes at a time.
-        blender: see `blender.find`.
+        plan: sizes and tools.
+        real: a catalogue with images before and after an event; those dated in the first half of its time are before.
         progress: gives each step its progress function.
 
     Raises:
@@ -65,14 +75,14 @@ def run(
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "render"):
-        synthesis.render_pairs(_spec(0, workers, blender), out / "synthetic", progress("render"))
+        synthesis.render_pairs(_spec(plan, 0), out / "synthetic", progress("render"))
     if real is None:
         with _timed(seconds, "stand-in"):
-            synthesis.render_pairs(_spec(1, workers, blender), out / "real", progress("stand-in"))
+            synthesis.render_pairs(_spec(plan, 1), out / "real", progress("stand-in"))
     with _timed(seconds, "search"):
         pre, post = _dates(real or out / "real")
     with _timed(seconds, "train"):
-        model = _train(out, progress)
+        model = _train(plan, out, progress)
     with _timed(seconds, "predict"):
         prediction = _predict(model, pre, post, out / "predictions", progress)
     scores = None
@@ -80,9 +90,7 @@ def run(
     if truth is not None:
         scores = score.score(prediction, Path(catalogue.asset_path(truth, "damage")))
     drawn = _draw(out / "demo.png", catalogue.read_item(prediction), pre, post, truth)
-    return Outcome(
-        picture=drawn, prediction=prediction, real_is_rendered=real is None, scores=scores, seconds=seconds
-    )
+    return Outcome(picture=drawn, prediction=prediction, real_is_rendered=real is None, scores=scores, seconds=seconds)
 
 
 @contextmanager
@@ -92,19 +100,19 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     seconds[step] = round(time.monotonic() - start, 1)
 
 
-def _spec(side: int, workers: int, blender: str | None) -> synthesis.RenderSpec:
+def _spec(plan: Plan, side: int) -> synthesis.RenderSpec:
     """Of the training set (0), or of the one place that stands in for a real one (1)."""
     return synthesis.RenderSpec(
         hazard="wind",
         seed=SEEDS[side],
         style=STYLES[side],
         sensor=SENSORS[side],
-        size_px=(SIZE, STAND_IN_SIZE)[side],
-        gsd=GSD,
-        pairs=(PAIRS, 1)[side],
+        size_px=(plan.size_px, plan.stand_in_px)[side],
+        gsd=plan.gsd,
+        pairs=(plan.pairs, 1)[side],
         undamaged_share=(0.15, 0.0)[side],
-        workers=workers,
-        blender=blender,
+        workers=plan.workers,
+        blender=plan.blender,
     )
 
 
@@ -113,14 +121,16 @@ def _dates(real: Path) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]
     found = [item for item in search.search(search.Query(api=str(real))).items if pairs.IMAGE in item.assets]
     pre, post = pairs.by_phase(found)
     if not (pre and post):
-        raise CatalogueError(f"{real}: no images of two dates, so there is no before and after; found {len(found)} images")
+        raise CatalogueError(
+            f"{real}: no images of two dates, so there is no before and after; found {len(found)} images"
+        )
     return pre, post
 
 
-def _train(out: Path, progress: Progress) -> Path:
+def _train(plan: Plan, out: Path, progress: Progress) -> Path:
     from mage_stac import train  # torch takes seconds to import
 
-    return train.train(recipe.read(RECIPE), out / "synthetic", out / "models", progress=progress("train"))
+    return train.train(recipe.read(plan.recipe), out / "synthetic", out / "models", progress=progress("train"))
 
 
 def _predict(
@@ -145,7 +155,7 @@ def _draw(
     post: Sequence[pystac.Item],
     truth: pystac.Item | None,
 ) -> Path:
-    """pre | post | truth | prediction, on the prediction's grid."""
+    """Draw pre, post, truth and prediction, on the prediction's grid."""
     geobox = grid.of_asset(prediction, "damage")
     titles = ["before", "after"]
     images = [_photograph(pre, geobox), _photograph(post, geobox)]

@@ -1,0 +1,82 @@
+"""Gallery: a catalogue's Items on one sheet, to be judged by eye."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pystac
+import rasterio
+from numpy.typing import NDArray
+
+from mage_stac import catalogue, picture
+from mage_stac.errors import CatalogueError
+from mage_stac.raster import opened
+
+Rgb = NDArray[np.uint8]
+
+
+def sheet(root: Path, out: Path, *, limit: int = 12, side: int = 320) -> int:
+    """Write a contact sheet (PNG) of a catalogue: a row for each rendered pair, or for each other Item.
+
+    A pair's row is before, after and truth; a prediction's its damage map; an image's its `visual`.
+
+    Args:
+        root: catalogue folder, collection or Item.
+        out: the file.
+        limit: rows at the most, spread evenly over the catalogue.
+        side: pixels along each picture's longer side.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        CatalogueError: nothing in the catalogue can be shown.
+        AssetError: a file is broken.
+    """
+    groups = [group for group in _groups(catalogue.read_items(root)) if any(map(_shown, group))]
+    if not groups:
+        raise CatalogueError(f"{root}: no Item has a `visual` or `damage` asset to show")
+    chosen = [
+        groups[i] for i in np.unique(np.linspace(0, len(groups) - 1, min(limit, len(groups))).round().astype(int))
+    ]
+    rows = [(_title(group), [_picture(item, side) for item in group if _shown(item)]) for group in chosen]
+    picture.contact_sheet(
+        out, rows, side=side, legend=any("damage" in item.assets for group in chosen for item in group)
+    )
+    return len(rows)
+
+
+def _groups(items: Iterable[pystac.Item]) -> Iterator[Sequence[pystac.Item]]:
+    """Items of one pair together, in the order before, after, truth; any other Item alone."""
+    pairs: dict[str, list[pystac.Item]] = {}
+    for item in items:
+        pairs.setdefault(str(item.properties.get("synthetic:pair", f"item {item.id}")), []).append(item)
+    order = {"pre": 0, "post": 1}
+    for group in pairs.values():
+        yield sorted(group, key=lambda item: order.get(str(item.properties.get("synthetic:phase")), 2))
+
+
+def _shown(item: pystac.Item) -> bool:
+    return "damage" in item.assets or "visual" in item.assets
+
+
+def _title(group: Sequence[pystac.Item]) -> str:
+    fields = group[0].properties
+    if "synthetic:pair" not in fields:
+        return group[0].id
+    post = group[-1].properties
+    facts = (post.get("synthetic:hazard"), post.get("synthetic:intensity"), post.get("synthetic:unit"))
+    return " ".join([str(fields["synthetic:pair"]), *(str(fact) for fact in facts if fact is not None)])
+
+
+def _picture(item: pystac.Item, side: int) -> Rgb:
+    key = "damage" if "damage" in item.assets else "visual"
+    path = catalogue.asset_path(item, key)
+    with opened(path, f"asset {key!r} of Item {item.id}") as source:
+        factor = max(1.0, max(source.shape) / side)
+        shape = (source.count, *(max(1, round(length / factor)) for length in source.shape))
+        way = rasterio.enums.Resampling.mode if key == "damage" else rasterio.enums.Resampling.average
+        pixels = source.read(out_shape=shape, resampling=way)
+    return picture.classes(pixels[0]) if key == "damage" else np.ascontiguousarray(pixels[:3].transpose(1, 2, 0))
