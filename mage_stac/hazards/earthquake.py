@@ -75,14 +75,14 @@ class Earthquake:
         """Raise HazardError for a setting that cannot be."""
         limits.within("distance of an earthquake, km,", self.distance, 0.0, 300.0)
         limits.within("depth of an earthquake, km,", self.depth, 1.0, 100.0)
-        limits.among("style of faulting", self.faulting, tuple(shaking.FAULTING))
+        limits.among("style of faulting", self.faulting, shaking.FAULTING)
         limits.among("building stock", self.stock, ("auto", *fragility.STOCKS))
         limits.within("weakness", self.weakness, -0.5, 0.5)
         limits.within("shear wave velocity, m/s,", self.vs30, 0.0, 2_000.0)
 
     def draw(self, rng: np.random.Generator) -> float:
-        """Magnitudes that damage a part of the town at the default distance, 6.3 to 7.4."""
-        return chance.between(rng, (6.3, 7.4))
+        """Magnitudes that damage a part of the town at the default distance, 6.5 to 7.5."""
+        return chance.between(rng, (6.5, 7.5))
 
     def apply(self, scene: Scene, intensity: float, rng: np.random.Generator) -> tuple[Scene, Truth]:
         """The scene after the shaking, and the truth about it.

@@ -116,6 +116,8 @@ class Contact:
 
 def _contacts(site: Site, depth: Floats, speed: Floats) -> list[Contact]:
     """Of each building, from points a metre off its walls and a metre apart."""
+    if not site.scene.buildings:
+        return []
     plans = np.array([shapely.Polygon(one.footprint) for one in site.scene.buildings], object)
     rings = shapely.get_exterior_ring(shapely.get_geometry(shapely.buffer(plans, 1.0, join_style="mitre"), 0))
     points, owner = shapely.get_coordinates(shapely.segmentize(rings, 1.0), return_index=True)

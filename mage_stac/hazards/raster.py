@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from rasterio.features import rasterize
-from rasterio.transform import from_origin
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
@@ -45,7 +45,7 @@ def burn(scene: Scene, shapes: Iterable[tuple[BaseGeometry, int]], cell: float =
     listed = [(geometry, number) for geometry, number in shapes if not geometry.is_empty]
     if not listed:
         return np.zeros((rows, columns), np.int32)
-    grid = from_origin(0.0, scene.size[1], scene.size[0] / columns, scene.size[1] / rows)
+    grid = Affine(scene.size[0] / columns, 0.0, 0.0, 0.0, -scene.size[1] / rows, scene.size[1])
     result: NDArray[np.int32] = rasterize(listed, out_shape=(rows, columns), transform=grid, dtype="int32")
     return result
 
