@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import log
 
 import numpy as np
@@ -29,29 +30,35 @@ class Indicator:
     grades: tuple[int, ...]
 
     @property
-    def expected(self) -> NDArray[np.float64]:
-        """(degrees,) rising m/s: a degree is not expected at less wind than the one before it."""
-        return np.maximum.accumulate(np.array([speed[1] for speed in self.speeds])) * MPH
-
-    @property
     def spread(self) -> float:
         """Standard deviation of ln resistance."""
-        return float(np.mean([log(high / low) for low, _, high in self.speeds])) / (2 * QUANTILE)
+        return _spread(self.speeds)
 
     def severity(self, gust: NDArray[np.float64]) -> NDArray[np.float64]:
         """Degree reached at a gust (N,) in m/s over the resistance, with the way to the next one as its fraction.
 
         0 to 1 is no visible damage; it ends one above the last degree, reached at 1.25 times its speed.
         """
-        steps = self.expected
-        steps = steps + 1e-6 * np.arange(len(steps))
-        speeds = np.concatenate([[0.0], steps, [1.25 * steps[-1]]])
+        speeds = _steps(self.speeds)
         return np.asarray(np.interp(gust, speeds, np.arange(len(speeds), dtype=float)))
 
     def grade(self, severity: float) -> int:
         """Joint Damage Scale grade of a severity."""
         degree = min(int(severity), len(self.grades))
         return self.grades[degree - 1] if degree else 1
+
+
+@cache
+def _spread(speeds: tuple[tuple[float, float, float], ...]) -> float:
+    return float(np.mean([log(high / low) for low, _, high in speeds])) / (2 * QUANTILE)
+
+
+@cache
+def _steps(speeds: tuple[tuple[float, float, float], ...]) -> NDArray[np.float64]:
+    """(degrees + 2,) rising m/s from calm: a degree is not expected at less wind than the one before it."""
+    rising = np.maximum.accumulate(np.array([expected for _, expected, _ in speeds])) * MPH
+    rising = rising + 1e-6 * np.arange(len(rising))
+    return np.concatenate([[0.0], rising, [1.25 * rising[-1]]])
 
 
 FR12 = Indicator(

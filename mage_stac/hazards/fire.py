@@ -89,7 +89,9 @@ class Fire:
         land = _land(self, scene, intensity, bearing)
         houses = ignition.houses(scene.buildings, rng)
         if not land.flames.any() and not len(scene.buildings):
-            raise HazardError(f"nothing in scene {scene.id!r} burns: give it buildings, trees or grass")
+            raise HazardError(
+                f"nothing in scene {scene.id!r} burns: give it buildings, trees or grass, or lower the moisture"
+            )
         ground, homes = _arrivals(self, scene, land, houses, (intensity, bearing), rng)
         if not np.isfinite(homes).any() and np.count_nonzero(np.isfinite(ground)) < 10:
             raise limits.untouched(self, intensity, scene, "raise the wind or lower the moisture")

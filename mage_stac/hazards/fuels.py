@@ -135,8 +135,8 @@ def _live_extinction(fuel: Fuel, load: Floats, fine: Floats, moist: Floats) -> f
 
 def _damping(ratio: Floats) -> Floats:
     """Share of the heat left by moisture over its extinction, 0..1."""
-    ratio = np.minimum(ratio, 1.0)
-    result: Floats = np.maximum(1 - 2.59 * ratio + 5.11 * ratio**2 - 3.52 * ratio**3, 0.0)
+    left = 1 - 2.59 * ratio + 5.11 * ratio**2 - 3.52 * ratio**3
+    result: Floats = np.where(ratio < 1, np.maximum(left, 0.0), 0.0)
     return result
 
 

@@ -17,7 +17,7 @@ GRAVITY = 980.665
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """Coefficients of Bindi et al. (2014) for log10 of peak ground acceleration in cm/s2, by the names they have there."""
+    """Coefficients of Bindi et al. (2014) for log10 of peak ground acceleration in cm/s2, named as there."""
 
     e1: float
     c1: float

@@ -21,6 +21,8 @@ LOOSE = {
     "rooms": 0.65, "rubble": 0.8, "slab": 1.2, "gone": 1.0,
 }  # fmt: skip
 """Share of a building that leaves its footprint, by look."""
+COARSE = 3.0
+"""Cells on which the pieces are thrown before they clump, m."""
 THICKEST = 3.0
 """Pieces per square metre that show at most: more lie under each other."""
 NEAR = 9.0
@@ -51,12 +53,13 @@ def strewn(
     mass = np.array([_mass(building) for building in scene.buildings])
     if not mass.size or float(mass.sum()) < 1:
         return None
-    density = np.zeros(raster.shape(scene))
-    x, y = raster.centres(scene)
+    coarse = np.zeros(raster.shape(scene, COARSE))
+    x, y = raster.centres(scene, COARSE)
     for building, weight, gust, bearing in zip(scene.buildings, mass, *gusts, strict=True):
         if weight > 0:
-            _throw(density, (x, y), building, weight, (gust, bearing))
-    gx, gy = np.meshgrid(x, y)
+            _throw(coarse, (x, y), building, weight, (gust, bearing))
+    density = raster.resample(scene, coarse)
+    gx, gy = np.meshgrid(*raster.centres(scene))
     seed = int(rng.integers(2**31))
     clumps = 1.6 * (mottle.field(gx, gy, 11.0, seed) - 0.5) + 1.8 * (mottle.field(gx, gy, 4.0, seed + 1) - 0.5)
     density = THICKEST * (1 - np.exp(-density * np.exp(clumps) / THICKEST))
@@ -86,11 +89,9 @@ def _throw(
     centre = np.mean(building.footprint, axis=0)
     half = 0.5 * float(np.sqrt(Polygon(building.footprint).area))
     carry = float(np.clip(1.1 * (gust[0] - 25.0), 8.0, 90.0))
-    reach = half + 3.5 * carry
-    columns = slice(*np.searchsorted(grid[0], (centre[0] - reach, centre[0] + reach)))
-    rows = slice(*np.searchsorted(-grid[1], (-centre[1] - reach, -centre[1] + reach)))
-    dx, dy = grid[0][columns][None, :] - centre[0], grid[1][rows][:, None] - centre[1]
     to = np.radians(gust[1])
+    columns, rows = _window(grid, centre, half + 4 * NEAR, 3.0 * carry * np.array([np.sin(to), np.cos(to)]))
+    dx, dy = grid[0][columns][None, :] - centre[0], grid[1][rows][:, None] - centre[1]
     along, across = dx * np.sin(to) + dy * np.cos(to), dx * np.cos(to) - dy * np.sin(to)
     ring = np.maximum(np.hypot(dx, dy) - half, 0.0)
     about = np.exp(-ring / NEAR) / (np.pi * (half**2 + 2 * half * NEAR + 2 * NEAR**2))
@@ -98,6 +99,14 @@ def _throw(
     tail = np.exp(-np.maximum(along, 0) / carry) / carry * (along > 0)
     far = tail * np.exp(-0.5 * (across / width) ** 2) / (np.sqrt(2 * np.pi) * width)
     density[rows, columns] += weight * (0.5 * about + 0.5 * far)
+
+
+def _window(grid: tuple[Floats, Floats], centre: Floats, about: float, tail: Floats) -> tuple[slice, slice]:
+    """Columns and rows within `about` of the centre and of the way `tail` (2,) from it, widened by a third of it, m."""
+    wide = about + 0.3 * float(np.hypot(*tail))
+    low, high = centre + np.minimum(tail, 0) - wide, centre + np.maximum(tail, 0) + wide
+    columns, rows = np.searchsorted(grid[0], (low[0], high[0])), np.searchsorted(-grid[1], (-high[1], -low[1]))
+    return slice(*columns.tolist()), slice(*rows.tolist())
 
 
 def _clear(density: Floats, scene: Scene, rng: np.random.Generator) -> None:
