@@ -48,5 +48,5 @@ def _on(density: NDArray[np.float32], canvas: Canvas) -> Raster:
     rows, columns = density.shape
     down = (np.arange(canvas.shape[0]) + 0.5) * rows / canvas.shape[0] - 0.5
     right = (np.arange(canvas.shape[1]) + 0.5) * columns / canvas.shape[1] - 0.5
-    lower = ndimage.map_coordinates(density, np.meshgrid(down, right, indexing="ij"), order=1, mode="nearest")
-    return np.maximum(lower, 0).astype(np.float32)
+    found = ndimage.map_coordinates(density, np.meshgrid(down, right, indexing="ij"), order=1, mode="nearest")
+    return np.asarray(np.maximum(found, 0), np.float32)

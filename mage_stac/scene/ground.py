@@ -56,4 +56,6 @@ def _base(scene: Scene, layer: Layer, canvas: Canvas) -> Raster:
     unit = stack(canvas, OCTAVES, 51) / np.float32(np.sqrt(sum(weight**2 for _, weight in OCTAVES)))
     fine = 0.6 * white(canvas, 61) + 0.8 * smooth(canvas, 0.7, 62)
     brightness = np.exp(mottle * unit + 0.6 * grain * fine)
-    return np.array(colours, np.float32)[layer.index] * brightness[..., None]
+    painted: Raster = np.array(colours, np.float32)[layer.index]
+    painted *= brightness[..., None]
+    return painted

@@ -57,7 +57,9 @@ def smooth(canvas: Canvas, cell: float, key: int) -> Raster:
     values = canvas.rng(key).standard_normal(nodes).astype(np.float32)
     down, right = (_spline(canvas.shape[axis], canvas.step[axis] / cell, nodes[axis]) for axis in (0, 1))
     across = np.ascontiguousarray((right @ values.T).T)
-    return np.asarray(down @ across) / np.float32(SPREAD)
+    field: Raster = np.asarray(down @ across, np.float32)
+    field /= np.float32(SPREAD)
+    return field
 
 
 def _spline(count: int, step: float, nodes: int) -> sparse.csr_array:

@@ -213,7 +213,8 @@ def _drive(
     if strip.surface.kind in ("gravel", "dirt"):
         tracks = np.exp(-((np.abs(strip.t) - 0.75) ** 2) / 0.12)
         weeds = np.clip(0.4 * (1 - tracks) + 0.25 * noise, 0, 0.7) * rng.uniform(0.2, 1.0)
-        return _over(values * (1 + 0.12 * tracks)[:, None], (0.085, 0.095, 0.045), weeds)
+        lit = (1 + 0.12 * tracks)[:, None].astype(np.float32)
+        return _over(values * lit, (0.085, 0.095, 0.045), weeds)
     if strip.surface.kind == "concrete":
         pitch = rng.uniform(2.8, 4.5)
         joint = np.abs(np.mod(strip.s, pitch) - pitch / 2) < texel / 2
@@ -245,7 +246,8 @@ def _stains(layer: Layer, canvas: Canvas) -> Raster:
     """Large soft stains, oil and wet spots on lots: a factor (rows, columns)."""
     lots = layer.of([float(surface.use in ("lot", "stalls") and surface.kind != "grass") for surface in layer.surfaces])
     field = stack(canvas, ((9.0, 0.6), (2.2, 0.6)), 121)
-    return np.exp(-0.22 * lots * np.clip(field - 0.7, 0, 1.5) - 0.05 * lots * smooth(canvas, 18.0, 125))
+    faded: Raster = np.exp(-0.22 * lots * np.clip(field - 0.7, 0, 1.5) - 0.05 * lots * smooth(canvas, 18.0, 125))
+    return faded
 
 
 PAINTERS = {"street": _street, "arterial": _street, "stalls": _stalls, "drive": _drive, "path": _path}
