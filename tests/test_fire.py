@@ -129,7 +129,7 @@ def test_bad_input_meets_one_clear_line() -> None:
         Fire().apply(village(), -1.0, rng())
     with pytest.raises(HazardError, match="moisture of dead fuel 2: give"):
         Fire(moisture=2.0)
-    bare = Surface(ring=box(0, 0, 100, 100), kind="asphalt", semantic="paved")
+    bare = Surface(ring=box(0, 0, 100, 110), kind="asphalt", semantic="paved")
     with pytest.raises(HazardError, match="nothing in scene 'village' burns"):
         Fire().apply(replace(village(), surfaces=(bare,), buildings=(), trees=()), 10.0, rng())
     with pytest.raises(HazardError, match="or lower the moisture"):
