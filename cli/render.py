@@ -15,9 +15,9 @@ def render(  # noqa: PLR0913 - a command's options
     *,
     out: Annotated[Path, typer.Option(help="Catalogue to write to; what it already holds is kept and not made again.")],
     procedural: Annotated[
-        str, typer.Option(metavar="STYLE", help="Style of the invented towns: suburb, old_town, village ...")
+        str, typer.Option(metavar="STYLE", help="Style of the invented towns: suburb, old_town, village.")
     ] = "suburb",
-    hazard: Annotated[str, typer.Option(help="What strikes: wind, or none.")] = "wind",
+    hazard: Annotated[str, typer.Option(help="What strikes: wind, flood, earthquake, fire, or none.")] = "wind",
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of images, before and after.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pairs.")] = 0,
     size: Annotated[int, typer.Option(min=16, help="Pixels along each side.")] = 512,

@@ -134,10 +134,11 @@ def _properties(spec: RenderSpec, scenario: Scenario, phase: str | None) -> dict
         "synthetic:style": spec.style,
     }
     if scenario.intensity is not None:
-        fields |= {"synthetic:intensity": scenario.intensity, "synthetic:unit": scenario.unit}
+        fields |= {"synthetic:intensity": scenario.intensity, "synthetic:intensity_unit": scenario.unit}
     if phase is None:
         notes = (*scenario.post.scene.notes, *scenario.truth.notes)
-        return fields | {"synthetic:scene": "./scene.json", "gsd": spec.gsd} | _credits(scenario.post.scene, notes)
+        fields |= {"synthetic:phase": "both", "synthetic:scene": "./scene.json", "gsd": spec.gsd}
+        return fields | _credits(scenario.post.scene, notes)
     scene: scenes.Scene = getattr(scenario, phase).scene
     if phase == "post":
         fields["synthetic:shift"] = list(scenario.post.look.shift)

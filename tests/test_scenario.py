@@ -12,7 +12,7 @@ from mage_stac.errors import MageStacError
 from mage_stac.scenario import MARGIN, RenderSpec, draw
 from mage_stac.scene.scene import save
 
-SPEC = RenderSpec(hazard="wind", seed=0, size_px=96, undamaged_share=0.5)
+SPEC = RenderSpec(hazard="wind", seed=0, size_px=48, undamaged_share=0.5)
 
 
 def test_a_pair_depends_on_seed_and_index_only(tmp_path: Path) -> None:
@@ -33,9 +33,9 @@ def test_the_image_lies_inside_the_scene_on_whole_pixels() -> None:
     scenario = draw(SPEC, 0)
     west, south = scenario.pre.scene.origin
     box = scenario.geobox.boundingbox
-    assert scenario.geobox.shape == (96, 96)
+    assert scenario.geobox.shape == (48, 48)
     assert (box.left - west, box.bottom - south) == pytest.approx((MARGIN * 0.6, MARGIN * 0.6), abs=1e-6)
-    assert scenario.pre.scene.size == pytest.approx(((96 + 2 * MARGIN) * 0.6,) * 2)
+    assert scenario.pre.scene.size == pytest.approx(((48 + 2 * MARGIN) * 0.6,) * 2)
     assert box.left / 0.6 == pytest.approx(round(box.left / 0.6), abs=1e-5)
 
 
@@ -78,5 +78,3 @@ def test_specs_that_cannot_be_are_refused(change: dict[str, object], message: st
 
 def test_zero_is_a_seed() -> None:
     assert draw(replace(SPEC, seed=0), 0).pre.scene.origin != draw(replace(SPEC, seed=1), 0).pre.scene.origin
-
-
