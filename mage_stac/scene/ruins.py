@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac.scene import covers, fixtures, interiors, mesh, mottle, pieces, roofs, shells, tiling
+from mage_stac.scene import collapse, covers, fixtures, interiors, mesh, mottle, pieces, roofs, shells, tiling
 from mage_stac.scene.interiors import FLOOR, STOREY
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
@@ -370,6 +370,10 @@ LOOKS: dict[str, Callable[[Shell, np.random.Generator], Mesh]] = {
     "slab": slab,
     "burnt": burnt,
     "gone": gone,
+    "flooded": _intact,
+    "scorched": collapse.scorched,
+    "tilt": collapse.tilt,
+    "pancake": collapse.pancake,
 }
 """The makers of scene.LOOKS."""
 
