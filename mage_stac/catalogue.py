@@ -37,7 +37,10 @@ def staged(root: Path, collection: str, item_id: str) -> Iterator[Path]:
     """
     final = root / checked_id(collection) / checked_id(item_id)
     partial = final.with_name(f".{item_id}.partial")
+    old = _aside(final)
     try:
+        if old.exists() and not final.exists():  # the last run died between the two renames
+            old.rename(final)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
@@ -50,12 +53,16 @@ def staged(root: Path, collection: str, item_id: str) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _aside(final: Path) -> Path:
+    return final.with_name(f".{final.name}.old")
+
+
 def _replace_folder(new: Path, final: Path) -> None:
     """Rename a folder over another: the old one steps aside first, and comes back if the rename fails."""
     if not final.exists():
         new.rename(final)
         return
-    old = final.with_name(f".{final.name}.old")
+    old = _aside(final)
     shutil.rmtree(old, ignore_errors=True)
     final.rename(old)
     try:
@@ -309,7 +316,7 @@ def parse_item(document: dict[str, Any], path: Path | None = None) -> pystac.Ite
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecation notes about a stranger's Item are not ours to act on
             item = pystac.Item.from_dict(document)
-    except (pystac.STACError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (pystac.STACError, pystac.STACTypeError, KeyError, TypeError, ValueError, AttributeError) as error:
         name = document.get("id") if isinstance(document, dict) else None
         raise CatalogueError(f"{path or 'the answer'}: Item {name!r} is not valid STAC: {error!r}") from error
     if path is not None:

@@ -28,6 +28,9 @@ SAME_GRID = 1e-3
 WARP_TOLERANCE = 0.01
 """Pixels by which GDAL may approximate a reprojection (its default is 0.125)."""
 
+NEAR = 0.1
+"""Share of the grid's span by which an Item's bbox may be off."""
+
 CHUNK = 2048
 """Pixels a side of the lazy pieces."""
 
@@ -55,7 +58,7 @@ def read(
     if not items:
         raise GridError(f"no Items to read asset {asset!r} from")
     values: NDArray[np.float32] | None = None
-    for item in items:
+    for item in _near(items, geobox) or items[:1]:
         path = asset_path(item, asset)
         with opened(path, f"asset {asset!r} of Item {item.id}") as source:
             wanted = _checked_bands(item, asset, bands, source.count)
@@ -71,6 +74,20 @@ def read(
     filled = np.zeros((0, *geobox.shape), "float32") if values is None else values
     valid = ~np.isnan(filled[0])
     return np.where(valid, filled, np.float32(0)), valid
+
+
+def _near(items: Sequence[pystac.Item], geobox: GeoBox) -> Sequence[pystac.Item]:
+    """The Items whose bbox meets the grid, with room to spare: no file need be opened to leave out the others."""
+    west, south, east, north = geobox.geographic_extent.boundingbox.bbox
+    room = NEAR * max(east - west, north - south)
+
+    def meets(box: Sequence[float] | None) -> bool:
+        if not box or box[0] > box[len(box) // 2]:
+            return True  # unknown, or across the antimeridian
+        left, bottom, right, top = box[0], box[1], box[len(box) // 2], box[len(box) // 2 + 1]
+        return bool(left <= east + room and right >= west - room and bottom <= north + room and top >= south - room)
+
+    return [item for item in items if meets(item.bbox)]
 
 
 def _checked_bands(item: pystac.Item, key: str, bands: Sequence[int] | None, count: int) -> list[int]:

@@ -81,7 +81,10 @@ def cut(
 
 def _part(own: GeoBox, area: BaseGeometry) -> GeoBox | None:
     """The pixels of a grid that touch the box of an area; None if there are none."""
-    edges = grid.pixel_box(own, geom.box(*area.bounds, "EPSG:4326"))
+    near = shapely.box(*area.bounds) & shapely.box(*own.geographic_extent.boundingbox.bbox)
+    if near.is_empty:
+        return None
+    edges = grid.pixel_box(own, geom.box(*near.bounds, "EPSG:4326"))
     left, top, right, bottom = (round(edge, 3) for edge in edges)
     rows = slice(max(0, math.floor(top)), min(own.shape[0], math.ceil(bottom)))
     columns = slice(max(0, math.floor(left)), min(own.shape[1], math.ceil(right)))

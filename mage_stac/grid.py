@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pystac
 import rasterio
 import shapely
@@ -163,12 +164,18 @@ def ground_resolution(geobox: GeoBox) -> float:
 
 
 def pixel_box(geobox: GeoBox, area: geom.Geometry) -> tuple[float, float, float, float]:
-    """The box round an area of any CRS in pixels of a grid: left, top, right, bottom; may leave the grid."""
+    """The box round an area of any CRS in pixels of a grid: left, top, right, bottom; may leave the grid.
+
+    Raises:
+        GridError: the area lies where the grid's CRS does not reach.
+    """
     if area.crs != geobox.crs:
         step = max(area.boundingbox.span_x, area.boundingbox.span_y) / BOUNDARY_POINTS
         area = area.to_crs(geobox.crs, resolution=step)
-    back = ~geobox.affine
     x, y = shapely.get_coordinates(area.geom).T
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise GridError(f"an area does not fit into {geobox.crs}: it lies too far from the grid's zone")
+    back = ~geobox.affine
     columns, rows = back.a * x + back.b * y + back.c, back.d * x + back.e * y + back.f
     return float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max())
 

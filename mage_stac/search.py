@@ -100,7 +100,15 @@ def _online(api: Api, query: Query, patience: Patience, progress: Progress | Non
             )
         except APIError as error:
             raise SearchError(f"{api.url}: {_plain(error, patience)}") from error
-        except (pystac.STACError, DoesNotConformTo, NotImplementedError, KeyError, TypeError, ValueError) as error:
+        except (
+            pystac.STACError,
+            pystac.STACTypeError,
+            DoesNotConformTo,
+            NotImplementedError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise SearchError(
                 f"{api.url} answers, but not as a STAC API: {' '.join(str(error).split())[:160]}"
             ) from error
@@ -126,7 +134,7 @@ def _templates(client: Client, names: set[str]) -> dict[str, Any]:
     for name in sorted(names):
         try:
             collection = client.get_collection(name)
-        except (APIError, pystac.STACError, KeyError, TypeError, ValueError):
+        except (APIError, pystac.STACError, pystac.STACTypeError, KeyError, TypeError, ValueError):
             continue
         if collection is not None:
             found[name] = collection.to_dict(include_self_link=True, transform_hrefs=False)
@@ -251,8 +259,13 @@ def signer(name: str | None) -> Callable[[str], str] | None:
         raise SearchError(f"catalogs/apis.toml names the signer {name!r}, which does not exist")
 
     def sign(href: str) -> str:
-        import planetary_computer
         import requests
+
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # planetary-computer 1.0 declares models in pydantic 1's way
+            import planetary_computer
 
         try:
             return str(planetary_computer.sign(href))

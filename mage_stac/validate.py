@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jsonschema.exceptions
 import jsonschema.validators
 import requests
 from pystac.validation.local_validator import get_local_schema_cache
@@ -56,9 +55,8 @@ class Schemas:
         self._online = not extensions_held
         self._held = {**get_local_schema_cache(), **_own(), PROJJSON: _ANYTHING, **extensions_held}
         known = [(uri, Resource.from_contents(schema)) for uri, schema in self._held.items()]
-        self._registry: Any = Registry(retrieve=lambda uri: Resource.from_contents(self._schema(uri))).with_resources(
-            known
-        )
+        registry: Any = Registry  # its stubs do not know the name attrs gives `_retrieve`
+        self._registry = registry(retrieve=self._resource).with_resources(known)
         self._validators: dict[str, Any] = {}
         self.missing: set[str] = set()
         """Schemas asked for that could not be had."""
@@ -73,7 +71,7 @@ class Schemas:
             self.missing.add(uri)
             return
         if errors:
-            best = jsonschema.exceptions.best_match(errors)
+            best = max((_telling(each) for each in errors), key=_depth)
             where = "/".join(str(part) for part in best.absolute_path) or "the document"
             yield f"{where}: {_shortened(best.message)} ({uri.removeprefix('https://')})"
 
@@ -83,15 +81,19 @@ class Schemas:
             self._validators[uri] = jsonschema.validators.validator_for(schema)(schema, registry=self._registry)
         return self._validators[uri]
 
+    def _resource(self, uri: str) -> Resource[Any]:
+        return Resource.from_contents(self._schema(uri))
+
     def _schema(self, uri: str) -> dict[str, Any]:
         if uri not in self._held:
             if not self._online or not uri.startswith("https://"):
                 raise NoSuchResource(uri)
             try:
-                self._held[uri] = requests.get(uri, timeout=PATIENCE).json()
+                self._held[uri] = dict(requests.get(uri, timeout=PATIENCE).json())
             except (requests.RequestException, ValueError) as error:
                 raise NoSuchResource(uri) from error
-        return self._held[uri]
+        schema: dict[str, Any] = self._held[uri]
+        return schema
 
 
 _ANYTHING = {"$schema": "http://json-schema.org/draft-07/schema#", "$id": PROJJSON, "type": "object"}
@@ -120,6 +122,24 @@ def _folder(folder: Path | None) -> dict[str, Any]:
     }
 
 
+def _depth(error: Any) -> int:
+    """How far inside the document an error lies."""
+    return len(error.absolute_path)
+
+
+def _telling(error: Any) -> Any:
+    """The innermost cause of an error: of the alternatives that are meant for this type of object, the deepest."""
+    if not error.context:
+        return error
+    other = {
+        each.schema_path[0]
+        for each in error.context
+        if each.validator == "const" and list(each.absolute_path) == ["type"]
+    }
+    fitting = [each for each in error.context if each.schema_path[0] not in other] or error.context
+    return max((_telling(each) for each in fitting), key=_depth)
+
+
 def _shortened(message: str) -> str:
     line = " ".join(message.split())
     return line if len(line) <= 200 else f"{line[:120]} ... {line[-70:]}"
@@ -135,13 +155,16 @@ def validate(root: Path, schemas: Path | None = None, progress: Progress | None 
     Raises:
         CatalogueError: no folder, or no STAC in it.
     """
+    if not root.exists():
+        raise CatalogueError(f"{root} does not exist")
     documents = list(_documents(root))
     if not documents:
         raise CatalogueError(f"{root} holds no STAC: give a folder with a catalog.json, collection.json or Items")
     held = Schemas(schemas)
+    listed = {path: _listed(path, document) for path, document in documents if path.name == "collection.json"}
     problems = []
     for done, (path, document) in enumerate(documents, start=1):
-        problems += [f"{path}: {problem}" for problem in _problems(path, document, held)]
+        problems += [f"{path}: {problem}" for problem in _problems(path, document, held, listed)]
         if progress:
             progress(done, len(documents), "")
     return Report(checked=len(documents), problems=tuple(problems), unchecked=tuple(sorted(held.missing)))
@@ -164,7 +187,18 @@ def _documents(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield path, document
 
 
-def _problems(path: Path, document: dict[str, Any], schemas: Schemas) -> Iterator[str]:
+def _listed(path: Path, document: Mapping[str, Any]) -> set[Path]:
+    """The files that a Collection lists as its Items."""
+    return {
+        (path.parent / link.get("href", "")).resolve()
+        for link in document.get("links", [])
+        if link.get("rel") == "item"
+    }
+
+
+def _problems(
+    path: Path, document: dict[str, Any], schemas: Schemas, listed: Mapping[Path, set[Path]]
+) -> Iterator[str]:
     if "broken" in document:
         yield document["broken"]
         return
@@ -176,14 +210,19 @@ def _problems(path: Path, document: dict[str, Any], schemas: Schemas) -> Iterato
     if version != catalogue.STAC_VERSION:
         yield f"is STAC {version}, not {catalogue.STAC_VERSION}"
     core = f"https://schemas.stacspec.org/v{catalogue.STAC_VERSION}/{kind}-spec/json-schema/{kind}.json"
-    for uri in (core, *document.get("stac_extensions", [])):
+    unfit = list(schemas.problems(core, document))
+    yield from unfit
+    for uri in document.get("stac_extensions", []):
         yield from schemas.problems(uri, document)
     if hrefs.unsigned(document) != document:
         yield "stores a signed URL: its query must not be kept"
     yield from _link_problems(path, document)
     if kind == "item":
-        yield from _listing_problems(path, document)
-        yield from _item_problems(path, document)
+        parent = path.parent.parent / "collection.json"
+        if parent in listed and path.resolve() not in listed[parent]:
+            yield f"Item {document.get('id')!r} is not listed in {parent}"
+        if not unfit:
+            yield from _item_problems(path, document)
 
 
 def _link_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
@@ -192,19 +231,6 @@ def _link_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
         target = path.parent / href.partition("#")[0].removeprefix("file://")
         if not hrefs.is_remote(href) and not target.exists():
             yield f"broken link: {link.get('rel')} {href!r} leads to nothing"
-
-
-def _listing_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
-    parent = path.parent.parent / "collection.json"
-    if not parent.is_file():
-        return
-    try:
-        links = catalogue.read_json(parent).get("links", [])
-    except CatalogueError:
-        return  # reported at that file
-    listed = {(parent.parent / link.get("href", "")).resolve() for link in links if link.get("rel") == "item"}
-    if path.resolve() not in listed:
-        yield f"Item {document.get('id')!r} is not listed in {parent}"
 
 
 def _item_problems(path: Path, document: dict[str, Any]) -> Iterator[str]:

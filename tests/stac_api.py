@@ -41,6 +41,8 @@ class Api:
     """Seconds before a search is answered."""
     repeat: str = ""
     """`next`: every page names the same next one; `items`: new next links, old Items."""
+    empty_first: int = 0
+    """Pages without Items, each with a next one, before the others."""
     methods: tuple[str, ...] = ("POST", "GET")
     asked: list[dict[str, Any]] = field(default_factory=list)
     """The bodies of the searches, in order."""
@@ -71,6 +73,10 @@ class Api:
         }  # fmt: skip
 
     def search(self, body: dict[str, Any]) -> dict[str, Any]:
+        empty = int(body.get("empty", 0))
+        if empty < self.empty_first:
+            link = {"rel": "next", "href": f"{self.url}/search", "method": "POST", "body": {**body, "empty": empty + 1}}
+            return {"type": "FeatureCollection", "features": [], "links": [link]}
         start = int(body.get("token", 0))
         limit = min(int(body.get("limit", self.page)), self.page)
         shown = 0 if self.repeat == "items" else start

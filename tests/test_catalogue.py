@@ -163,6 +163,19 @@ def test_the_old_item_comes_back_if_the_new_cannot_take_its_place(root: Path, mo
     assert not list((root / "a").glob(".*"))
 
 
+def test_a_run_that_died_while_it_replaced_an_item(root: Path) -> None:
+    (root / "a" / "i0").rename(root / "a" / ".i0.old")
+
+    def again() -> None:
+        with catalogue.staged(root, "a", "i0"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        again()
+    assert catalogue.has(root, "a", "i0")
+    assert not list((root / "a").glob(".*"))
+
+
 def test_an_item_without_its_json_does_not_appear(root: Path) -> None:
     with pytest.raises(CatalogueError, match=r"without its new\.json"), catalogue.staged(root, "a", "new") as folder:
         (folder / "image.tif").write_text("x")

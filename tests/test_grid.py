@@ -144,6 +144,13 @@ def test_windows_tile_the_grid(rows: int, columns: int, size: int, margin: int) 
     assert (count == 1).all()
 
 
+def test_an_area_beyond_a_crs() -> None:
+    from odc.geo import geom
+
+    with pytest.raises(GridError, match="too far"):
+        grid.pixel_box(box(4, 4), geom.box(0, 0, 1, 1, "EPSG:4326"))
+
+
 def test_a_crop_may_leave_the_grid() -> None:
     whole = box(10, 10)
     part = grid.crop(whole, slice(-2, 4), slice(8, 12))

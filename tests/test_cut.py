@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+import shapely
+from imagery import box, noise, write_image
+from pyproj import Transformer
+from shapely.geometry import shape
+
+from mage_stac import catalogue, cut, grid, publish
+from mage_stac.errors import AssetError, GridError
+
+
+def place(x: float, y: float) -> tuple[float, float]:
+    lon, lat = Transformer.from_crs("EPSG:32615", "EPSG:4326", always_xy=True).transform(x, y)
+    return lon, lat
+
+
+@pytest.fixture
+def item(tmp_path: Path) -> pystac.Item:
+    return write_image(tmp_path / "cat", "i", noise(3, 100, 100), box(100, 100), nodata=0)
+
+
+AREA = shapely.box(*place(500_012.1, 4_099_970.1), *place(500_030.2, 4_099_981.9))
+"""Pixels 20 to 50 east, 30 to 50 down, nearly."""
+
+
+def test_the_pixels_that_touch_the_area(item: pystac.Item, tmp_path: Path) -> None:
+    made = cut.cut(item, AREA, tmp_path)
+    assert sorted(made.assets) == ["image"]
+    with rasterio.open(tmp_path / "image.tif") as part:
+        values, transform, nodata = part.read(), part.transform, part.nodata
+    expected = grid.of_raster(tmp_path / "image.tif")
+    row = round((4_100_000 - transform.f) / 0.6)
+    column = round((transform.c - 500_000) / 0.6)
+    assert (values == noise(3, 100, 100)[:, row : row + values.shape[1], column : column + values.shape[2]]).all()
+    assert (column, row) == (20, 30)
+    assert values.shape == (3, 20, 31)
+    assert nodata == 0
+    assert made.assets["image"].extra_fields["proj:shape"] == list(values.shape[1:])
+    assert shape(made.geometry).buffer(1e-7).covers(shapely.box(*AREA.bounds))
+    assert grid.of_asset(_placed(made, tmp_path), "image") == expected
+
+
+def _placed(item: pystac.Item, folder: Path) -> pystac.Item:
+    item.set_self_href(str(folder / "i.json"))
+    return item
+
+
+def test_an_area_that_covers_all(item: pystac.Item, tmp_path: Path) -> None:
+    cut.cut(item, shapely.box(-180, -80, 180, 80), tmp_path)
+    assert grid.of_raster(tmp_path / "image.tif") == box(100, 100)
+
+
+def test_an_area_beside(item: pystac.Item, tmp_path: Path) -> None:
+    with pytest.raises(GridError, match="Item i has no raster that reaches into the area"):
+        cut.cut(item, shapely.box(0, 0, 1, 1), tmp_path)
+
+
+def test_chosen_assets(item: pystac.Item, tmp_path: Path) -> None:
+    assert sorted(cut.cut(item, AREA, tmp_path, keys=["visual"]).assets) == ["visual"]
+    with pytest.raises(AssetError, match="no asset 'nir'"):
+        cut.cut(item, AREA, tmp_path, keys=["nir"])
+    assert cut.raster_keys(item) == ["image"]
+
+
+def test_a_signature_opens_and_is_forgotten(item: pystac.Item, tmp_path: Path) -> None:
+    asked = []
+
+    def sign(href: str) -> str:
+        asked.append(href)
+        return href
+
+    made = cut.cut(item, AREA, tmp_path, sign=sign)
+    assert asked == [catalogue.asset_path(item, "image")]
+    assert made.assets["image"].href == "./image.tif"
+
+
+def test_colours_stay(tmp_path: Path) -> None:
+    grades = noise(100, 100) % 5
+    table = publish.colour_table(publish.DAMAGE_CLASSES)
+    publish.write_cog(tmp_path / "all.tif", grades, box(100, 100), nodata=255, colours=table)
+    item = pystac.Item("m", None, None, pystac.utils.str_to_datetime("2020-01-01"), {"proj:shape": [1, 1]})
+    asset = publish.class_asset(
+        str(tmp_path / "all.tif"), title="D", classes=publish.DAMAGE_CLASSES, geobox=box(100, 100)
+    )
+    asset.extra_fields["file:size"] = 5
+    item.add_asset("damage", asset)
+    made = cut.cut(item, AREA, tmp_path)
+    with rasterio.open(tmp_path / "damage.tif") as part:
+        assert part.colormap(1)[4][:3] == (0xD7, 0x19, 0x1C)
+        assert (part.read(1) == grades[30:50, 20:51]).all()
+    assert "file:size" not in made.assets["damage"].extra_fields
+    assert "proj:shape" not in made.properties
+    assert "classification:classes" in made.assets["damage"].extra_fields
+
+
+def test_a_source_without_a_grid(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    profile = {"driver": "GTiff", "count": 1, "height": 4, "width": 4, "dtype": "uint8"}
+    with rasterio.open(path, "w", transform=box(4, 4).affine, **profile) as target:
+        target.write(np.zeros((1, 4, 4), "uint8"))
+    item = pystac.Item("m", None, None, pystac.utils.str_to_datetime("2020-01-01"), {})
+    item.add_asset("a", pystac.Asset(str(path)))
+    with pytest.raises(GridError, match="no CRS"):
+        cut.cut(item, AREA, tmp_path, keys=["a"])
