@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -103,7 +104,8 @@ class Columns:
         return tuple(layer for layer in self.layers if fnmatchcase(name.lower(), layer.name.lower()))
 
 
-def shipped() -> dict[str, Columns]:
+@cache
+def shipped() -> Mapping[str, Columns]:
     """The maps that come with mage-stac by name, in the order in which they are tried."""
     folder = files("mage_stac.catalogs") / "columns"
     found = {

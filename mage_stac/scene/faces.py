@@ -1,4 +1,4 @@
-"""Faces: measured faces of buildings in space: their plan, slope and triangles."""
+"""Faces: measured faces of buildings in space: their plan, their slope, the roof that they make."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 from shapely import Polygon
 
 from mage_stac.scene.scene import Face, Ring3
@@ -45,8 +44,9 @@ def shifted(face: Face, east: float, north: float, up: float = 0.0, digits: int 
 def normal(ring: Points | Ring3) -> Points:
     """Unit normal (3,) by Newell's method: right for rings that are not quite plane; zero where there is no area."""
     points = np.asarray(ring, dtype=np.float64)
-    following = np.roll(points, -1, axis=0)
-    total = np.sum(np.cross(points - points[0], following - points[0]), axis=0)
+    x, y, z = (points - points[0]).T
+    u, v, w = x[[*range(1, len(x)), 0]], y[[*range(1, len(y)), 0]], z[[*range(1, len(z)), 0]]
+    total = np.array([np.dot(y, w) - np.dot(z, v), np.dot(z, u) - np.dot(x, w), np.dot(x, v) - np.dot(y, u)])
     length = float(np.linalg.norm(total))
     return total / length if length > 1e-9 else np.zeros(3)
 
@@ -59,38 +59,6 @@ def plan(face: Face) -> Polygon:
         return polygon
     parts = [part for part in shapely.get_parts(shapely.make_valid(polygon)) if isinstance(part, Polygon)]
     return max(parts, key=lambda part: part.area, default=Polygon())
-
-
-def triangles(face: Face) -> Points:
-    """(T, 3, 3) corners of triangles that cover the face, counter-clockwise seen from outside."""
-    up = normal(face.ring)
-    if not up.any():
-        return np.zeros((0, 3, 3))
-    origin = np.array(face.ring[0])
-    along = _across(up)
-    axes = np.stack([along, np.cross(up, along)])
-    flat = [(np.array(ring) - origin) @ axes.T for ring in (face.ring, *face.holes)]
-    polygon = shapely.make_valid(Polygon(flat[0], flat[1:]))
-    pieces = shapely.get_parts(shapely.constrained_delaunay_triangles(polygon))
-    corners = shapely.get_coordinates(pieces).reshape(-1, 4, 2)[:, :3]
-    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    clockwise = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0] < 0
-    corners[clockwise] = corners[clockwise][:, ::-1]
-    return _lifted(corners, np.concatenate(flat), np.concatenate([np.array(r) for r in (face.ring, *face.holes)]))
-
-
-def _lifted(corners: Points, flat: Points, points: Points) -> Points:
-    """Corners (T, 3, 2) in a face's plane -> the vertices that they come from, which need not be quite plane."""
-    _, nearest = KDTree(flat).query(corners.reshape(-1, 2))
-    lifted: Points = points[nearest].reshape(-1, 3, 3)
-    return lifted
-
-
-def _across(up: Points) -> Points:
-    """A unit vector square to `up`."""
-    axis = np.array([1.0, 0.0, 0.0]) if abs(up[0]) < 0.8 else np.array([0.0, 1.0, 0.0])
-    along: Points = np.cross(axis, up)
-    return along / np.linalg.norm(along)
 
 
 def roof_form(own: Sequence[Face]) -> tuple[str, float, float]:

@@ -10,7 +10,6 @@ import rasterio
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import shapes
-from rasterio.transform import from_bounds
 from rasterio.warp import Resampling, reproject
 from scipy import ndimage
 from shapely import Polygon
@@ -153,7 +152,7 @@ def _codes(source: Source, at: Site) -> tuple[NDArray[np.int32], float]:
             rasterio.band(dataset, 1),
             codes,
             src_crs=own.to_wkt(),
-            dst_transform=from_bounds(*around.bounds, columns, rows),
+            dst_transform=around.transform(columns, rows),
             dst_crs=at.crs.to_wkt(),
             src_nodata=dataset.nodata,
             dst_nodata=-1,
@@ -173,7 +172,7 @@ def _outlines(codes: NDArray[np.int32], step: float, at: Site) -> Iterator[tuple
     ]
     likeliest = values[np.argmax(np.stack(shares), axis=0)].astype(np.int32)
     around = at.grown(3 * step)
-    grid = from_bounds(*around.bounds, likeliest.shape[1], likeliest.shape[0])
+    grid = around.transform(likeliest.shape[1], likeliest.shape[0])
     pairs = [(int(value), shape_of(outline)) for outline, value in shapes(likeliest, transform=grid) if value >= 0]
     smooth = shapely.coverage_simplify(np.array([outline for _, outline in pairs], dtype=object), step / fine)
     box = shapely.box(*at.bounds)

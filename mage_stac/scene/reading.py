@@ -102,6 +102,8 @@ def crs_of(source: Source, name: str) -> CRS:
     """
     if source.driver == "Parquet":
         return _parquet_crs(source)
+    if source.driver == "OSM":
+        return LONLAT
     try:
         info = pyogrio.read_info(source.path, layer=name)
         crs = CRS.from_user_input(info["crs"] or source.columns.crs) if info["crs"] or source.columns.crs else None
@@ -195,7 +197,7 @@ def _city(source: Source, at: Site, roles: Sequence[Role]) -> Iterator[Features]
     if "contour" in roles:
         points = cityjson.spots(city, vertices)
         shapes = site.points(points[shapely.contains_xy(box.buffer(NEAR), points[:, :2])])
-        yield Features(role="contour", geometry=shapes, table=_blank(len(shapes)))
+        yield Features(role="contour", geometry=shapes, table=blank(len(shapes)))
     for layer in source.columns.layers:
         if layer.role in roles:
             objects = cityjson.of_type(city, layer.name, vertices)
@@ -219,7 +221,8 @@ def _city_in(source: Source, crs: CRS) -> tuple[cityjson.City, NDArray[np.float6
     return city, shapely.get_coordinates(plan, include_z=True)
 
 
-def _blank(count: int) -> Table:
+def blank(count: int) -> Table:
+    """Columns of features of which nothing is known."""
     words = {name: np.full(count, "", dtype=object) for name in WORDS}
     return Table(
         ids=np.full(count, "", dtype=object),
@@ -263,5 +266,7 @@ def _layer_bounds(source: Source, name: str) -> Bounds | None:
         lots = [shapely.total_bounds(shapes) for _, shapes in _parquet(source, Layer(role="building"))]
         corners = np.array(lots).reshape(-1, 4)
         return _bounds(np.concatenate([np.nanmin(corners[:, :2], axis=0), np.nanmax(corners[:, 2:], axis=0)]))
-    bounds = pyogrio.read_info(source.path, layer=name, force_total_bounds=True)["total_bounds"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # as in _ogr
+        bounds = pyogrio.read_info(source.path, layer=name, force_total_bounds=True)["total_bounds"]
     return None if bounds is None else _bounds(np.array(bounds))

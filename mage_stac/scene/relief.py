@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import rasterio
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.errors import CRSError, RasterioIOError
 from rasterio.features import rasterize
 from rasterio.fill import fillnodata
-from rasterio.transform import from_bounds
 from rasterio.warp import Resampling, reproject
 from scipy import ndimage
 from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
@@ -38,6 +36,8 @@ EDGE = 0.02
 """Share of a site that a terrain model may leave out at its rim, to be continued from within."""
 HOLES = 0.5
 """With a larger share of voids a terrain model is refused."""
+THIN = 4.0
+"""Of several heights in a square of this side one is kept, m."""
 OPENING = 60.0
 """Nothing built is wider: the window in which a surface model's lowest cells are taken for ground, m."""
 
@@ -110,7 +110,7 @@ def medians(above: Relief, footprints: NDArray[np.object_]) -> NDArray[np.float6
     rows, columns = above.heights.shape
     inner = shapely.buffer(footprints, -0.75 * max(above.step))
     shapes = np.where(shapely.area(inner) > 6 * above.step[0] * above.step[1], inner, footprints)
-    grid = from_bounds(*above.at.bounds, columns, rows)
+    grid = above.at.transform(columns, rows)
     burnt = [(shape, number + 1) for number, shape in enumerate(shapes)]
     if not burnt:
         return np.zeros(0)
@@ -190,7 +190,7 @@ def _cover(models: Sequence[Source], crs: CRS) -> BaseGeometry:
 def _read(models: Sequence[Source], at: Site, step: float, resampling: Resampling) -> tuple[Grid, float]:
     """Models on the site's grid, NaN where they have no value, and the share of the site within their outlines."""
     columns, rows = (max(2, round(side / step)) for side in at.size)
-    grid: Affine = from_bounds(*at.bounds, columns, rows)
+    grid = at.transform(columns, rows)
     values = np.full((rows, columns), np.nan, np.float32)
     for model in models:
         own, _, side = opened(model, at.crs)
@@ -217,7 +217,9 @@ def _spot_points(spots: Features) -> NDArray[np.float64]:
     points, owner = shapely.get_coordinates(shapes, include_z=True, return_index=True)
     height = spots.table.numbers["elevation"][owner]
     points[:, 2] = np.where(np.isfinite(height), height, points[:, 2])
-    return points[np.isfinite(points).all(axis=1)]
+    points = points[np.isfinite(points).all(axis=1)]
+    _, first = np.unique(np.round(points[:, :2] / THIN), axis=0, return_index=True)
+    return points[np.sort(first)]
 
 
 def _between(points: NDArray[np.float64], at: Site) -> Grid:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
@@ -41,6 +42,11 @@ class Site:
         to_lonlat = Transformer.from_crs(self.crs, LONLAT, always_xy=True)
         lon, lat = to_lonlat.transform((west + east) / 2, (south + north) / 2)
         return float(lon), float(lat)
+
+    def transform(self, columns: int, rows: int) -> Affine:
+        """Pixel (column, row) corners -> the CRS, for a raster over the site with row 0 in the north."""
+        west, _, _, north = self.bounds
+        return Affine(self.size[0] / columns, 0.0, west, 0.0, -self.size[1] / rows, north)
 
     def grown(self, margin: float) -> Site:
         """The site with `margin` metres more on every side."""

@@ -187,7 +187,9 @@ def _holds(file: Path, word: bytes) -> bool:
 
 def _table(path: str, label: str, driver: str, own: Columns | None) -> Source:
     try:
-        layers = {str(name): _fields(path, str(name)) for name, kind in pyogrio.list_layers(path) if kind is not None}
+        names = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+        # Asking for OSM's columns would read the file once a layer; which there are is up to the map anyway.
+        layers = {name: _fields(path, name) if driver != "OSM" else () for name in names}
     except (DataSourceError, DataLayerError) as error:
         raise PlaceError(f"{label} cannot be read ({_first(error)}): it is damaged or no {driver} file") from error
     found = columns.recognise(driver, layers, own)
