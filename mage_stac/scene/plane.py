@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, sin, tau
+from math import cos, inf, sin, tau
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ def ring(points: NDArray[np.float64] | Sequence[Point]) -> Ring:
     """`points` (N, 2) as a counter-clockwise Ring, rounded."""
     array = np.round(np.asarray(points, dtype=float), DIGITS)
     x, y = array.T
-    area = float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+    area = float(x[:-1] @ y[1:] - y[:-1] @ x[1:] + x[-1] * y[0] - y[-1] * x[0])
     return line(array if area >= 0 else array[::-1])
 
 
@@ -68,6 +68,15 @@ class Plane:
     """Largest displacement, m."""
     waves: tuple[tuple[float, float, float, float], ...]
     """Each: wave number along u and v (radians per metre), phase for u and v."""
+    extent: tuple[float, float, float, float] = (-inf, -inf, inf, inf)
+    """What of the world is wanted: west, south, east, north, m."""
+
+    def wants(self, frame: Frame, width: float, depth: float) -> bool:
+        """Whether any of a frame's rectangle (0, 0)..(width, depth) lies in the extent."""
+        corners = frame.world([(0.0, 0.0), (width, 0.0), (width, depth), (0.0, depth)])
+        (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+        west, south, east, north = self.extent
+        return bool(x1 > west and x0 < east and y1 > south and y0 < north)
 
     def world(self, points: Sequence[Point] | NDArray[np.float64]) -> NDArray[np.float64]:
         """Plan points (N, 2) -> world points (N, 2)."""

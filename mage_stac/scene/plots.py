@@ -55,7 +55,7 @@ class Placed:
 
 
 def rows(block: Block, plane: Plane, mood: Mood, rng: np.random.Generator) -> Iterator[Plot]:
-    """Plots of a block: two rows back to back along its longer side, one where it is shallow."""
+    """Plots of a block: two rows back to back along its longer side, one where it is shallow; only those wanted."""
     wide = block.size[0] >= block.size[1]
     length, across = block.size if wide else block.size[::-1]
     houses = mood.houses
@@ -71,7 +71,8 @@ def rows(block: Block, plane: Plane, mood: Mood, rng: np.random.Generator) -> It
     for side in sides:
         for start, width in _cuts(length, mood.plot_front, rng):
             frame = front(block, plane, side, start)
-            yield Plot(frame=frame, width=width, depth=depth, verge=mood.grid.verge, flip=bool(rng.random() < 0.5))
+            if plane.wants(frame, width, depth):
+                yield Plot(frame=frame, width=width, depth=depth, verge=mood.grid.verge, flip=bool(rng.random() < 0.5))
 
 
 def _cuts(length: float, wanted: float, rng: np.random.Generator) -> Iterator[tuple[float, float]]:

@@ -64,7 +64,10 @@ def town(
         raise RenderError(f"a scene of {size[0]:g} x {size[1]:g} m: sides must be {SMALLEST:g} to {LARGEST:g} m")
     layout, filling, day = (np.random.default_rng(child) for child in seed.spawn(3))
     character = mood(STYLES[style], layout)
-    bent = plane.draw(layout, (size[0] / 2, size[1] / 2), turn=character.turn, bend=character.bend)
+    bent = replace(
+        plane.draw(layout, (size[0] / 2, size[1] / 2), turn=character.turn, bend=character.bend),
+        extent=(-RIM, -RIM, size[0] + RIM, size[1] + RIM),
+    )
     network, blocks = streets.lay(_whole(size, character, layout), character.grid, layout)
     parts = total(_fill(block, bent, character, filling) for block in _within(blocks, bent, size))
     roads = streets.pave(network, bent, character.roads, filling)
@@ -212,29 +215,21 @@ def _seen(surfaces: Iterable[Surface], size: tuple[float, float]) -> Iterable[Su
 
 def _apart(buildings: Iterable[Building], roads: Iterable[Surface], size: tuple[float, float]) -> tuple[Building, ...]:
     """Buildings that show in the scene, each whole and clear of streets and of those before it, numbered."""
-    frame = box(0, 0, *size)
-    kept: list[Building] = []
-    shapes: list[Polygon] = []
+    frame, made = box(0, 0, *size), tuple(buildings)
+    shapes = [Polygon(building.footprint) for building in made]
     streets_tree = STRtree([Polygon(road.ring).buffer(-0.4) for road in roads])
-    for building in buildings:
-        shape = Polygon(building.footprint)
-        if not shape.is_valid or not shape.intersects(frame) or shape.area < 4:
-            continue
-        if streets_tree.query(shape, predicate="intersects").size or any(
-            shape.intersects(other) for other in _near(shape, shapes)
-        ):
-            continue
-        kept.append(replace(building, id=f"b{len(kept):05d}"))
-        shapes.append(shape)
+    on_street = set(streets_tree.query(shapes, predicate="intersects")[0].tolist())
+    meets: dict[int, set[int]] = {}
+    for one, other in STRtree(shapes).query(shapes, predicate="intersects").T.tolist():
+        meets.setdefault(one, set()).add(other)
+    kept: list[Building] = []
+    taken: set[int] = set()
+    for number, (building, shape) in enumerate(zip(made, shapes, strict=True)):
+        sound = shape.is_valid and shape.area >= 4 and number not in on_street and shape.intersects(frame)
+        if sound and not taken & meets.get(number, set()):
+            kept.append(replace(building, id=f"b{len(kept):05d}"))
+            taken.add(number)
     return tuple(kept)
-
-
-def _near(shape: Polygon, shapes: list[Polygon]) -> Iterable[Polygon]:
-    x0, y0, x1, y1 = shape.bounds
-    for other in shapes:
-        a0, b0, a1, b1 = other.bounds
-        if a0 < x1 and x0 < a1 and b0 < y1 and y0 < b1:
-            yield other
 
 
 def _rooted(
