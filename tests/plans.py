@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from shapely import Polygon
 from shapely.affinity import rotate, translate
 
-from mage_stac.scene.scene import LOOKS, Building, Damage
+from mage_stac.scene.scene import LOOKS, Building, Damage, Ring
 
 L_SHAPE = ((0, 0), (20, 0), (20, 8), (7, 8), (7, 15), (0, 15))
 T_SHAPE = ((0, 0), (20, 0), (20, 8), (14, 8), (14, 14), (8, 14), (8, 8), (0, 8))
@@ -16,25 +18,26 @@ CROSS = ((6, 0), (12, 0), (12, 6), (18, 6), (18, 12), (12, 12), (12, 18), (6, 18
 RECTANGLE = ((0, 0), (14, 0), (14, 9), (0, 9))
 TRIANGLE = ((0, 0), (12, 0), (5, 9))
 ARROW = ((0, 0), (12, 1), (13, 9), (7, 5), (1, 8))
-NAMED = {
-    "l": L_SHAPE, "t": T_SHAPE, "u": U_SHAPE, "cross": CROSS, "rectangle": RECTANGLE, "triangle": TRIANGLE, "arrow": ARROW,
+NAMED: dict[str, Ring] = {
+    "l": L_SHAPE, "t": T_SHAPE, "u": U_SHAPE, "cross": CROSS, "rectangle": RECTANGLE, "triangle": TRIANGLE,
+    "arrow": ARROW,
 }  # fmt: skip
 GRADES = {look: grade for grade, looks in LOOKS.items() for look in looks}
 
 
-def building(footprint=RECTANGLE, *, look="intact", fraction=0.4, **fields) -> Building:
+def building(footprint: Ring = RECTANGLE, *, look: str = "intact", fraction: float = 0.4, **fields: Any) -> Building:
     points = tuple((float(x), float(y)) for x, y in footprint)
     damage = Damage(grade=GRADES[look], look=look, fraction=fraction, seed=5)
     return Building(**{"id": "b", "height": 3.0, "seed": 3, "damage": damage, **fields, "footprint": points})
 
 
-def turned(footprint, angle: float, x: float = 0.0, y: float = 0.0):
+def turned(footprint: Ring, angle: float, x: float = 0.0, y: float = 0.0) -> Ring:
     moved = translate(rotate(Polygon(footprint), angle, origin=(0, 0)), x, y)
     return tuple(moved.exterior.coords[:-1])
 
 
 @st.composite
-def footprints(draw):
+def footprints(draw: st.DrawFn) -> Ring:
     """Named shapes of any size, place and turn, and star-shaped polygons that are rarely convex."""
     angle, x, y = draw(st.floats(0, 360)), draw(st.floats(-50, 300)), draw(st.floats(-50, 300))
     if draw(st.booleans()):

@@ -99,7 +99,7 @@ def load(path: str | Path) -> Geometry:
         RenderError: the file is missing or broken, or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return Geometry(**{field.name: file[field.name] for field in fields(Geometry)})
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise RenderError(f"geometry {path} cannot be read ({error}): build it again from its scene") from error

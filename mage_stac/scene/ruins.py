@@ -15,6 +15,7 @@ from mage_stac.scene.interiors import FLOOR, STOREY
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
 from mage_stac.scene.plans import Plane, lines, polygons, to_rim
+from mage_stac.scene.scene import LOOKS as BY_GRADE
 from mage_stac.scene.shells import Shell
 
 Array = NDArray[np.float64]
@@ -25,10 +26,10 @@ SPILL = 3.5
 
 
 def build(shell: Shell) -> Mesh:
-    """The building in the look of its damage; an unknown look shows as the mildest of its grade."""
+    """The building in the look of its damage; a look without a maker here shows as the first of its grade."""
     damage = shell.building.damage
     rng = np.random.default_rng([damage.seed, shell.building.seed, 4])
-    look = LOOKS.get(damage.look) or LOOKS[_BY_GRADE[min(max(damage.grade, 1), 4)]]
+    look = LOOKS.get(damage.look) or LOOKS[BY_GRADE[min(max(damage.grade, 1), 4)][0]]
     return look(shell, rng)
 
 
@@ -104,7 +105,7 @@ def rubble(shell: Shell, rng: np.random.Generator) -> Mesh:
     return mesh.join(
         [
             _mound_mesh(shell, mound, rng),
-            interiors.inner_walls(shell, interiors.rooms(shell, rng), _around(shell), 0.0, rng, standing=0.12),
+            interiors.inner_walls(shell, interiors.rooms(shell, rng), shell.outline, 0.0, rng, standing=0.12),
             interiors.outer_walls(shell, _around(shell), 0.0, rng, standing=0.08),
             _pieces(shell, [np.column_stack([at, z]), _spill(shell, heap, rng, density=3.0)], rng),
             _drifts(shell, rng),
@@ -376,5 +377,3 @@ LOOKS: dict[str, Callable[[Shell, np.random.Generator], Mesh]] = {
     "pancake": collapse.pancake,
 }
 """The makers of scene.LOOKS."""
-
-_BY_GRADE = {1: "intact", 2: "cover_patches", 3: "decking", 4: "rubble"}

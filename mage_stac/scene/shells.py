@@ -164,7 +164,7 @@ def _under_roof(shell: Shell, without: BaseGeometry | None) -> Array:
         sides = np.asarray(shapely.difference(sides, without.buffer(0.05)), dtype=object)
     plans = np.array([plane.plan for plane in shell.planes], dtype=object)
     pieces, index = shapely.get_parts(shapely.intersection(sides[:, None], plans[None]).ravel(), return_index=True)
-    kept = (shapely.get_type_id(pieces) == 1) & (shapely.length(pieces) > 1e-6)
+    kept = (shapely.get_type_id(pieces) == 1) & (shapely.length(pieces) > 1e-3)
     pieces, index = pieces[kept], index[kept]
     points, owner = shapely.get_coordinates(pieces, return_index=True)
     steps = owner[1:] == owner[:-1]
