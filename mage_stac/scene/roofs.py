@@ -176,7 +176,7 @@ def _upper(parts: Sequence[list[Plane]]) -> list[Plane]:
 
 def _above(roof: list[Plane], face: Plane, *, or_equal: bool) -> BaseGeometry:
     """Where a roof lies higher than a face's plane."""
-    pieces = []
+    pieces: list[BaseGeometry] = []
     for other in roof:
         over = tuple(o - f for o, f in zip(other.slope, face.slope, strict=True))
         corners = shapely.get_coordinates(other.plan)
@@ -190,7 +190,7 @@ def _above(roof: list[Plane], face: Plane, *, or_equal: bool) -> BaseGeometry:
 
 def _layered(outline: Polygon, building: Building, slope: float) -> list[Plane]:
     """Bands between ever smaller offsets of the outline, in triangles: any simple plan, never fails."""
-    outer = outline.buffer(building.overhang, join_style="mitre", mitre_limit=2.0)
+    outer: BaseGeometry = outline.buffer(building.overhang, join_style="mitre", mitre_limit=2.0)
     reach = 2 * outer.area / outer.length + 2 * building.overhang
     step = max(STEP / slope, reach / MOST_LAYERS)
     found: list[Plane] = []

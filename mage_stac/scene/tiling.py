@@ -83,7 +83,7 @@ def axes(plane: Plane) -> Array:
 def cut(planes: Sequence[Plane], sizes: Sequence[float]) -> Tiles:
     """Cut each face into cells of its size, m; many faces at once, in their order."""
     frame = np.array([axes(plane) for plane in planes]).reshape(-1, 2, 2)
-    grids = [_grid(plane, *given) for plane, *given in zip(planes, frame, sizes, strict=True)]
+    grids = [_grid(plane, turn, size) for plane, turn, size in zip(planes, frame, sizes, strict=True)]
     parts = [convex_parts(plane.plan) for plane in planes]
     sides = _lines([part for group in parts for part in group])
     # One entry for each cell of a face and each convex part of that face.
