@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ REMOTE_OPTIONS = {
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
 }
 
+_QUERY = re.compile(r"\?[^\s,'\"]+")
+"""The query of a URL in GDAL's words, which may cut the URL short in front."""
 
 DRIVERS = {".jp2": "JP2OpenJPEG", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """GDAL's driver by a file's ending; everything else is opened as GeoTIFF."""
@@ -46,7 +49,10 @@ def opened(path: str | Path, what: str | None = None, *, trusted: bool = False) 
         with rasterio.Env(**REMOTE_OPTIONS), _silently(path, driver) as dataset:
             yield dataset
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise AssetError(f"{name} cannot be read: {_first_line(error).replace(str(path), shown)}") from None
+        said = _first_line(error)
+        raise AssetError(
+            f"{name} cannot be read: {_QUERY.sub('', said) if hrefs.is_remote(str(path)) else said}"
+        ) from None
 
 
 def _silently(path: str | Path, driver: str | None) -> Any:
