@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.random import SeedSequence
@@ -82,6 +84,15 @@ def test_revisit_changes_the_day_and_nothing_else() -> None:
     for name in ("surfaces", "buildings", "trees", "ground_seed", "crs", "origin", "size", "style"):
         assert getattr(after, name) == getattr(before, name)
     assert after == procedural.revisit(before, SeedSequence(5), SUMMER)
+
+
+def test_cars_stand_on_the_terrain() -> None:
+    slope = np.broadcast_to(np.linspace(500.0, 530.0, 40, dtype=np.float32), (40, 40))
+    hilly = replace(_town("suburb", 0, (160.0, 160.0)), terrain=np.ascontiguousarray(slope))
+    cars = procedural.revisit(hilly, SeedSequence(1), SUMMER).cars
+    inside = [car for car in cars if 10 < car.x < 150]
+    assert len(inside) > 5
+    assert all(abs(car.base - (500 + 30 * (car.x - 2) / 156)) < 0.5 for car in inside)
 
 
 def test_any_size_can_be_made() -> None:

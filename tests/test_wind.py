@@ -59,6 +59,8 @@ def test_the_truth_is_that_of_the_scene(town: Scene) -> None:
     assert truth.grades == {building.id: building.damage.grade for building in after.buildings}
     assert truth.debris.shape == raster.shape(town)
     assert np.array_equal(truth.debris, after.debris.density >= THICK)
+    assert set(truth.visible) == {one.id for one in after.buildings if one.damage.grade > 1}
+    assert all(0 < share <= 1 for share in truth.visible.values())
     for building in after.buildings:
         assert building.damage.look in LOOKS[building.damage.grade]
         assert 0.0 <= building.damage.fraction <= 1.0

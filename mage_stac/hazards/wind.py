@@ -24,6 +24,8 @@ LIGHT = ("garage", "shed", "mobile_home")
 STEEL = ("industrial", "commercial", "school")
 SHEETED = 0.5
 """Most of a roof that can be lost and still be covered with a tarpaulin instead of rebuilt."""
+PLAIN = 0.12
+"""Share of lost cover from which it is plain to see at half a metre a pixel."""
 THROWN = 45.0
 """m/s from which parked cars are shifted. Of 959 cars in the paths of tornadoes 35 % were moved where houses showed EF1
 or EF2, 63 % where EF3 or EF4, of these a quarter rolled or lofted (Paulikas, Schmidlin and Marshall 2016, Wea. Climate
@@ -76,6 +78,7 @@ class Wind:
         return hit, Truth(
             grades={one.id: one.damage.grade for one in buildings},
             debris=np.zeros(raster.shape(scene), bool) if debris is None else debris.density >= THICK,
+            visible={one.id: _visible(one.damage) for one in buildings if one.damage.grade > 1},
             notes=(_note(track, days),),
         )
 
@@ -99,6 +102,11 @@ class Wind:
             seed=chance.seed(rng),
             gustiness=0.13 if straight else 0.07,
         )
+
+
+def _visible(damage: Damage) -> float:
+    """How much of its grade a building shows from above: a few missing shingles are easily missed."""
+    return min(1.0, damage.fraction / PLAIN) if damage.look == "cover_patches" else 1.0
 
 
 def _note(track: Track, days: int) -> str:

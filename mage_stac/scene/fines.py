@@ -13,7 +13,7 @@ from mage_stac.scene.turf import mix
 
 THICK = 0.35
 """Pieces per square metre from which debris is what the ground is."""
-SMEAR = (0.185, 0.150, 0.120)
+SMEAR = (0.160, 0.124, 0.098)
 """Earth, plaster dust and torn leaves."""
 
 
@@ -26,7 +26,7 @@ def strew(
     """
     density = _on(debris.density, canvas)
     clumped = density * np.exp(0.6 * smooth(canvas, 2.5, 101) + 0.4 * smooth(canvas, 0.8, 102))
-    smeared = mix(reflectance, SMEAR, np.clip(0.3 * (1 - np.exp(-1.6 * clumped)), 0, 0.3))
+    smeared = mix(reflectance, SMEAR, 0.55 * (1 - np.exp(-1.2 * clumped)))
     rng = canvas.rng(103)
     specks = rng.random(canvas.shape, dtype=np.float32) < 1 - np.exp(-0.3 * clumped)
     names = [kind for kind, _ in debris.mix if kind in PIECES]
