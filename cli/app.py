@@ -49,29 +49,40 @@ def _application() -> typer.Typer:
 app = _application()
 
 
+INTERRUPTED = 130
+"""Exit code of a shell command stopped by Ctrl-C: 128 + SIGINT."""
+
+
 def _fail(message: str) -> None:
     sys.stderr.write(f"mage-stac: {' '.join(message.split())}\n")
 
 
 def main() -> None:
     """Run one verb; bad input ends as one line on stderr and exit code 1, Ctrl-C as 130, wrong usage as 2."""
+    status = _status()
+    if status == INTERRUPTED:
+        _fail("stopped by Ctrl-C; what was complete is kept, run the same command again to go on")
+    sys.exit(status)
+
+
+def _status() -> int:
     try:
+        # Typer turns Ctrl-C into this return value, and a typer.Exit into its code.
         status = app(standalone_mode=False)
     except typer.Exit as stop:
-        status = stop.exit_code
+        return stop.exit_code
     except MageStacError as error:
         _fail(str(error))
-        status = 1
+        return 1
     except OSError as error:  # a full disk, a missing folder: the system's own words name the file
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-        status = 1
+        return 1
     except (KeyboardInterrupt, typer.Abort):
-        _fail("stopped by Ctrl-C; what was complete is kept, run the same command again to go on")
-        status = 130
+        return INTERRUPTED
     except Exception as error:
         usage = getattr(error, "format_message", None)  # click's usage errors
         if usage is None:
             raise
         _fail(usage())
-        status = 2
-    sys.exit(status if isinstance(status, int) else 0)
+        return 2
+    return status if isinstance(status, int) else 0

@@ -75,7 +75,7 @@ def test_wrong_usage_is_one_line_and_exit_2(run: Run) -> None:
     code, _, err = run(["render", "--pairs", "many", "--out", "x"])
     assert code == 2
     assert err.count("\n") == 1
-    assert "many" in err
+    assert "--pairs" in err
 
 
 def test_an_unknown_hazard_names_those_that_exist(run: Run, tmp_path: Path) -> None:
