@@ -204,7 +204,8 @@ def test_joplin_as_delivered(shared: Path, tmp_path: Path, schemas: Path) -> Non
     ingest.ingest([raw / "pre" / "tile_337-10160.tif"], plan(tmp_path, collection="pre", sensor="aerial-rgb"))
     ingest.ingest([raw / "post" / "tile_31500-5137.tif"], plan(tmp_path))
     pre, post = (catalogue.read_items(tmp_path, collection=name) for name in ("pre", "post"))
-    assert pre[0].properties["proj:epsg"] == 26915
+    written = catalogue.read_json(tmp_path / "pre" / pre[0].id / f"{pre[0].id}.json")
+    assert written["properties"]["proj:epsg"] == 26915
     assert post[0].properties["proj:code"] == "EPSG:4326"
     assert post[0].properties["gsd"] == pytest.approx(0.597, abs=0.01)
     assert grid.of_items(pre, "image") == grid.of_raster(raw / "pre" / "tile_337-10160.tif")
