@@ -71,7 +71,7 @@ class Vortex:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Track:
-    """A storm's way over a scene; with a vortex of infinite radius it is a straight wind."""
+    """A storm's way over a scene; a straight wind where there is no vortex."""
 
     vortex: Vortex | None
     peak: float

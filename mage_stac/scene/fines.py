@@ -13,6 +13,8 @@ from mage_stac.scene.turf import mix
 
 THICK = 0.35
 """Pieces per square metre from which debris is what the ground is."""
+REACH = 8.0
+"""Fines lie further out than pieces, m."""
 SMEAR = (0.160, 0.124, 0.098)
 """Earth, plaster dust and torn leaves."""
 
@@ -25,10 +27,13 @@ def strew(
     Arrays as in ground.texture. The semantic turns to debris where it lies at least THICK.
     """
     density = _on(debris.density, canvas)
-    clumped = density * np.exp(0.6 * smooth(canvas, 2.5, 101) + 0.4 * smooth(canvas, 0.8, 102))
-    smeared = mix(reflectance, SMEAR, 0.55 * (1 - np.exp(-1.2 * clumped)))
+    spread = ndimage.uniform_filter(density, int(2 * REACH / canvas.texel) + 1, mode="nearest")
+    soft = np.isin(semantic, [SEMANTIC[name] for name in ("grass", "bare", "field", "ground")])
+    thick = np.where(soft, 0.6 * density + 0.4 * spread, density)
+    clumped = thick * np.exp(0.6 * smooth(canvas, 2.5, 101) + 0.4 * smooth(canvas, 0.8, 102))
+    smeared = mix(reflectance, SMEAR, np.where(soft, 0.75, 0.3) * (1 - np.exp(-1.3 * clumped)))
     rng = canvas.rng(103)
-    specks = rng.random(canvas.shape, dtype=np.float32) < 1 - np.exp(-0.3 * clumped)
+    specks = rng.random(canvas.shape, dtype=np.float32) < 1 - np.exp(-0.42 * clumped)
     names = [kind for kind, _ in debris.mix if kind in PIECES]
     shares = np.array([share for kind, share in debris.mix if kind in PIECES])
     palette = np.array([colour for name in names for colour in PIECES[name].variants], np.float32)

@@ -167,7 +167,7 @@ class Debris:
     density: NDArray[np.float32]
     """(rows, columns) pieces per square metre, row 0 at the north edge."""
     mix: tuple[tuple[str, float], ...] = (("timber", 0.5), ("sheet", 0.2), ("insulation", 0.1), ("rubble", 0.2))
-    """Kinds of pieces (keys of materials.PIECES) and their shares by number."""
+    """Kinds of pieces (keys of pieces.FORMS) and their shares by number."""
     bearing: float = 0.0
     """Wind that strewed the pieces blew towards here, degrees clockwise from north."""
     seed: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class Mood:
     vacancy: float
     sidewalks: bool
     roads: tuple[Weights, Weights, Weights]
-    parked: Range = field(default=(0.3, 0.6))
+    parked: Range
 
 
 def mood(style: Style, rng: np.random.Generator) -> Mood:
