@@ -51,11 +51,6 @@ class Frame:
         """A local rectangle -> a Ring in the world."""
         return self.ring([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
 
-    def bearing(self, x: float, y: float) -> float:
-        """Compass bearing of a local direction, degrees clockwise from north."""
-        east, north = (self.world([(x, y)]) - np.array(self.origin))[0]
-        return round(float(np.degrees(np.arctan2(east, north)) % 360), DIGITS)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plane:
