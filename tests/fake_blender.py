@@ -1,7 +1,7 @@
 """Stands in for Blender in tests: reads job folders from stdin and writes plausible passes, without rendering.
 
-Buildings are the boxes round their vertices. FAKE_BLENDER_CRASH may name a JSON file {job number: "crash" or "hang"}; jobs
-are counted over all processes, in a `.count` file beside it.
+Buildings are the boxes round their vertices. FAKE_BLENDER_CRASH may name a JSON file {job number: "crash" or "hang"};
+jobs are counted over all processes, in a `.count` file beside it.
 """
 
 import json
