@@ -142,10 +142,13 @@ def of_rasters(sources: Sequence[Source], at: Site) -> list[Patch]:
 
 
 def _codes(source: Source, at: Site) -> tuple[NDArray[np.int32], float]:
-    """Class codes over the site and three pixels around it, -1 where there are none; and the pixels' side, m."""
+    """Class codes over the site and three pixels around it, -1 where there are none; and the pixels' side, m.
+
+    Cells are a fraction of a pixel, so that the pixels' borders lie where they belong.
+    """
     own, _, side = relief.opened(source, at.crs)
     around = at.grown(3 * side)
-    columns, rows = (max(2, round(length / side)) for length in around.size)
+    columns, rows = (max(2, round(length / side * _fine(side))) for length in around.size)
     codes = np.full((rows, columns), -1, np.int32)
     with rasterio.open(source.path) as dataset:
         reproject(
@@ -165,11 +168,9 @@ def _codes(source: Source, at: Site) -> tuple[NDArray[np.int32], float]:
 
 def _outlines(codes: NDArray[np.int32], step: float, at: Site) -> Iterator[tuple[int, BaseGeometry]]:
     """Each class's polygons within the site: where it is the likeliest after blurring all, with round borders."""
-    fine = max(1, min(8, round(step / 4.0)))
+    fine = _fine(step)
     values = np.unique(codes)
-    shares = [
-        ndimage.gaussian_filter(np.kron(codes == v, np.ones((fine, fine), np.float32)), 0.45 * fine) for v in values
-    ]
+    shares = [ndimage.gaussian_filter((codes == value).astype(np.float32), 0.45 * fine) for value in values]
     likeliest = values[np.argmax(np.stack(shares), axis=0)].astype(np.int32)
     around = at.grown(3 * step)
     grid = around.transform(likeliest.shape[1], likeliest.shape[0])
@@ -180,3 +181,8 @@ def _outlines(codes: NDArray[np.int32], step: float, at: Site) -> Iterator[tuple
         part = shapely.make_valid(outline).intersection(box)
         if part.area > 0:
             yield value, part
+
+
+def _fine(side: float) -> int:
+    """Cells across a pixel of `side` metres: about 4 m each."""
+    return max(1, min(8, round(side / 4.0)))

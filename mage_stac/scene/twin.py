@@ -179,13 +179,13 @@ def _site(data: Place, size: float | None) -> Site:
         west, south = round(x - size / 2), round(y - size / 2)
         return Site(crs=data.crs, bounds=(float(west), float(south), west + size, south + size))
     at = Site(crs=data.crs, bounds=(float(floor(west)), float(floor(south)), float(ceil(east)), float(ceil(north))))
+    if min(at.size) < SHORTEST:
+        at = at.grown(SHORTEST)
     if max(at.size) > LONGEST:
         raise PlaceError(
             f"the place is {at.size[0] / 1000:.1f} x {at.size[1] / 1000:.1f} km: give a size of at most "
             f"{_size_that_works(data):g} m for its densest part, or a smaller bbox"
         )
-    if min(at.size) < SHORTEST:
-        raise PlaceError(f"the place is only {min(at.size):.0f} m wide: give a larger bbox")
     return at
 
 
@@ -242,10 +242,11 @@ def _lots(data: Place, at: Site) -> Iterator[Features]:
 
 def _collect(data: Place, at: Site) -> Mapping[Role, Features]:
     lots: dict[Role, list[Features]] = {role: [] for role in ROLES}
-    count = 0
+    count, box = 0, shapely.box(*at.bounds)
     for lot in _lots(data, at):
         lots[lot.role].append(lot)
-        if lot.role == "building" and (count := count + len(lot)) > MOST_BUILDINGS:
+        count += int(shapely.intersects(lot.geometry, box).sum()) if lot.role == "building" else 0
+        if count > MOST_BUILDINGS:
             size = min(_size_that_works(data), 0.9 * min(at.size))
             raise PlaceError(
                 f"{data.named}: more than {MOST_BUILDINGS} buildings in {at.size[0]:.0f} x {at.size[1]:.0f} m: "
