@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac import catalogue, cog, footprint, grid
+from mage_stac import catalogue, cog, footprint, grid, raster
 from mage_stac.errors import GridError
 from mage_stac.publish import COG, grid_fields
 from mage_stac.raster import opened
@@ -95,19 +95,20 @@ def _copy(source: Any, geobox: GeoBox, target: Path) -> None:
     offset = ~grid.of_dataset(source).affine @ geobox.affine
     row, column = round(offset.f), round(offset.c)
     palette = source.count == 1 and source.colorinterp[0] == ColorInterp.palette
+    bands, nodata = raster.data_bands(source), raster.marker(source)
     with cog.stream_cog(
         target,
         geobox,
         dtype=source.dtypes[0],
-        count=source.count,
-        nodata=source.nodata,
+        count=len(bands),
+        nodata=nodata,
         colours={value: colour[:3] for value, colour in source.colormap(1).items()} if palette else None,
-        descriptions=[text or "" for text in source.descriptions],
+        descriptions=[source.descriptions[band - 1] or "" for band in bands],
     ) as writer:
         for window in grid.windows(geobox, STRIP):
             rows, columns = window.core
             box = ((row + rows.start, row + rows.stop), (column + columns.start, column + columns.stop))
-            writer.write(source.read(window=box), rows.start, columns.start)
+            writer.write(raster.read_marked(source, bands, box, nodata), rows.start, columns.start)
 
 
 def _asset(asset: pystac.Asset, geobox: GeoBox, source: Any, href: str) -> pystac.Asset:
@@ -116,9 +117,9 @@ def _asset(asset: pystac.Asset, geobox: GeoBox, source: Any, href: str) -> pysta
     for field in _WHOLE_FILE:
         copy.extra_fields.pop(field, None)
     copy.extra_fields.update(grid_fields(geobox), data_type=source.dtypes[0])
-    if source.nodata is None:
-        return copy
-    copy.extra_fields["nodata"] = "nan" if source.nodata != source.nodata else source.nodata
+    nodata = raster.marker(source)
+    if nodata is not None:
+        copy.extra_fields["nodata"] = "nan" if math.isnan(nodata) else nodata
     return copy
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp
 from scipy import ndimage
 
-from mage_stac import __version__, catalogue, cog, grid, publish, sensors
+from mage_stac import __version__, catalogue, cog, grid, publish, raster, sensors
 from mage_stac.errors import AssetError, CatalogueError, GridError
 from mage_stac.raster import opened
 from mage_stac.sensors import Band, Sensor
@@ -137,7 +136,7 @@ def ingest_file(item_id: str, path: Path, plan: Plan) -> tuple[bool, list[str]]:
     if _made_before(item_id, lineage, plan):
         return False, []
     with opened(path, trusted=True) as source:
-        bands = [band for band in source.indexes if source.colorinterp[band - 1] != ColorInterp.alpha]
+        bands = raster.data_bands(source)
         sensor = _fitting(path, source, bands, plan.sensor)
         geobox = grid.of_dataset(source)
         nodata = _nodata(path, source, sensor, plan.nodata)
@@ -222,25 +221,9 @@ def _described(path: Path, source: Any, bands: list[int]) -> Sensor:
 
 def _nodata(path: Path, source: Any, sensor: Sensor, wanted: float | None) -> float | None:
     """The nodata value of the COG: the file's, the one asked for, the sensor's, or one for what a mask hides."""
-    if wanted is not None and not can_hold(sensor.dtype, wanted):
+    if wanted is not None and not raster.can_hold(sensor.dtype, wanted):
         raise AssetError(f"--nodata {wanted:g} cannot stand in {path}, which holds {sensor.dtype}")
-    own = source.nodata if source.nodata is not None and can_hold(sensor.dtype, source.nodata) else None
-    found = next((value for value in (own, wanted, sensor.nodata) if value is not None), None)
-    if found is None and not _unmasked(source):
-        return float("nan") if sensor.dtype == "float32" else 0.0
-    return found
-
-
-def can_hold(dtype: str, value: float) -> bool:
-    """Whether a pixel of this type can have the value."""
-    if np.dtype(dtype).kind == "f":
-        return True
-    limits = np.iinfo(dtype)
-    return bool(limits.min <= value <= limits.max and value == int(value))
-
-
-def _unmasked(source: Any) -> bool:
-    return all("all_valid" in {flag.name for flag in flags} for flags in source.mask_flag_enums)
+    return next((value for value in (raster.marker(source), wanted, sensor.nodata) if value is not None), None)
 
 
 def _copy(source: Any, bands: list[int], target: Path, geobox: GeoBox, nodata: float | None, sensor: Sensor) -> None:
@@ -251,22 +234,7 @@ def _copy(source: Any, bands: list[int], target: Path, geobox: GeoBox, nodata: f
         for window in grid.windows(geobox, STRIP):
             rows, columns = window.core
             box = ((rows.start, rows.stop), (columns.start, columns.stop))
-            values = source.read(bands, window=box)
-            if source.nodata is None and nodata is not None and not _unmasked(source):
-                values = marked(values, source.dataset_mask(window=box) > 0, nodata)
-            writer.write(values, rows.start, columns.start)
-
-
-def marked(values: NDArray[Any], valid: NDArray[np.bool_], nodata: float) -> NDArray[Any]:
-    """DN (bands, y, x) with the nodata value where not valid (y, x).
-
-    Valid pixels that happen to hold it in every band are moved by one in the first, so that they stay observed.
-    """
-    result = np.where(valid, values, np.asarray(nodata).astype(values.dtype))
-    if not np.isnan(nodata):
-        clash = valid & (values == nodata).all(axis=0)
-        result[0][clash] = nodata + 1 if nodata < np.iinfo(values.dtype).max else nodata - 1
-    return result
+            writer.write(raster.read_marked(source, bands, box, nodata), rows.start, columns.start)
 
 
 def _notices(path: Path, source: Any, bands: list[int], nodata: float | None, plan: Plan) -> list[str]:

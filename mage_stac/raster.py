@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from mage_stac import hrefs
@@ -66,3 +69,50 @@ def _first_line(error: BaseException) -> str:
     while "previous exception" in str(error) and error.__cause__ is not None:
         error = error.__cause__
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def data_bands(source: Any) -> list[int]:
+    """The bands of an open dataset, from 1, without an alpha band."""
+    return [band for band in source.indexes if source.colorinterp[band - 1] != ColorInterp.alpha]
+
+
+def marker(source: Any) -> float | None:
+    """The value that marks pixels not observed in a copy of an open dataset; None if nothing is marked there.
+
+    It is the dataset's own nodata value, if a pixel can have it; 0 or NaN if a mask or an alpha band marks them.
+    """
+    if source.nodata is not None:
+        return float(source.nodata) if can_hold(source.dtypes[0], source.nodata) else None
+    if all(MaskFlags.all_valid in flags for flags in source.mask_flag_enums):
+        return None
+    return float("nan") if np.dtype(source.dtypes[0]).kind == "f" else 0.0
+
+
+def can_hold(dtype: str, value: float) -> bool:
+    """Whether a pixel of this type can have the value."""
+    if np.dtype(dtype).kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= value <= limits.max and value == int(value))
+
+
+def read_marked(
+    source: Any, bands: list[int], window: tuple[tuple[int, int], tuple[int, int]], nodata: float | None
+) -> NDArray[Any]:
+    """DN (bands, y, x) of a window ((row, row), (column, column)); the nodata value where a mask or alpha hides."""
+    values: NDArray[Any] = source.read(bands, window=window)
+    if source.nodata is not None or nodata is None or marker(source) is None:
+        return values
+    return marked(values, source.dataset_mask(window=window) > 0, nodata)
+
+
+def marked(values: NDArray[Any], valid: NDArray[np.bool_], nodata: float) -> NDArray[Any]:
+    """DN (bands, y, x) with the nodata value where not valid (y, x).
+
+    Valid pixels that happen to hold it in every band are moved by one in the first, so that they stay observed.
+    """
+    result = np.where(valid, values, np.asarray(nodata).astype(values.dtype))
+    if not np.isnan(nodata):
+        clash = valid & (values == nodata).all(axis=0)
+        result[0][clash] = nodata + 1 if nodata < np.iinfo(values.dtype).max else nodata - 1
+    return result

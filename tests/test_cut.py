@@ -7,7 +7,7 @@ import pystac
 import pytest
 import rasterio
 import shapely
-from imagery import box, noise, write_image
+from imagery import box, noise, write_image, write_raster
 from pyproj import Transformer
 from shapely.geometry import shape
 
@@ -108,3 +108,17 @@ def test_a_source_without_a_grid(tmp_path: Path) -> None:
     item.add_asset("a", pystac.Asset(str(path)))
     with pytest.raises(GridError, match="no CRS"):
         cut.cut(item, AREA, tmp_path, keys=["a"])
+
+
+def test_an_alpha_band_becomes_nodata(tmp_path: Path) -> None:
+    image = noise(4, 100, 100)
+    image[3] = 255
+    image[3, 40:] = 0
+    path = write_raster(tmp_path / "rgba.tif", image, box(100, 100), photometric="RGB", alpha="YES")
+    item = pystac.Item("m", None, None, pystac.utils.str_to_datetime("2020-01-01"), {})
+    item.add_asset("a", pystac.Asset(str(path), media_type=pystac.MediaType.COG))
+    made = cut.cut(item, AREA, tmp_path)
+    with rasterio.open(tmp_path / "a.tif") as part:
+        assert (part.count, part.nodata) == (3, 0)
+        assert (part.dataset_mask() > 0).tolist() == (image[3, 30:50, 20:51] > 0).tolist()
+    assert made.assets["a"].extra_fields["nodata"] == 0

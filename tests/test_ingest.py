@@ -188,17 +188,6 @@ def test_ctrl_c_keeps_what_was_complete(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(catalogue.read_items(tmp_path / "out")) == 3
 
 
-def test_marking_moves_only_what_clashes() -> None:
-    values = np.zeros((2, 1, 3), "uint8")
-    values[1, 0, 1] = 5
-    valid = np.array([[True, True, False]])
-    assert ingest.marked(values, valid, 0)[:, 0].tolist() == [[1, 0, 0], [0, 5, 0]]
-    full = np.full((1, 1, 1), 255, "uint8")
-    assert ingest.marked(full, np.array([[True]]), 255)[0, 0, 0] == 254
-    floats = ingest.marked(np.ones((1, 1, 2), "float32"), np.array([[True, False]]), float("nan"))
-    assert np.isnan(floats[0, 0]).tolist() == [False, True]
-
-
 def test_joplin_as_delivered(shared: Path, tmp_path: Path, schemas: Path) -> None:
     raw = shared / "joplin" / "raw"
     ingest.ingest([raw / "pre" / "tile_337-10160.tif"], plan(tmp_path, collection="pre", sensor="aerial-rgb"))

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from imagery import box, noise, write_raster
 
+from mage_stac import raster
 from mage_stac.errors import AssetError
 from mage_stac.raster import opened
 
@@ -43,3 +45,32 @@ def test_a_signature_is_not_shown() -> None:
     with pytest.raises(AssetError) as caught, opened("http://127.0.0.1:9/a.tif?sig=SECRET"):
         pass
     assert "SECRET" not in str(caught.value)
+
+
+def test_marking_moves_only_what_clashes() -> None:
+    values = np.zeros((2, 1, 3), "uint8")
+    values[1, 0, 1] = 5
+    valid = np.array([[True, True, False]])
+    assert raster.marked(values, valid, 0)[:, 0].tolist() == [[1, 0, 0], [0, 5, 0]]
+    full = np.full((1, 1, 1), 255, "uint8")
+    assert raster.marked(full, np.array([[True]]), 255)[0, 0, 0] == 254
+    floats = raster.marked(np.ones((1, 1, 2), "float32"), np.array([[True, False]]), float("nan"))
+    assert np.isnan(floats[0, 0]).tolist() == [False, True]
+
+
+def test_what_marks_pixels(tmp_path: Path) -> None:
+    plain = write_raster(tmp_path / "plain.tif", noise(3, 8, 8), box(8, 8))
+    tagged = write_raster(tmp_path / "tagged.tif", noise(3, 8, 8), box(8, 8), nodata=7)
+    alpha = write_raster(tmp_path / "alpha.tif", noise(4, 8, 8), box(8, 8), photometric="RGB", alpha="YES")
+    for path, value, bands in ((plain, None, 3), (tagged, 7, 3), (alpha, 0, 3)):
+        with opened(path) as source:
+            assert raster.marker(source) == value
+            assert len(raster.data_bands(source)) == bands
+
+
+def test_values_that_a_pixel_cannot_have() -> None:
+    assert raster.can_hold("uint8", 255)
+    assert raster.can_hold("int16", -9999)
+    assert raster.can_hold("float32", float("nan"))
+    for dtype, value in (("uint8", -9999), ("uint8", 0.5), ("uint8", float("nan")), ("int16", 40_000)):
+        assert not raster.can_hold(dtype, value)
