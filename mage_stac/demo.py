@@ -16,7 +16,9 @@ from odc.geo.geobox import GeoBox
 from mage_stac import catalogue, cube, grid, pairs, picture, recipe, score, search, synthesis
 from mage_stac.errors import CatalogueError
 
-Progress = Callable[[str], Callable[[int, int, str], None]]
+Step = Callable[[int, int, str], None]
+"""Told what is done, what there is to do, and what is being done."""
+Progress = Callable[[str], Step]
 """Given the name of a step, returns the function that is told of its progress."""
 
 SEEDS = (11, 2024)
