@@ -195,14 +195,14 @@ def _fan(cells: Array, kept: Index) -> tuple[Array, Index]:
 def _lines(parts: Sequence[Polygon]) -> Array:
     """(P, E, 3) inward half-planes of convex polygons' sides, normals of unit length; zeros to fill up.
 
-    Sides shorter than a hundredth of a millimetre are rounding errors of earlier cuts and point anywhere: left out.
+    Sides shorter than a millimetre are left out: rounding of earlier cuts may have them point anywhere.
     """
     rings = [shapely.get_coordinates(ring) for ring in shapely.get_exterior_ring(shapely.orient_polygons(parts))]
     lines = np.zeros((len(rings), max((len(ring) - 1 for ring in rings), default=0), 3))
     for row, ring in zip(lines, rings, strict=True):
         step = np.diff(ring, axis=0)
         length = np.hypot(step[:, 0], step[:, 1])
-        real = length > 1e-5
+        real = length > 1e-3
         normal = np.stack([-step[real, 1], step[real, 0]], axis=1) / length[real, None]
         row[: len(normal), :2] = normal
         row[: len(normal), 2] = -np.sum(normal * ring[:-1][real], axis=1)
