@@ -12,6 +12,8 @@ import shapely
 from mage_stac.errors import PlaceError
 from mage_stac.scene import cityjson, faces
 
+pytest.importorskip("cjio")
+
 CUBE = {
     "type": "CityJSON",
     "version": "1.1",

@@ -86,7 +86,10 @@ def _library() -> Any:
     """The module of cjio. Importing it makes every later json.dumps of this process slow and rounded: undone here."""
     encoder = vars(json.encoder)
     fast = encoder["c_make_encoder"]
-    library = import_module("cjio.cityjson")
+    try:
+        library = import_module("cjio.cityjson")
+    except ImportError as error:
+        raise PlaceError("CityJSON is read by cjio, which is not installed: pip install cjio") from error
     encoder["c_make_encoder"] = fast
     encoder.pop("float", None)
     return library
