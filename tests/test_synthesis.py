@@ -185,7 +185,7 @@ def test_ctrl_c_leaves_whole_items_and_the_run_resumes(
     script.write_text(code)
     child = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, start_new_session=True)
     count = tmp_path / "accidents.count"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline and not (count.exists() and int(count.read_text() or 0) >= 4 + workers):
         time.sleep(0.2)
     os.killpg(child.pid, signal.SIGINT)
