@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -59,6 +61,10 @@ def _fail(message: str) -> None:
 
 def main() -> None:
     """Run one verb; bad input ends as one line on stderr and exit code 1, Ctrl-C as 130, wrong usage as 2."""
+    # Libraries' logs and warnings are for developers: a user meets our one line.
+    logging.getLogger().addHandler(logging.NullHandler())
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     status = _status()
     if status == INTERRUPTED:
         _fail("stopped by Ctrl-C; what was complete is kept, run the same command again to go on")

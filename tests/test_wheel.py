@@ -19,7 +19,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.mkdir()
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
     for name in listed:
         if (ROOT / name).is_file():
@@ -47,8 +50,14 @@ def test_it_installs_into_a_clean_environment_and_helps_from_any_folder(wheel: P
     install = [uv, "pip", "install", "--quiet", "--python", str(environment / "bin/python")]
     subprocess.run([*install, "--constraint", str(ROOT / "requirements.lock"), str(wheel)], check=True)
     files = subprocess.run(
-        [str(environment / "bin/python"), "-c", "import importlib.metadata as m; print(*m.files('mage-stac'), sep='\\n')"],
-        check=True, capture_output=True, text=True,
+        [
+            str(environment / "bin/python"),
+            "-c",
+            "import importlib.metadata as m; print(*m.files('mage-stac'), sep='\\n')",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.split()
     tops = {name.split("/")[0] for name in files if not name.startswith("..")}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mage_stac"}
