@@ -47,7 +47,7 @@ def test_several_faults_are_told_at_once() -> None:
 @given(
     seed=st.integers(0, 2**31),
     rate=st.floats(1e-6, 1, allow_subnormal=False),
-    bands=st.lists(st.text("abc_-é\"\\", min_size=1, max_size=5), min_size=1, max_size=4, unique=True),
+    bands=st.lists(st.text('abc_-é"\\', min_size=1, max_size=5), min_size=1, max_size=4, unique=True),
     flips=st.booleans(),
 )
 def test_toml_round_trip(seed: int, rate: float, bands: list[str], flips: bool) -> None:
