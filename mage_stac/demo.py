@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from mage_stac import catalogue, cube, grid, pairs, picture, recipe, score, search, synthesis
 from mage_stac.errors import CatalogueError
+from mage_stac.query import Query
 
 Step = Callable[[int, int, str], None]
 """Told what is done, what there is to do, and what is being done."""
@@ -120,7 +121,7 @@ def _spec(plan: Plan, side: int) -> synthesis.RenderSpec:
 
 def _dates(real: Path) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
     """The images of before and after, found by the same search that a user makes."""
-    found = [item for item in search.search(search.Query(api=str(real))).items if pairs.IMAGE in item.assets]
+    found = [item for item in search.search(Query(api=str(real))).items if pairs.IMAGE in item.assets]
     pre, post = pairs.by_phase(found)
     if not (pre and post):
         raise CatalogueError(
