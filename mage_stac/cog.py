@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,6 +127,7 @@ def stream_cog(
             with writing(final):
                 dataset.close()
         with writing(final):
+            _check_size(tiled, geobox, np.dtype(dtype).itemsize * count)
             rasterio.shutil.copy(tiled, made, driver="COG", **_options(dtype, categorical=colours is not None))
             _check(made)
             made.replace(final)
@@ -168,7 +170,6 @@ def _profile(geobox: GeoBox, dtype: str, count: int, nodata: float | None) -> di
         "blockxsize": BLOCK,
         "blockysize": BLOCK,
         "bigtiff": "IF_SAFER",
-        "sparse_ok": True,
         # GDAL would take the fourth of four bytes for an alpha channel, and so near infrared for a mask.
         "photometric": "RGB" if count == 3 and dtype == "uint8" else "MINISBLACK",
     }
@@ -191,6 +192,18 @@ def _options(dtype: str, *, categorical: bool) -> dict[str, Any]:
         "overview_resampling": "MODE" if categorical else "AVERAGE",
         "bigtiff": "IF_SAFER",
     }
+
+
+def _check_size(path: Path, geobox: GeoBox, pixel: int) -> None:
+    """See that an uncompressed tiled file holds all its tiles, of `pixel` bytes a pixel.
+
+    GDAL writes what is left in its cache when it closes a file, and says nothing if the disk refuses: the tile is then
+    missing and would read as nodata (GDAL 3.10, measured).
+    """
+    needed = math.prod(-(-size // BLOCK) for size in geobox.shape) * BLOCK**2 * pixel
+    there = path.stat().st_size
+    if there < needed:
+        raise OSError(errno.EIO, f"the disk took {there:,} of {needed:,} bytes")
 
 
 def _check(path: Path) -> None:
