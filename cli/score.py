@@ -67,9 +67,10 @@ def _print(found: Scores) -> None:
 def _confusion(table: Table) -> Drawn:
     unseen = f", {table.unseen:,} more not observed" if table.unseen else ""
     names = [entry.name for entry in table.figures.classes]
-    drawn = _drawn(f"{table.compared:,} {table.unit}s compared{unseen}; rows reference, columns map", "", *names)
-    for name, row in zip(names, table.figures.confusion, strict=True):
-        drawn.add_row(name, *(f"{count:,}" for count in row))
+    title = f"{table.compared:,} {table.unit}s compared{unseen}; rows: reference, columns: map"
+    drawn = _drawn(title, "", *map(str, range(len(names))))
+    for value, row in enumerate(table.figures.confusion):
+        drawn.add_row(f"{value} {names[value]}", *(f"{count:,}" for count in row))
     return drawn
 
 

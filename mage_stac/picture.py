@@ -22,7 +22,7 @@ GAP = 12
 LINE = 26
 """Height of a caption and of the legend."""
 TEXT = 15
-INK, PAPER = (32, 32, 32), (255, 255, 255)
+INK, EDGE, PAPER = (32, 32, 32), (176, 176, 176), (255, 255, 255)
 
 OPACITY = 0.5
 """Of the colours over a photograph: what lies below must stay readable."""
@@ -95,7 +95,10 @@ def panel(
         top = GAP + place // across * (LINE + height + GAP)
         draw.text((left, top), _fitting(draw, title, width), INK, _font())
         fitted = _scaled(image, width, height)
-        sheet.paste(fitted, (left + (width - fitted.width) // 2, top + LINE + (height - fitted.height) // 2))
+        x, y = left + (width - fitted.width) // 2, top + LINE + (height - fitted.height) // 2
+        if title or legend:  # blank cells of a contact sheet stay blank
+            draw.rectangle((x - 1, y - 1, x + fitted.width, y + fitted.height), outline=EDGE)
+        sheet.paste(fitted, (x, y))
     if legend:
         _legend(sheet, draw)
     partial = out.with_name(f".{out.name}.partial")

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import resource
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ import rasterio
 import synthetic
 import torch
 from affine import Affine
+from mage_stac.cli import app
 from mage_stac.cli.predict import predict as verb
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import gaussian_filter
@@ -380,31 +382,19 @@ def test_a_stop_midway_leaves_what_was_there(
     assert first.id == "map"
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, place: Callable[..., pystac.Item]) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    tmp_path: Path, place: Callable[..., pystac.Item], model: pystac.Item
+) -> None:
     """The kernel refuses to let files grow beyond 64 KiB, as a full disk would."""
     pre, post = scene()
-    place("pre", pre), place("post", post)
-    code = f"""
-import resource, signal, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from pathlib import Path
-import test_predict as t
-from mage_stac import catalogue
-from mage_stac.errors import CatalogueError
-model = t.pystac.Item("toy", None, None, t.datetime(2026, 1, 1, tzinfo=t.UTC), {{}})
-model.set_self_href({str(tmp_path / "models/models/toy/toy.json")!r})
-root = Path({str(tmp_path)!r})
-items = [catalogue.read_item(root / "real/images" / name) for name in ("pre", "post")]
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
-try:
-    t.mapped(root / "out", t.Sources(model=model, pre=(items[0],), post=(items[1],)))
-except CatalogueError as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "cannot be written" in done.stdout, done.stderr
-    assert len(done.stdout.splitlines()) == 1
+    sources = Sources(model=model, pre=(place("pre", pre),), post=(place("post", post),))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, before[1]))
+    try:
+        with pytest.raises(CatalogueError, match="cannot be written"):
+            mapped(tmp_path / "out", sources)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
@@ -472,3 +462,32 @@ def test_what_the_verb_refuses(tmp_path: Path, place: Callable[..., pystac.Item]
         predict.predict(trained, [one], [one], tmp_path / "out", options=predict.Options(device="toaster"))
     with pytest.raises(ModelError, match="has no asset 'model'"):
         predict.predict(tmp_path / "real/images/pre", [one], [one], tmp_path / "out")
+
+
+def test_ctrl_c_ends_the_verb_with_one_line(
+    tmp_path: Path,
+    place: Callable[..., pystac.Item],
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, image in zip(("pre", "post"), scene(), strict=True):
+        place(name, image)
+    calls = []
+
+    def interrupted(images: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        calls.append(len(images))
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return brightness(images, observed)
+
+    monkeypatch.setattr(predict, "network_of", lambda *_, **__: interrupted)
+    images = tmp_path / "real/images"
+    given = {"model": trained, "pre": images / "pre", "post": images / "post", "out": tmp_path / "out"}
+    options = [part for name, path in given.items() for part in (f"--{name}", str(path))]
+    monkeypatch.setattr(sys, "argv", ["mage-stac", "predict", *options, "--window=32", "--margin=0", "--batch=1"])
+    with pytest.raises(SystemExit) as stopped:
+        app.main()
+    said = capsys.readouterr()
+    assert (stopped.value.code, said.out, len(said.err.splitlines())) == (130, "", 1)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
