@@ -21,7 +21,7 @@ import rasterio
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mage_stac.hazards import depressions, events, fragility, fuels, hydraulics, shaking, spread
+from mage_stac.hazards import depressions, events, fragility, fuels, hydraulics, ponding, shaking, spread
 from mage_stac.hazards.earthquake import Earthquake
 from mage_stac.hazards.fire import Fire
 from mage_stac.hazards.flood import Flood
@@ -62,8 +62,8 @@ def flood_speed() -> None:
     depth = hydraulics.inundate(ground, level + 2.0, river)
     print(f"    wet {100 * (depth > 0).mean():.1f} % of the land, deepest {depth.max():.1f} m")
     print(f"  filling every hollow  {timed(lambda: depressions.fill(ground)):6.1f}")
-    print(f"  100 mm of rain        {timed(lambda: depressions.pond(ground, np.full(ground.shape, 0.1))):6.1f}")
-    pond, left = depressions.pond(ground, np.full(ground.shape, 0.1))
+    print(f"  100 mm of rain        {timed(lambda: ponding.pond(ground, np.full(ground.shape, 0.1))):6.1f}")
+    pond, left = ponding.pond(ground, np.full(ground.shape, 0.1))
     error = (pond.sum() + left) / (0.1 * ground.size) - 1
     print(f"    mass balance: held {pond.sum():.0f} m3, left {left:.0f} m3, error {error:.1e}")
 
@@ -104,7 +104,7 @@ def flood_extent(shared: Path) -> None:
     for stage in (0.5, 0.8, 1.0, 1.3):
         depth = hydraulics.inundate(ground, level + stage, river)
         print(f"  river, stage {stage:3.1f} m    {patches(depth > 0.05)}")
-    depth, _ = depressions.pond(ground, np.full(ground.shape, 0.15), river)
+    depth, _ = ponding.pond(ground, np.full(ground.shape, 0.15), river)
     print(f"  150 mm of rain        {patches(depth > 0.05)}")
 
 
@@ -308,7 +308,7 @@ def zion(shared: Path) -> None:
 def memory() -> None:
     tracemalloc.start()
     ground = rough_land(1000)
-    depressions.pond(ground, np.full(ground.shape, 0.1))
+    ponding.pond(ground, np.full(ground.shape, 0.1))
     print(f"\nMemory of ponding: {tracemalloc.get_traced_memory()[1] / ground.size:.0f} bytes a cell at the peak")
     tracemalloc.stop()
 

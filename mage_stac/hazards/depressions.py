@@ -1,4 +1,4 @@
-"""Depressions of a terrain: which there are, where each spills, what it holds; filling them to the brim or with rain.
+"""Depressions of a terrain: which there are, where each spills, what it holds; filling them to the brim.
 
 Every cell runs down its steepest way to a pit (pits wider than a cell count as one). The cells of one pit are its
 basin; the lowest pass between two basins is where the fuller one spills. Joining basins over ever higher passes gives
@@ -10,7 +10,6 @@ doi:10.1016/j.cageo.2013.04.024): water at rest, computed without moving any.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,128 +246,3 @@ def _capacities(ground: Floats, home: Indices, spill: Floats, children: list[tup
     capacity = np.zeros(len(spill))
     capacity[1:] = np.maximum(spill[1:] * np.array(cells[1:]) - np.array(floor[1:]), 0.0)
     return capacity
-
-
-def pond(ground: Floats, runoff: Floats, outlets: Mask | None = None) -> tuple[Floats, float]:
-    """Where rain gathers: it runs down, fills depressions, spills over the passes into the next, and leaves at last.
-
-    Args:
-        ground: (rows, columns) m, finite.
-        runoff: (rows, columns) m of water that leaves each cell along the ground.
-        outlets: as for fill.
-
-    Returns:
-        Depth (rows, columns) m of water at rest, and the water that left, m summed over cells. Their sum is the runoff.
-    """
-    found = tree(ground, outlets)
-    held = _share(found, np.bincount(found.basin.ravel(), runoff.ravel(), minlength=len(found.spill)).astype(float))
-    return _levels(ground, found, held), float(held[OUTSIDE])
-
-
-def _share(found: Tree, arriving: Floats) -> Floats:
-    """(nodes,) water that each depression holds in the end, its parts' water included; [0] what left."""
-    held: list[float] = [float(arriving[OUTSIDE])] + [0.0] * (len(found.spill) - 1)
-    capacity, parent, doors = found.capacity.tolist(), found.parent, found.door
-    held[1 : found.basins + 1] = arriving[1 : found.basins + 1].tolist()
-    spilling = _Spilling(found, held, capacity)
-    roots = [node for node in range(1, len(parent)) if not parent[node]]
-    for node, (one, two) in enumerate(found.children, found.basins + 1):
-        for full, free in ((one, two), (two, one)):
-            spare = held[full] - capacity[full]
-            room = capacity[free] - held[free]
-            if spare > 0 and room > 0:
-                held[full] -= min(spare, room)
-                spilling.pour(free, doors[full], min(spare, room))
-        held[node] = held[one] + held[two]
-        held[one], held[two] = min(held[one], capacity[one]), min(held[two], capacity[two])
-    for node in sorted(roots, key=lambda node: float(found.spill[node])):
-        spare, here = held[node] - capacity[node], node
-        held[node] = min(held[node], capacity[node])
-        while spare > 0 and doors[here] != OUTSIDE:
-            door, here = doors[here], spilling.root(doors[here])
-            room = min(spare, capacity[here] - held[here])
-            if room > 0:
-                spilling.pour(here, door, room)
-                spare -= room
-        held[OUTSIDE] += max(spare, 0.0)
-    return np.array(held)
-
-
-class _Spilling:
-    """Water that comes over a pass into a depression which has room for it, and spreads there."""
-
-    def __init__(self, found: Tree, held: list[float], capacity: list[float]) -> None:
-        self._found, self._held, self._capacity = found, held, capacity
-        self._root: dict[int, int] = {}
-
-    def root(self, node: int) -> int:
-        """The outermost depression around a node."""
-        start = node
-        while self._found.parent[node]:
-            node = self._root.get(node) or self._found.parent[node]
-        self._root[start] = node
-        return node
-
-    def pour(self, top: int, door: int, amount: float) -> None:
-        """Add `amount` to the depression `top`, arriving in its basin `door`; it must fit."""
-        work = [(top, door, amount)]
-        while work:
-            self._rise(work, *work.pop())
-
-    def _rise(self, work: list[tuple[int, int, float]], top: int, door: int, amount: float) -> None:
-        held, capacity, found = self._held, self._capacity, self._found
-        node = door
-        while node != top:
-            spare = held[node] + amount - capacity[node]
-            held[node] = min(held[node] + amount, capacity[node])
-            sibling = found.other[node]
-            give = min(spare, capacity[sibling] - held[sibling])
-            if give > 0:
-                work.append((sibling, found.door[node], give))
-            node = found.parent[node]
-        held[top] += amount
-
-
-def _levels(ground: Floats, found: Tree, held: Floats) -> Floats:
-    """(rows, columns) m of water, each depression's own lying level."""
-    pool = _pools(found, held)
-    cells = np.flatnonzero(found.home >= 0)
-    number = pool[found.home.ravel()[cells]]
-    cells, number = cells[number > 0], number[number > 0]
-    depth = np.zeros(ground.size)
-    if len(cells):
-        level = ground.ravel()[cells]
-        order = np.lexsort((level, number))
-        cells, number, level = cells[order], number[order], level[order]
-        starts = np.flatnonzero(np.diff(number, prepend=-1))
-        surface = np.empty(len(cells))
-        for start, end in pairwise([*starts.tolist(), len(cells)]):
-            surface[start:end] = level_of(level[start:end], float(held[number[start]]))
-        depth[cells] = np.maximum(surface - level, 0.0)
-    return depth.reshape(ground.shape)
-
-
-def _pools(found: Tree, held: Floats) -> Indices:
-    """(nodes,) the depression whose water covers a node as one sheet, 0 where none does."""
-    pool = np.zeros(len(held), np.int32).tolist()
-    water = held.tolist()
-    capacity = found.capacity.tolist()
-    for node in range(len(held) - 1, 0, -1):
-        pool[node] = pool[found.parent[node]] if found.parent[node] else 0
-        if pool[node] or water[node] <= 0:
-            continue
-        if node > found.basins:
-            one, two = found.children[node - found.basins - 1]
-            if water[node] < capacity[one] + capacity[two]:
-                continue
-        pool[node] = node
-    return np.array(pool, np.int32)
-
-
-def level_of(ground: Floats, volume: float) -> float:
-    """Level at which `volume` (m summed over cells) stands on cells of ascending height `ground` (N,), m."""
-    below = np.cumsum(ground)
-    count = np.arange(1, len(ground) + 1)
-    brim = np.append(count[:-1] * ground[1:] - below[:-1], np.inf)
-    last = int(np.argmax(brim >= volume))
-    return float((volume + below[last]) / count[last])

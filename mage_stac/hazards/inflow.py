@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mage_stac.errors import HazardError
-from mage_stac.hazards import depressions, hydraulics, raster
+from mage_stac.hazards import hydraulics, ponding, raster
 from mage_stac.scene import mottle
 from mage_stac.scene.scene import Scene
 
@@ -96,7 +96,7 @@ def relief(scene: Scene, water: Mask) -> Floats:
 
 def rain(site: Site, amount: float) -> Water:
     """`amount` mm of rain: what the ground does not take runs into hollows, permanent water or off the scene."""
-    depth, left = depressions.pond(site.ground, _runoff(site, amount) / 1000.0, site.permanent)
+    depth, left = ponding.pond(site.ground, _runoff(site, amount) / 1000.0, site.permanent)
     note = f"{left * site.cell**2:.0f} m3 of the rain left over the scene's edge or by its rivers"
     return Water(depth=depth, slope=np.zeros_like(depth), notes=(note,))
 
