@@ -35,7 +35,7 @@ def staged(root: Path, collection: str, item_id: str) -> Iterator[Path]:
     Raises:
         CatalogueError: the ids cannot be file names, the folder cannot be written, or the Item was not written.
     """
-    final = root / checked_id(collection) / checked_id(item_id)
+    final = root.absolute() / checked_id(collection) / checked_id(item_id)  # hrefs are told apart by it
     partial = final.with_name(f".{item_id}.partial")
     old = _aside(final)
     try:

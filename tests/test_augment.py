@@ -71,7 +71,7 @@ def test_misregistration_moves_the_post_image_only_and_at_most_so_far(seed: int)
         }
         dy, dx = min(errors, key=errors.__getitem__)
         assert max(abs(dy), abs(dx)) <= 8
-        assert errors[dy, dx] < 0.08
+        assert errors[dy, dx] < 0.5 * np.median(list(errors.values()))  # half a pixel between two of noise at most
         assert pre.shape == (32, 32)
 
 

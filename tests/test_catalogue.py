@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pystac
@@ -306,3 +307,14 @@ def test_strangers_of_every_age_are_read(shared: Path) -> None:
             items += catalogue.read_items(path)
     assert len(items) > 25
     assert all(item.assets for item in items)
+
+
+def test_a_relative_folder_makes_hrefs_that_lead_somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with catalogue.staged(Path("out"), "things", "one") as folder:
+        (folder / "file.txt").write_text("here")
+        item = pystac.Item("one", None, None, datetime(2026, 1, 1, tzinfo=UTC), {}, collection="things")
+        item.add_asset("file", pystac.Asset(str(folder / "file.txt")))
+        catalogue.write_item(folder, item)
+    document = json.loads((tmp_path / "out/things/one/one.json").read_text())
+    assert document["assets"]["file"]["href"] == "./file.txt"

@@ -1,4 +1,4 @@
-"""The command line's promises: one line for bad input, exit codes, no traceback, help with an example for every verb."""
+"""The command line's promises: one line for bad input, exit codes, no traceback, help with an example a verb."""
 
 from __future__ import annotations
 

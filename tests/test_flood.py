@@ -148,7 +148,8 @@ def test_the_same_seed_gives_the_same_truth_to_the_bit() -> None:
 def test_floods_destroy_light_buildings_first() -> None:
     scene = valley(0.0)
     homes = tuple(
-        replace(one, kind="mobile_home" if number % 2 else "house") for number, one in enumerate(scene.buildings)
+        replace(one, kind="mobile_home", wall_material="siding_white") if number % 2 else one
+        for number, one in enumerate(scene.buildings)
     )
     _, truth = Flood().apply(replace(scene, buildings=homes), 2.6, rng())
     grades = [truth.grades[one.id] for one in homes]

@@ -121,3 +121,8 @@ def test_cars_stand_in_stalls_and_keep_right() -> None:
     cars = traffic.park((road,), (0.5, 0.5), np.random.default_rng(1))
     assert cars
     assert all(0 < abs(car.y) < 8 for car in cars)
+
+
+def test_a_plot_without_houses_is_a_town_too() -> None:
+    seeds = (seed for seed in range(60) if not _town("village", seed, size=(40.0, 40.0)).buildings)
+    assert _town("village", next(seeds), size=(40.0, 40.0)).surfaces

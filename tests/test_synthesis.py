@@ -233,7 +233,7 @@ def test_roofs_stand_on_their_footprints(rendered: tuple[Path, Report, RenderSpe
     for number in np.unique(numbers)[1:]:
         building = scenario.pre.scene.buildings[number - 1]
         rows, columns = np.nonzero(numbers == number)
-        corners = np.array([inverse * (west + x, south + y) for x, y in building.footprint])
+        corners = np.array([inverse @ (west + x, south + y) for x, y in building.footprint])
         # Eaves hang over, and what stands tall leans by at most tan(off-nadir) of its height.
         slack = (building.overhang + 0.15 * (building.height + 6.0)) / 0.6 + 1.0
         assert columns.min() + 0.5 > corners[:, 0].min() - slack

@@ -52,6 +52,7 @@ def test_it_installs_into_a_clean_environment_and_helps_from_any_folder(wheel: P
     files = subprocess.run(
         [
             str(environment / "bin/python"),
+            "-I",  # not the checkout's own metadata
             "-c",
             "import importlib.metadata as m; print(*m.files('mage-stac'), sep='\\n')",
         ],

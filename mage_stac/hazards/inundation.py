@@ -37,6 +37,8 @@ AFLOAT = 0.6
 """Median depth above the floor at which mobile homes and sheds leave their place, m. By Archimedes' law 200 kg/m2 float
 in 0.2 m if they let no water in, which they do."""
 LIGHT = ("mobile_home", "shed")
+BUOYANT = ("siding", "panel")
+"""Walls of light buildings that float; stone ones do not."""
 FLOOR = {"house": 0.4, "apartment": 0.4, "mobile_home": 0.8, "shed": 0.05}
 """Median height of the ground floor above ground, m, FLOOR_ELSE for other kinds: between the 0.3 m of a slab on grade
 and the 0.9 m over a crawl space of FEMA's Hazus flood manual (2.1, table 3.11)."""
@@ -151,7 +153,8 @@ def _damaged(building: Building, contact: Contact, rng: np.random.Generator) -> 
     flow = contact.depth * contact.speed
     if contact.speed > SWEPT_SPEED and flow > SWEPT_FLOW:
         return replace(building, damage=Damage(grade=4, look="slab", fraction=1.0, seed=seed))
-    if building.kind in LIGHT and contact.depth > floor + hold:
+    light = building.kind in LIGHT and building.wall_material.startswith(BUOYANT)
+    if light and contact.depth > floor + hold:
         return replace(building, damage=Damage(grade=4, look="gone", fraction=1.0, seed=seed))
     grade = 4 if contact.depth >= building.height else 3 if loss(contact.depth - floor) >= MODERATE else 2
     return replace(building, damage=Damage(grade=grade, look="flooded", fraction=contact.share, seed=seed))

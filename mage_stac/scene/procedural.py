@@ -216,7 +216,7 @@ def _seen(surfaces: Iterable[Surface], size: tuple[float, float]) -> Iterable[Su
 def _apart(buildings: Iterable[Building], roads: Iterable[Surface], size: tuple[float, float]) -> tuple[Building, ...]:
     """Buildings that show in the scene, each whole and clear of streets and of those before it, numbered."""
     frame, made = box(0, 0, *size), tuple(buildings)
-    shapes = [Polygon(building.footprint) for building in made]
+    shapes = np.array([Polygon(building.footprint) for building in made], object)  # shapely takes no empty list
     streets_tree = STRtree([Polygon(road.ring).buffer(-0.4) for road in roads])
     on_street = set(streets_tree.query(shapes, predicate="intersects")[0].tolist())
     meets: dict[int, set[int]] = {}
