@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +22,7 @@ def check(
             help="Folder of the extensions' schemas, <extension>/<version>/schema.json; ../shared/schemas if there."
         ),
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Print a line for every problem, alike or not.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Validate every Catalog, Collection and Item below FOLDER: schemas, links, assets.
@@ -37,8 +40,17 @@ def check(
     else:
         for uri in report.unchecked:
             typer.echo(f"not checked, for its schema is not at hand: {uri}", err=True)
-        for problem in report.problems:
-            typer.echo(problem, err=True)
+        for line in report.problems if every else _grouped(report.problems):
+            typer.echo(line, err=True)
         typer.echo(f"{folder}: {report.checked} STAC objects, {len(report.problems)} problems")
     if report.problems:
         raise typer.Exit(1)
+
+
+def _grouped(problems: Sequence[str]) -> Iterator[str]:
+    """One line for all problems that differ in their file and in numbers only."""
+    alike: dict[str, list[str]] = {}
+    for problem in problems:
+        alike.setdefault(re.sub(r"\d+", "#", problem.partition(": ")[2]), []).append(problem)
+    for first, *others in alike.values():
+        yield f"{first} (and {len(others)} more like it: --all lists them)" if others else first
