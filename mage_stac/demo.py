@@ -25,7 +25,7 @@ Progress = Callable[[str], Step]
 TRAINING = (("village", 11), ("old_town", 12))
 """Styles and seeds of the training set, which they share equally."""
 STAND_IN = ("suburb", 2029)
-"""Of the place that stands in for a real one: a style that the model never sees, a seed whose swath ends in the image."""
+"""Of the place that stands in for a real one: a style the model never sees, a seed whose swath ends in the image."""
 SENSORS = ("aerial-rgb", "worldview-3")
 """Of the two sides."""
 
