@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -243,17 +244,22 @@ def write(path: Path, frame: Any) -> None:
 
 def asset(path: Path, frame: Any) -> pystac.Asset:
     """The asset of a file written by `write`, with its columns (table extension)."""
+    return table_asset(path.name, frame, title="Buildings", columns=COLUMNS)
+
+
+def table_asset(href: str, frame: Any, *, title: str, columns: Mapping[str, str]) -> pystac.Asset:
+    """A GeoParquet asset; `columns` tells what those of the frame hold."""
     kinds = {name: str(kind) for name, kind in frame.dtypes.items()}
     return pystac.Asset(
-        path.name,
-        title="Buildings",
+        href,
+        title=title,
         media_type="application/vnd.apache.parquet",
         roles=["data"],
         extra_fields={
             "table:row_count": len(frame),
             "table:primary_geometry": "geometry",
             "table:columns": [
-                {"name": name, "type": kinds[name], "description": COLUMNS[name]} for name in COLUMNS if name in kinds
+                {"name": name, "type": kinds[name], "description": columns[name]} for name in columns if name in kinds
             ],
         },
     )
