@@ -23,6 +23,9 @@ def check(
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Print a line for every problem, alike or not.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="First write every items.parquet anew from the Items.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Validate every Catalog, Collection and Item below FOLDER: schemas, links, assets.
@@ -31,8 +34,12 @@ def check(
 
     Example: mage-stac check out/demo --schemas ../shared/schemas
     """
+    from mage_stac.catalogue import rebuild_tables
     from mage_stac.validate import validate
 
+    if rebuild:
+        for path in rebuild_tables(folder):
+            typer.echo(path, err=True)
     with bar("checking") as step:
         report = validate(folder, schemas, step)
     if as_json:

@@ -16,6 +16,7 @@ def search(  # noqa: PLR0913 - one parameter an option
     api: Annotated[str, typer.Option(help="Name of a known API, a URL, or a catalogue's folder.")],
     out: Annotated[Path, typer.Option(help="Folder of the catalogue; it is added to.")],
     collection: Annotated[list[str] | None, typer.Option(help="Collection to search; may be repeated.")] = None,
+    id: Annotated[list[str] | None, typer.Option(help="Id of an Item; may be repeated.")] = None,  # noqa: A002 - the option's name
     bbox: Annotated[str | None, typer.Option(help="W,S,E,N in degrees.")] = None,
     aoi: Annotated[Path | None, typer.Option(help="Vector file whose geometries are the area.")] = None,
     datetime: Annotated[str | None, typer.Option(help="2011-05, 2011-05-24, or A/B; '..' for an open end.")] = None,
@@ -39,6 +40,7 @@ def search(  # noqa: PLR0913 - one parameter an option
     query = Query(
         api=api,
         collections=tuple(collection or ()),
+        ids=tuple(id or ()),
         bbox=None if bbox is None else box(bbox),
         aoi=None if aoi is None else area(aoi),
         datetime=datetime,

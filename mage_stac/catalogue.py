@@ -7,14 +7,14 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pystac
 
-from mage_stac import extensions, hrefs
+from mage_stac import extensions, hrefs, item_table
 from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.summaries import collection_document
 
@@ -166,7 +166,7 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def index(root: Path, *, id: str, title: str, collections: Mapping[str, Mapping[str, Any]]) -> None:  # noqa: A002 - STAC's word
-    """Write catalog.json and every collection.json anew from the Items on disk. Idempotent.
+    """Write catalog.json and every collection.json and items.parquet anew from the Items on disk. Idempotent.
 
     `collections` maps collection ids to what cannot be read off the Items: title, description, license, keywords,
     providers ... (fields of a STAC Collection). A collection on disk that is not in it keeps what its collection.json
@@ -180,11 +180,38 @@ def index(root: Path, *, id: str, title: str, collections: Mapping[str, Mapping[
         template = collections[name] if name in collections else read_json(root / name / "collection.json")
         items = [read_json(path) for path in item_files(root / name)]
         if items:
-            document = collection_document(name, template, items, parent_title=title)
+            described = {key: value for key, value in template.items() if key != "assets"}
+            document = collection_document(name, described, items, parent_title=title)
             extensions.declare(document)
-            write_json(root / name / "collection.json", document)
+            _write_collection(
+                root / name / "collection.json", {**document, "assets": template.get("assets", {})}, items
+            )
             children.append((name, document["title"]))
     write_json(root / "catalog.json", _catalog_document(id, title, children))
+
+
+def _write_collection(path: Path, document: dict[str, Any], items: Sequence[dict[str, Any]]) -> bool:
+    """Write collection.json, and beside it the Items' table, which it then names; whether there is one."""
+    kept = {key: asset for key, asset in document.get("assets", {}).items() if asset != item_table.ASSET}
+    with item_table.beside(path.parent, items) as assets:
+        write_json(path, {**document, "assets": {**kept, **assets}})
+    return bool(assets)
+
+
+def rebuild_tables(root: Path) -> list[Path]:
+    """Write items.parquet anew beside every collection.json below a folder, which then names it; gives their paths.
+
+    Raises:
+        CatalogueError: no Collection has Items that can share a table, an Item is broken, or the disk refuses.
+    """
+    made = []
+    for path in sorted(root.rglob("collection.json")):
+        items = [read_json(file) for file in item_files(path.parent)]
+        if items and _write_collection(path, read_json(path), items):
+            made.append(path.parent / item_table.NAME)
+    if not made:
+        raise CatalogueError(f"{root} holds no Collection of Items that could share a table")
+    return made
 
 
 def identity(root: Path, *, title: str) -> dict[str, str]:
@@ -245,7 +272,7 @@ def read_items(path: str | Path, *, collection: str | None = None) -> list[pysta
     Raises:
         CatalogueError: nothing there, a link leads nowhere (named), or a file is no STAC.
     """
-    start = _entry(Path(path))
+    start = entry(Path(path))
     items = list(_walk(start, read_json(start), seen=set()))
     return [item for item in items if collection is None or item.collection_id == collection]
 
@@ -264,7 +291,12 @@ def read_item(path: str | Path) -> pystac.Item:
     return items[0]
 
 
-def _entry(path: Path) -> Path:
+def entry(path: Path) -> Path:
+    """The STAC file that a file or folder stands for.
+
+    Raises:
+        CatalogueError: there is none.
+    """
     if path.is_file():
         return path
     if not path.is_dir():
@@ -288,13 +320,18 @@ def _walk(path: Path, document: dict[str, Any], seen: set[Path]) -> Iterator[pys
     elif kind in ("Catalog", "Collection"):
         for link in document.get("links", []):
             if link.get("rel") in ("child", "item"):
-                target = _local_target(link, path)
+                target = local_target(link, path)
                 yield from _walk(target, read_json(target), seen)
     else:
         raise CatalogueError(f"{path} is no STAC Catalog, Collection, Item or FeatureCollection: its type is {kind!r}")
 
 
-def _local_target(link: Mapping[str, Any], path: Path) -> Path:
+def local_target(link: Mapping[str, Any], path: Path) -> Path:
+    """The file on this disk that a link in a STAC file leads to.
+
+    Raises:
+        CatalogueError: it leads into the network, or nowhere.
+    """
     href = str(link.get("href", ""))
     if hrefs.is_remote(href):
         raise CatalogueError(f"{path} links to {href}: only catalogues wholly on disk are read; use mage-stac search")

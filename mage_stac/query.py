@@ -42,6 +42,8 @@ class Query:
     api: str
     """Name of a known API, its URL, or a catalogue on this disk."""
     collections: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    """Of Items; any without."""
     bbox: Box | None = None
     """West, south, east, north."""
     aoi: BaseGeometry | None = None
@@ -70,6 +72,7 @@ class Query:
         fields = {
             "api": self.api,
             "collections": list(self.collections) or None,
+            "ids": list(self.ids) or None,
             "bbox": list(self.bbox) if self.bbox else None,
             "intersects": mapping(self.aoi) if self.aoi is not None else None,
             "datetime": self.datetime,
@@ -197,6 +200,7 @@ def matches(item: pystac.Item, query: Query) -> bool:
     """Whether an Item at hand answers a query (all of it but `max_items`)."""
     return (
         (not query.collections or item.collection_id in query.collections)
+        and (not query.ids or item.id in query.ids)
         and _in_area(item, query.area)
         and _in_time(item, query.datetime)
         and passes(item.to_dict(include_self_link=False, transform_hrefs=False), query.filter)

@@ -15,7 +15,7 @@ from pystac.validation.local_validator import get_local_schema_cache
 from referencing import Registry, Resource
 from referencing.exceptions import NoSuchResource, Unresolvable
 
-from mage_stac import catalogue, extensions, hrefs
+from mage_stac import catalogue, extensions, hrefs, item_table
 from mage_stac.errors import CatalogueError, MageStacError
 from mage_stac.inspection import asset_problems
 
@@ -150,7 +150,7 @@ def validate(root: Path, schemas: Path | None = None, progress: Progress | None 
 
     Looked at: the schemas of STAC and of every extension declared; that local links and assets lead somewhere; that
     rasters open and agree with their `proj:*`, bands and data type; that no signed URL is stored; that every Item is
-    listed by its Collection.
+    listed by its Collection; that items.parquet says what the Items' JSON says.
 
     Raises:
         CatalogueError: no folder, or no STAC in it.
@@ -167,7 +167,20 @@ def validate(root: Path, schemas: Path | None = None, progress: Progress | None 
         problems += [f"{path}: {problem}" for problem in _problems(path, document, held, listed)]
         if progress:
             progress(done, len(documents), "")
+    tables = ((path, _table_problem(path, document)) for path, document in documents if path in listed)
+    problems += [f"{path}: {problem}" for path, problem in tables if problem]
     return Report(checked=len(documents), problems=tuple(problems), unchecked=tuple(sorted(held.missing)))
+
+
+def _table_problem(path: Path, document: Mapping[str, Any]) -> str | None:
+    named = document.get("assets", {}).get("items", {}).get("href") == item_table.ASSET["href"]
+    if not named and not (path.parent / item_table.NAME).is_file():
+        return None
+    try:
+        items = [catalogue.read_json(file) for file in catalogue.item_files(path.parent)]
+    except CatalogueError:
+        return None  # said of the Item itself
+    return item_table.problem(path.parent, items, named=named)
 
 
 def _documents(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

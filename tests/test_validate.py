@@ -62,7 +62,8 @@ def test_schemas_are_applied(root: Path, schemas: Path, properties: dict[str, An
     path.write_text(json.dumps(document))
     report = validate.validate(root, schemas)
     assert said in report.problems[0]
-    assert all("\n" not in problem and str(path) in problem for problem in report.problems)
+    assert all("\n" not in problem for problem in report.problems)
+    assert all(str(path) in problem for problem in report.problems if "items.parquet" not in problem)
 
 
 def test_a_signed_url(root: Path, schemas: Path) -> None:
@@ -115,6 +116,7 @@ def test_a_schema_that_is_not_at_hand(root: Path, schemas: Path) -> None:
     stranger = "https://example.com/schema.json"
     document["stac_extensions"].append(stranger)
     path.write_text(json.dumps(document))
+    catalogue.rebuild_tables(root)
     report = validate.validate(root, schemas)
     assert report.unchecked == (stranger,)
     assert report.problems == ()
