@@ -13,7 +13,20 @@ import typer
 from mage_stac import __version__
 from mage_stac.errors import MageStacError
 
-VERBS = ("search", "ingest", "render", "train", "predict", "areas", "score", "compare", "check", "show", "demo")
+VERBS = (
+    "search",
+    "ingest",
+    "render",
+    "train",
+    "predict",
+    "areas",
+    "access",
+    "score",
+    "compare",
+    "check",
+    "show",
+    "demo",
+)
 """Order of the help page: the order of the work."""
 
 

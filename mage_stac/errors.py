@@ -39,3 +39,7 @@ class ModelError(MageStacError):
 
 class HazardError(MageStacError):
     """A hazard's intensity is out of range, or the scene lacks what the hazard acts on."""
+
+
+class AccessError(MageStacError):
+    """Roads are none, or a place is not on them or cannot be reached by them."""
