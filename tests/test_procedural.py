@@ -59,7 +59,7 @@ def test_everything_is_named_in_the_vocabulary(scene: Scene) -> None:
 def test_trunks_stand_neither_in_houses_nor_on_streets(scene: Scene) -> None:
     blocked = [Polygon(one.footprint) for one in scene.buildings]
     blocked += [Polygon(one.ring).buffer(-0.1) for one in scene.surfaces if one.semantic == "road"]
-    spots = [Point(tree.x, tree.y) for tree in scene.trees]
+    spots = np.array([Point(tree.x, tree.y) for tree in scene.trees], object)  # shapely takes no empty list
     assert STRtree(blocked).query(spots, predicate="within").size == 0
 
 

@@ -163,7 +163,7 @@ def _repaired(result: Raster, strip: Strip, noise: Raster, rng: np.random.Genera
     """Squarish patches, mostly darker."""
     half = strip.surface.width / 2
     for _ in range(int(rng.poisson(strip.length / 70))):
-        s0, long, wide = rng.uniform(0, strip.length), rng.uniform(0.8, 9), rng.uniform(0.8, 3.2)
+        s0, long, wide = rng.uniform(0, strip.length), rng.uniform(0.8, 9), min(rng.uniform(0.8, 3.2), 2 * half)
         t0 = rng.uniform(-half, half - wide)
         tone = np.exp(rng.normal(-0.12, 0.14))
         inside = (np.abs(strip.s + 0.06 * noise - s0) < long / 2) & (strip.t > t0) & (strip.t < t0 + wide)

@@ -12,7 +12,7 @@ from shapely import Point as ShapelyPoint
 from shapely import Polygon, STRtree, box
 
 from mage_stac.errors import RenderError
-from mage_stac.scene import chance, geometry, grounds, lots, pieces, plane, streets, sun, traffic
+from mage_stac.scene import chance, geometry, grounds, lots, pieces, plane, slopes, streets, sun, traffic
 from mage_stac.scene.parts import Parts, total
 from mage_stac.scene.plane import Plane
 from mage_stac.scene.plots import Plot, front, strip
@@ -86,7 +86,8 @@ def town(
         trees=_rooted(parts.trees, buildings, roads, size),
         ground_seed=chance.seed(filling),
     )
-    return _on(scene, datetime, character.parked, day)
+    ground = slopes.terrain(size, STYLES[style].rise, layout)
+    return _on(slopes.placed(scene, ground), datetime, character.parked, day)
 
 
 def revisit(scene: Scene, seed: SeedSequence, datetime: str) -> Scene:

@@ -17,7 +17,7 @@ from mage_stac.scene.scene import Line, Surface
 SAMPLE = 8.0
 """Metres between the points of a street's middle line."""
 FILLET = 5.0
-"""Radius to which kerbs are rounded where streets meet, m."""
+"""Radius to which kerbs are rounded where streets meet, m; among lanes narrower than this, their width."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,7 +147,8 @@ def pave(
         use = "arterial" if street.rank == 0 else "street"
         roads.append(_road(shape, kind, use, line(points), street.width, chance.seed(rng)))
     whole = unary_union(shapes)
-    corners = whole.buffer(FILLET).buffer(-FILLET).difference(whole.buffer(0.01))
+    radius = min([FILLET, *(street.width for street in streets)])
+    corners = whole.buffer(radius).buffer(-radius).difference(whole.buffer(0.01))
     fillets = [part for part in getattr(corners, "geoms", [corners]) if isinstance(part, Polygon)]
     rounded = [_rounded(part, shapes, roads) for part in fillets if 0.5 < part.area < 60]
     return (*rounded, *roads)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mage_stac.scene import chance
+from mage_stac.scene import chance, settlements
 from mage_stac.scene.chance import Range
 from mage_stac.scene.streets import Grid
 
@@ -79,6 +79,8 @@ class Style:
     vacancy: Range
     parked: Range
     """Share of drives and stalls with a car."""
+    rise: Range = (0.0, 0.0)
+    """Slope of the ground, metres per metre."""
     shake: float = 0.6
     """How much a scene's tables differ from the style's: sigma of ln weight."""
 
@@ -319,4 +321,11 @@ VILLAGE = Style(
     parked=(0.2, 0.5),
 )
 
-STYLES: dict[str, Style] = {"suburb": SUBURB, "old_town": OLD_TOWN, "village": VILLAGE}
+STYLES: dict[str, Style] = {
+    "suburb": SUBURB,
+    "old_town": OLD_TOWN,
+    "village": VILLAGE,
+    "hillside": settlements.hillside(OLD_TOWN),
+    "informal": settlements.informal(OLD_TOWN),
+    "industrial": settlements.industrial(SUBURB),
+}

@@ -1,0 +1,127 @@
+"""Settlements: further styles, told by how they differ from one that is written out in full."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mage_stac.scene.styles import Style
+
+
+def hillside(town: Style) -> Style:
+    """A Mediterranean hillside: white houses apart on a slope, tiles and roof terraces, winding lanes, dry gardens."""
+    return replace(
+        town,
+        bend=(24.0, 55.0),
+        short=(44.0, 70.0),
+        long=(80.0, 170.0),
+        arterial=0.1,
+        lane=0.5,
+        widths=((7.5, 9.5), (5.0, 6.5), (3.2, 4.4)),
+        verge=(0.4, 1.4),
+        sidewalk=0.1,
+        rise=(0.1, 0.24),
+        uses={"dwellings": 12.0, "apartments": 0.8, "woods": 1.2, "vacant": 0.8, "park": 0.3, "church": 0.2},
+        main_uses={"dwellings": 8.0, "apartments": 1.5, "commerce": 0.8, "plaza": 0.5, "church": 0.4, "vacant": 0.8},
+        houses=replace(
+            town.houses,
+            plot_front=(12.0, 22.0),
+            plot_depth=(20.0, 32.0),
+            setback=(1.5, 6.0),
+            gap=(1.0, 3.5),
+            front=(8.0, 15.0),
+            depth=(7.5, 12.0),
+            shapes={"rect": 4, "l": 3, "z": 2, "t": 1},
+            storeys={"1": 3, "2": 6, "3": 1},
+            forms={"hipped": 4, "gabled": 3, "flat": 3},
+            pitch=(13.0, 22.0),
+            overhang=(0.1, 0.4),
+            roofs={"tile_orange": 7, "tile_brown": 2.5, "membrane_white": 1, "membrane_grey": 1, "gravel_roof": 0.6},
+            walls={"stucco": 6, "siding_white": 4, "stone": 2},
+            garages={"none": 7, "back": 2},
+            drives={"paving": 3, "concrete": 3, "gravel": 2},
+            yards={"bare": 3, "meadow": 3, "paving": 2, "gravel": 2, "grass": 1},
+            shed=0.15,
+            fence=0.8,
+            pool=0.22,
+            patio=0.6,
+        ),
+        canopy=(0.08, 0.26),
+        conifers=(0.3, 0.7),
+        vacancy=(0.05, 0.2),
+        parked=(0.2, 0.5),
+    )
+
+
+def informal(town: Style) -> Style:
+    """A dense informal settlement: small sheet-metal roofs a hand apart, footpaths of bare earth, few trees."""
+    return replace(
+        town,
+        bend=(8.0, 22.0),
+        short=(17.0, 26.0),
+        long=(26.0, 52.0),
+        regular=(0.0, 0.15),
+        arterial=0.12,
+        lane=0.85,
+        widths=((6.5, 9.0), (3.4, 5.0), (1.4, 2.4)),
+        verge=(0.1, 0.5),
+        sidewalk=0.0,
+        rise=(0.0, 0.05),
+        roads=({"asphalt_old": 2, "dirt": 3}, {"dirt": 6, "gravel": 1}, {"dirt": 5, "bare": 1}),
+        uses={"dwellings": 14.0, "vacant": 0.7, "plaza": 0.1},
+        main_uses={"dwellings": 9.0, "commerce": 0.4, "vacant": 0.6, "church": 0.2},
+        houses=replace(
+            town.houses,
+            plot_front=(7.4, 11.0),
+            plot_depth=(8.5, 12.0),
+            setback=(0.1, 0.8),
+            gap=(0.1, 0.4),
+            front=(6.5, 12.0),
+            depth=(6.5, 11.0),
+            shapes={"rect": 8, "l": 2},
+            storeys={"1": 12, "2": 1},
+            forms={"gabled": 5, "shed": 5, "flat": 1, "hipped": 1},
+            pitch=(5.0, 16.0),
+            overhang=(0.2, 0.6),
+            roofs={"metal_rusty": 6, "metal_grey": 5, "metal_white": 1.2, "metal_colour": 0.5, "tile_brown": 0.5},
+            walls={"block": 5, "brick_red": 3, "stucco": 2, "panel_metal": 1},
+            garages={"none": 1},
+            drives={"dirt": 1},
+            yards={"dirt": 6, "bare": 4, "meadow": 0.6},
+            shed=0.3,
+            fence=0.15,
+            pool=0.0,
+            patio=0.1,
+        ),
+        canopy=(0.02, 0.12),
+        conifers=(0.0, 0.04),
+        vacancy=(0.0, 0.08),
+        parked=(0.0, 0.15),
+    )
+
+
+def industrial(suburb: Style) -> Style:
+    """Works and warehouses: long metal sheds, yards of gravel and concrete, wide roads, hardly a house."""
+    return replace(
+        suburb,
+        turn=(-30.0, 30.0),
+        bend=(0.0, 8.0),
+        short=(90.0, 150.0),
+        long=(140.0, 260.0),
+        regular=(0.3, 1.0),
+        arterial=0.6,
+        widths=((14.0, 20.0), (9.0, 12.0), (6.0, 8.0)),
+        sidewalk=0.15,
+        roads=(
+            {"asphalt_old": 3, "concrete": 3, "asphalt": 2},
+            {"asphalt_old": 4, "asphalt": 3, "concrete": 2},
+            {"gravel": 3, "asphalt_old": 2, "concrete": 1},
+        ),
+        uses={"industry": 14.0, "commerce": 2.0, "vacant": 1.6, "field": 0.4, "woods": 0.3, "dwellings": 0.3},
+        main_uses={"industry": 9.0, "commerce": 4.0, "vacant": 1.2},
+        houses=replace(suburb.houses, pool=0.0),
+        canopy=(0.0, 0.1),
+        vacancy=(0.1, 0.3),
+        parked=(0.2, 0.7),
+    )

@@ -1,0 +1,53 @@
+"""What tells the styles apart, on towns of each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.random import SeedSequence
+from shapely import Polygon
+
+from mage_stac.scene import ground, procedural
+from mage_stac.scene.scene import Scene
+
+
+def _town(style: str) -> Scene:
+    return procedural.town(
+        seed=SeedSequence(5), id="x", size=(136.0, 136.0), style=style, datetime="2011-06-20T18:00:00Z"
+    )
+
+
+def _median_roof(place: Scene) -> float:
+    return float(np.median([Polygon(one.footprint).area for one in place.buildings]))
+
+
+def test_an_informal_settlement_is_dense_small_and_of_sheet_metal() -> None:
+    place = _town("informal")
+    assert 20 < _median_roof(place) < 90
+    assert len(place.buildings) > 100
+    metal = [one for one in place.buildings if one.roof_material.startswith("metal")]
+    assert len(metal) > 0.7 * len(place.buildings)
+    widths = [one.width for one in place.surfaces if one.use == "street"]
+    assert min(widths) < 2.5
+
+
+def test_works_are_large_and_trees_few() -> None:
+    place = _town("industrial")
+    assert _median_roof(place) > 350
+    assert {one.kind for one in place.buildings} & {"industrial", "commercial"}
+
+
+def test_a_hillside_has_tiles_and_terraces_on_a_slope() -> None:
+    place = _town("hillside")
+    roofs = {one.roof_material for one in place.buildings}
+    assert {"tile_orange", "tile_brown"} & roofs
+    assert place.terrain is not None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lanes_narrower_than_a_patch_are_worn_too(seed: int) -> None:
+    place = procedural.town(
+        seed=SeedSequence(seed), id="x", size=(60.0, 60.0), style="informal", datetime="2011-06-20T18:00:00Z"
+    )
+    values, _ = ground.texture(place, 0.5)
+    assert np.isfinite(values).all()
