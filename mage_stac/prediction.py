@@ -22,7 +22,7 @@ from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.cog import stream_cog, writing
 from mage_stac.errors import GridError
 from mage_stac.mosaic import LEVELS, Strip, classed, coded
-from mage_stac.products import buildings
+from mage_stac.products import buildings, qgis
 from mage_stac.raster import opened
 from mage_stac.registration import Shift
 
@@ -78,7 +78,7 @@ def taken(item: pystac.Item) -> datetime:
 
 
 def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Strip]) -> None:
-    """Write damage.tif, visual.tif, probability.tif and thumbnail.png from the strips of a map.
+    """Write damage.tif and its damage.qml, visual.tif, probability.tif and thumbnail.png from the strips of a map.
 
     Raises:
         GridError: no pixel was observed on both dates.
@@ -103,6 +103,7 @@ def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Strip]) -> None:
         if not seen:
             raise GridError("no pixel of the map is observed on both dates: pre or post holds nothing but nodata there")
     _write_thumbnail(folder)
+    qgis.write(folder / "damage.qml")
 
 
 def coloured(damage: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -217,6 +218,7 @@ def assets(folder: Path, geobox: GeoBox, graded: Any) -> dict[str, pystac.Asset]
         ),
         "probability": probability,
         "buildings": buildings.asset(folder / "buildings.parquet", graded),
+        "style": qgis.asset("damage.qml"),
         "thumbnail": pystac.Asset(
             "thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
         ),

@@ -435,7 +435,8 @@ def test_the_verb_from_files_to_catalogue(
     folder = Path(capsys.readouterr().out.strip())
     assert folder.name.startswith("damage-20110524-")
     assert sorted(path.name for path in folder.iterdir()) == [
-        "buildings.parquet", f"{folder.name}.json", "damage.tif", "probability.tif", "thumbnail.png", "visual.tif",
+        "buildings.parquet", f"{folder.name}.json", "damage.qml", "damage.tif", "probability.tif", "thumbnail.png",
+        "visual.tif",
     ]  # fmt: skip
     assert validate(tmp_path / "out", schemas).problems == ()
     item = catalogue.read_item(folder)
