@@ -15,9 +15,20 @@ def render(  # noqa: PLR0913 - a command's options
     *,
     out: Annotated[Path, typer.Option(help="Catalogue to write to; what it already holds is kept and not made again.")],
     procedural: Annotated[
-        str, typer.Option(metavar="STYLE", help="Style of the invented towns: suburb, old_town, village.")
+        str,
+        typer.Option(
+            metavar="STYLE",
+            help="Style of the invented towns: suburb, old_town, village, hillside, informal, industrial.",
+        ),
     ] = "suburb",
     hazard: Annotated[str, typer.Option(help="What strikes: wind, flood, earthquake, fire, or none.")] = "wind",
+    intensity: Annotated[
+        float | None,
+        typer.Option(help="How strong, in the hazard's unit (m/s, m, magnitude ...); drawn for each pair otherwise."),
+    ] = None,
+    event: Annotated[
+        str | None, typer.Option(help="A well-known event, such as norcia-2016: its hazard, settings and intensity.")
+    ] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of images, before and after.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pairs.")] = 0,
     size: Annotated[int, typer.Option(min=16, help="Pixels along each side.")] = 512,
@@ -41,10 +52,13 @@ def render(  # noqa: PLR0913 - a command's options
 
     Example: mage-stac render --procedural suburb --hazard wind --pairs 20 --seed 7 --out out/synthetic
     """
+    from mage_stac.hazards import events
     from mage_stac.synthesis import RenderSpec, render_pairs
 
     spec = RenderSpec(
-        hazard=hazard,
+        hazard=events.read(event).hazard if event else hazard,
+        intensity=intensity,
+        event=event,
         seed=seed,
         style=procedural,
         size_px=size,

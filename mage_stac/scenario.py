@@ -11,7 +11,8 @@ from odc.geo.geobox import GeoBox
 
 from mage_stac import imaging, sensors
 from mage_stac.errors import RenderError
-from mage_stac.hazards import HAZARDS, Truth
+from mage_stac.hazards import HAZARDS, Truth, events
+from mage_stac.hazards.hazard import Hazard
 from mage_stac.imaging import Look
 from mage_stac.scene import procedural, sun
 from mage_stac.scene.scene import Scene, View
@@ -52,6 +53,10 @@ class RenderSpec:
     """Rendered pixels per image pixel along each axis."""
     samples: int = 2
     """Light paths per rendered pixel."""
+    intensity: float | None = None
+    """In the hazard's unit, the same for every pair; None draws one for each, or takes the event's."""
+    event: str | None = None
+    """A name of hazards.events: its settings, and its intensity unless that is given."""
     pairs: int = 1
     workers: int = 1
     """Processes in parallel, each with a Blender of its own."""
@@ -66,6 +71,7 @@ class RenderSpec:
         """Raise RenderError for a field that cannot be, naming it, its value and what can be."""
         _among("hazard", self.hazard, HAZARDS)
         _among("style", self.style, STYLES)
+        self._check_strength()
         _within("seed", self.seed, 0, 2**63)
         _within("size", self.size_px, 16, 8192)
         _within("gsd", self.gsd, 0.01, 30.0)
@@ -81,10 +87,28 @@ class RenderSpec:
             raise RenderError(f"timeout {self.timeout} must be more than 0 seconds")
         imaging.band_order(sensors.read(self.sensor))
 
+    def _check_strength(self) -> None:
+        if self.event is not None and events.read(self.event).hazard != self.hazard:
+            raise RenderError(f"event {self.event!r} is of hazard {events.read(self.event).hazard}, not {self.hazard}")
+        happening = self.happening()
+        low, high = happening.range
+        if self.intensity is not None and not low <= self.intensity <= high:
+            unit = happening.unit
+            raise RenderError(f"{self.hazard} of intensity {self.intensity} {unit} is outside {low}..{high} {unit}")
+
+    def happening(self) -> Hazard:
+        """The hazard with its settings."""
+        return HAZARDS[self.hazard] if self.event is None else events.read(self.event).happening()
+
+    def strength(self) -> float | None:
+        """The intensity that every damaged pair has; None where each draws its own."""
+        return self.intensity if self.intensity is not None or self.event is None else events.read(self.event).intensity
+
     def pixels(self) -> dict[str, object]:
-        """The fields that decide what the pixels are."""
+        """The fields that decide what the pixels are, without those that are not set."""
         names = tuple(self.__dataclass_fields__)
-        return {name: getattr(self, name) for name in names[: names.index("pairs")]}
+        wanted = {name: getattr(self, name) for name in names[: names.index("pairs")]}
+        return {name: value for name, value in wanted.items() if value is not None}
 
     def pair_id(self, index: int) -> str:
         """Id of the pair number `index`, from 0."""
@@ -145,9 +169,10 @@ def draw(spec: RenderSpec, index: int) -> Scenario:
     )
     later = procedural.revisit(place, day, post_date)
     hazard = "none" if rng.random() < spec.undamaged_share else spec.hazard
-    happening = HAZARDS[hazard]
+    happening = spec.happening() if hazard == spec.hazard else HAZARDS[hazard]
     chance = np.random.default_rng(event)
-    intensity = float(happening.draw(chance))
+    drawn, wanted = float(happening.draw(chance)), spec.strength()
+    intensity = drawn if wanted is None or hazard != spec.hazard else wanted
     damaged, truth = happening.apply(later, intensity, chance)
     return Scenario(
         id=name,

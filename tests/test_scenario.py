@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mage_stac.errors import MageStacError
+from mage_stac.errors import HazardError, MageStacError, RenderError
 from mage_stac.scenario import MARGIN, RenderSpec, draw
 from mage_stac.scene.scene import save
 
@@ -71,10 +72,33 @@ def test_some_pairs_stay_undamaged() -> None:
         ({"timeout": 0.0}, "timeout 0.0"),
     ],
 )
-def test_specs_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:
+def test_specs_that_cannot_be_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(MageStacError, match=message):
         replace(SPEC, **change)
 
 
 def test_zero_is_a_seed() -> None:
     assert draw(replace(SPEC, seed=0), 0).pre.scene.origin != draw(replace(SPEC, seed=1), 0).pre.scene.origin
+
+
+def test_an_intensity_or_an_event_sets_every_damaged_pair() -> None:
+    calm = draw(RenderSpec(hazard="wind", intensity=60.0, size_px=48, undamaged_share=1.0), 0)
+    assert (calm.hazard, calm.intensity) == ("none", None)
+    cases: tuple[tuple[dict[str, Any], float], ...] = (
+        ({"hazard": "wind", "intensity": 60.0}, 60.0),
+        ({"hazard": "earthquake", "event": "norcia-2016"}, 6.5),
+        ({"hazard": "earthquake", "event": "norcia-2016", "intensity": 6.8}, 6.8),
+    )
+    for fields, wanted in cases:
+        spec = RenderSpec(size_px=64, style="informal", undamaged_share=0.0, **fields)
+        assert draw(spec, 0).intensity == wanted
+    assert "intensity" not in SPEC.pixels()
+
+
+def test_a_strength_that_cannot_be_is_refused() -> None:
+    with pytest.raises(RenderError, match=r"wind of intensity 999\.0 m/s is outside 25\.0\.\.120\.0 m/s"):
+        RenderSpec(hazard="wind", intensity=999.0)
+    with pytest.raises(RenderError, match="event 'norcia-2016' is of hazard earthquake, not wind"):
+        RenderSpec(event="norcia-2016")
+    with pytest.raises(HazardError, match="no event 'flood-of-noah'"):
+        RenderSpec(event="flood-of-noah")
