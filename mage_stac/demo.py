@@ -87,7 +87,7 @@ def run(out: Path, *, plan: Plan, real: Path | None = None, progress: Progress) 
     with _timed(seconds, "search"):
         pre, post = _dates(real or out / "real")
     with _timed(seconds, "train"):
-        model = _train(plan, out, progress)
+        model = _train(plan, out, real or out / "real", progress)
     with _timed(seconds, "predict"):
         prediction = _predict(model, pre, post, out / "predictions", progress)
     scores = None
@@ -146,10 +146,12 @@ def _dates(real: Path) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]
     return pre, post
 
 
-def _train(plan: Plan, out: Path, progress: Progress) -> Path:
+def _train(plan: Plan, out: Path, real: Path, progress: Progress) -> Path:
+    """Labels come from the renders alone; the place to be mapped lends its look."""
     from mage_stac import train  # torch takes seconds to import
 
-    return train.train(recipe.read(plan.recipe), out / "synthetic", out / "models", progress=progress("train"))
+    step = progress("train")
+    return train.train(recipe.read(plan.recipe), out / "synthetic", out / "models", real=real, progress=step)
 
 
 def _predict(
