@@ -94,6 +94,26 @@ def test_what_is_cut_off_is_told_and_the_repair_named(item: pystac.Item, tmp_pat
     assert not validate(tmp_path / "out", schemas).problems
 
 
+def test_a_town_is_cut_off_where_most_of_it_is(item: pystac.Item, tmp_path: Path) -> None:
+    east, west = ([[(x, -100), (x, y)] for y in (-150, -50)] for x in (290, 5))
+    files = road_file(tmp_path, MAIN, *east, *west)
+    found = access.findings(item, files, [WEST], [], access.Options(spread=10))
+    towns = gpd.GeoDataFrame(
+        {"name": ["East", "All"], "place": ["hamlet", "hamlet"], "population": [60.0, 50.0]},
+        geometry=[shapely.Point(X + 560, Y - 100), shapely.Point(X + 150, Y - 100)], crs="EPSG:32615",
+    )  # fmt: skip
+    nodes = found.roads.nodes - (X, Y)
+    weights = access._weights(found.roads, gpd.GeoDataFrame(geometry=[], crs="EPSG:32615"), towns)
+    around = [(np.hypot(*(nodes - (x, -100)).T) <= access.SMALL) for x in (560, 150)]
+    wanted = around[0] * 60 / around[0].sum() + around[1] * 50 / around[1].sum()
+    assert weights["people"].tolist() == pytest.approx(wanted.tolist())
+    start = np.array([int(np.hypot(*(nodes - (10, -100)).T).argmin())])
+    closed = found.condition.state == "closed"
+    isolated = access._isolated(found.roads, closed, start, weights, towns)
+    assert isolated["places"].tolist() == ["East"]
+    assert isolated["people"].tolist() == [round(60 + 50 * 3 / 7)]
+
+
 def test_water_closes_slows_and_spares_bridges(item: pystac.Item, tmp_path: Path) -> None:
     depth = np.full(predictions.GRID.shape, np.nan, np.float32)
     depth[90:110, 200:250], depth[180:195, 100:200] = 0.2, 0.5

@@ -44,7 +44,12 @@ ODBL = {
 }
 
 NEAR = 200.0
-"""Metres from a building or settlement to the node of the network that serves it; farther ones are not counted."""
+"""Metres from a building to the node of the network that serves it; farther ones are not counted."""
+
+WIDE = {"city": 3000.0, "town": 1500.0, "village": 800.0}
+"""Metres around the point of a settlement in which its people live, by OSM's `place`. A judgement."""
+SMALL = 300.0
+"""Metres around any other."""
 
 Point = tuple[float, float]
 """Longitude, latitude in degrees."""
@@ -160,14 +165,24 @@ def _served(made: Roads, points: Any) -> NDArray[np.int64]:
     return np.where(apart <= NEAR, node, -1)
 
 
+def _homes(made: Roads, settled: Any) -> list[NDArray[np.int64]]:
+    """Nodes among which the people of each settlement are spread evenly."""
+    if not len(settled):
+        return []
+    radii = settled["place"].map(WIDE).fillna(SMALL).to_numpy(np.float64)
+    found = cKDTree(made.nodes).query_ball_point(shapely.get_coordinates(settled.geometry.to_numpy()), radii)
+    return [np.array(nodes, np.int64) for nodes in found]
+
+
 def _weights(made: Roads, graded: Any, settled: Any) -> dict[str, NDArray[np.float64]]:
     """What hangs on each node, the most telling first: inhabitants of places, buildings of the map, nodes."""
     size = len(made.nodes)
     home = _served(made, graded.geometry.representative_point())
-    town = _served(made, settled.geometry)
-    people = settled["population"].fillna(0).to_numpy(np.float64)
+    people = np.zeros(size)
+    for count, around in zip(settled["population"].fillna(0), _homes(made, settled), strict=True):
+        people[around] += count / max(len(around), 1)
     return {
-        "people": np.bincount(town[town >= 0], weights=people[town >= 0], minlength=size),
+        "people": people,
         "buildings": np.bincount(home[home >= 0], minlength=size).astype(float),
         "nodes": np.ones(size),
     }
@@ -218,8 +233,7 @@ def _isolated(
     sums = {key: np.bincount(where, weights=weight[cut], minlength=len(parts)) for key, weight in weights.items()}
     number = np.full(len(made.nodes), -1)
     number[cut] = where
-    towns = _served(made, settled.geometry)
-    town_part = np.where(towns >= 0, number[towns], -1)
+    town_part = np.array([_mostly(number[around]) for around in _homes(made, settled)], int)
     inside = ~closed & (number[made.tail] >= 0)
     metres = np.bincount(number[made.tail[inside]], weights=made.metres[inside], minlength=len(parts))
     hulls = [
@@ -230,10 +244,16 @@ def _isolated(
     ]
     table = gpd.GeoDataFrame(
         {"nodes": sums["nodes"].astype(int), "buildings": sums["buildings"].astype(int),
-         "people": sums["people"].astype(int), "km": (metres / 1000).round(3), "places": names},
+         "people": sums["people"].round().astype(int), "km": (metres / 1000).round(3), "places": names},
         geometry=hulls, crs=made.crs,
     )  # fmt: skip
     return table.sort_values(["people", "buildings", "nodes"], ascending=False).reset_index(drop=True)
+
+
+def _mostly(parts: NDArray[np.int64]) -> int:
+    """The part that more than half lie in, -1 for none or what is not cut off."""
+    values, counts = np.unique(parts, return_counts=True)
+    return int(values[counts.argmax()]) if len(parts) and counts.max() > len(parts) / 2 else -1
 
 
 def _repairs(made: Roads, condition: Condition, plan: Sequence[Repair]) -> Any:
@@ -244,7 +264,10 @@ def _repairs(made: Roads, condition: Condition, plan: Sequence[Repair]) -> Any:
             "name": made.name[edges],
             "cause": condition.cause[edges],
             "closed": condition.closed[edges],
-            **{f"reconnects_{key}": [int(step.gain[key]) for step in plan] for key in ("people", "buildings", "nodes")},
+            **{
+                f"reconnects_{key}": [round(step.gain[key]) for step in plan]
+                for key in ("people", "buildings", "nodes")
+            },
         },
         geometry=made.lines[edges],
         crs=made.crs,
