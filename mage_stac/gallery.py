@@ -68,7 +68,11 @@ def _title(group: Sequence[pystac.Item]) -> str:
         return group[0].id
     post = group[-1].properties
     facts = (post.get("synthetic:hazard"), post.get("synthetic:intensity"), post.get("synthetic:unit"))
-    return " ".join([str(fields["synthetic:pair"]), *(str(fact) for fact in facts if fact is not None)])
+    return " ".join([str(fields["synthetic:pair"]), *(_plain(fact) for fact in facts if fact is not None)])
+
+
+def _plain(fact: object) -> str:
+    return f"{fact:.3g}" if isinstance(fact, float) else str(fact)
 
 
 def _picture(item: pystac.Item, side: int) -> Rgb:
