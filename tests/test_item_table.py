@@ -5,13 +5,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rustac
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
-from mage_stac import catalogue
+from mage_stac import catalogue, item_table
 from mage_stac import search as module
 from mage_stac.errors import CatalogueError, SearchError
 from mage_stac.query import Query
@@ -131,6 +133,20 @@ def test_the_table_is_stac_geoparquet_for_others(root: Path) -> None:
     assert first["links"][0]["href"] == "./collection.json"
     named = json.loads((root / "c" / "collection.json").read_text())["assets"]["items"]
     assert named["href"] == "./items.parquet"
+
+
+def test_a_large_table_is_packed_by_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_table, "GROUP", 4)
+    write(tmp_path, *(item(number, west=5 * (number * 7 % 16), south=(number * 5 % 16) * 2) for number in range(16)))
+    file = parquet.ParquetFile(tmp_path / "c" / "items.parquet")
+    assert file.num_row_groups == 4
+    spans = [np.ptp([box["xmin"] for box in file.read_row_group(group)["bbox"].to_pylist()]) for group in range(4)]
+    assert max(spans) < 40
+    assert b"geo" in file.metadata.metadata
+    assert problems(tmp_path) == []
+    fast, slow = both(tmp_path, bbox=(0, 0, 30, 20), filter="gsd < 1.2")
+    assert fast == slow != []
+    assert len(rustac.read_sync(str(tmp_path / "c" / "items.parquet"))["features"]) == 16
 
 
 def problems(root: Path) -> list[str]:
