@@ -21,6 +21,16 @@ def render(  # noqa: PLR0913 - a command's options
             help="Style of the invented towns: suburb, old_town, village, hillside, informal, industrial.",
         ),
     ] = "suburb",
+    place: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A real place instead: footprints, a city model, an OSM extract, terrain ...; repeat for a mix.",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="TOML", help="Which columns of the place's files mean what.")
+    ] = None,
     hazard: Annotated[str, typer.Option(help="What strikes: wind, flood, earthquake, fire, or none.")] = "wind",
     intensity: Annotated[
         float | None,
@@ -46,11 +56,13 @@ def render(  # noqa: PLR0913 - a command's options
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any scene failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
 ) -> None:
-    """Render invented places before and after a hazard, with exact labels.
+    """Render invented or real places before and after a hazard, with exact labels.
 
     A killed run goes on where it stopped. Scenes that fail are listed in failures.json in the collection's folder.
 
     Example: mage-stac render --procedural suburb --hazard wind --pairs 20 --seed 7 --out out/synthetic
+
+    Of a real place: mage-stac render --place town.osm.pbf --place terrain.tif --hazard flood --pairs 5 --out out/town
     """
     from mage_stac.hazards import events
     from mage_stac.synthesis import RenderSpec, render_pairs
@@ -61,6 +73,8 @@ def render(  # noqa: PLR0913 - a command's options
         event=event,
         seed=seed,
         style=procedural,
+        place=tuple(place) if place else None,
+        columns=columns,
         size_px=size,
         gsd=gsd,
         sensor=sensor,

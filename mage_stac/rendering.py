@@ -131,7 +131,7 @@ def _properties(spec: RenderSpec, scenario: Scenario, phase: str | None) -> dict
         "synthetic:hazard": scenario.hazard,
         "synthetic:pair": scenario.id,
         "synthetic:place": scenario.id,
-        "synthetic:style": spec.style,
+        "synthetic:style": scenario.pre.scene.style,
     }
     if scenario.intensity is not None:
         fields |= {"synthetic:intensity": scenario.intensity, "synthetic:intensity_unit": scenario.unit}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from affine import Affine
@@ -14,8 +15,9 @@ from mage_stac.errors import RenderError
 from mage_stac.hazards import HAZARDS, Truth, events
 from mage_stac.hazards.hazard import Hazard
 from mage_stac.imaging import Look
-from mage_stac.scene import procedural, sun
+from mage_stac.scene import procedural, site, sun, twin
 from mage_stac.scene.scene import Scene, View
+from mage_stac.scene.site import Site
 from mage_stac.scene.styles import STYLES
 
 MARGIN = 8
@@ -57,6 +59,10 @@ class RenderSpec:
     """In the hazard's unit, the same for every pair; None draws one for each, or takes the event's."""
     event: str | None = None
     """A name of hazards.events: its settings, and its intensity unless that is given."""
+    place: tuple[str, ...] | None = None
+    """Files of a real place (scene.twin.place), of which every pair shows some part; None invents towns of `style`."""
+    columns: str | None = None
+    """A columns map for the place's files: see scene.columns.read."""
     pairs: int = 1
     workers: int = 1
     """Processes in parallel, each with a Blender of its own."""
@@ -86,6 +92,13 @@ class RenderSpec:
         if not self.timeout > 0:
             raise RenderError(f"timeout {self.timeout} must be more than 0 seconds")
         imaging.band_order(sensors.read(self.sensor))
+        if self.place is not None:
+            _quarters(self.place, self.columns, self.side)
+
+    @property
+    def side(self) -> float:
+        """Of a scene, which is larger than its image, metres."""
+        return (self.size_px + 2 * MARGIN) * self.gsd
 
     def _check_strength(self) -> None:
         if self.event is not None and events.read(self.event).hazard != self.hazard:
@@ -161,12 +174,17 @@ def draw(spec: RenderSpec, index: int) -> Scenario:
     where, when, walls, day, event, *noise = SeedSequence(spec.seed, spawn_key=(index,)).spawn(7)
     rng = np.random.default_rng(when)
     name = spec.pair_id(index)
-    crs, origin = _place(np.random.default_rng(where), spec.gsd)
+    crs, origin = (_place if spec.place is None else _part)(np.random.default_rng(where), spec)
     pre_date, post_date = _dates(rng, crs, origin)
-    side = (spec.size_px + 2 * MARGIN) * spec.gsd
-    place = procedural.town(
-        seed=walls, id=f"{name}-pre", size=(side, side), style=spec.style, crs=crs, origin=origin, datetime=pre_date
-    )
+    size = (spec.side, spec.side)
+    if spec.place is None:
+        place = procedural.town(
+            seed=walls, id=f"{name}-pre", size=size, style=spec.style, crs=crs, origin=origin, datetime=pre_date
+        )
+    else:
+        data, _ = _quarters(spec.place, spec.columns, spec.side)
+        at = Site(crs=data.crs, bounds=(*origin, origin[0] + spec.side, origin[1] + spec.side))
+        place = twin.around(data, at, id=f"{name}-pre", seed=spec.seed, datetime=pre_date)
     later = procedural.revisit(place, day, post_date)
     hazard = "none" if rng.random() < spec.undamaged_share else spec.hazard
     happening = spec.happening() if hazard == spec.hazard else HAZARDS[hazard]
@@ -186,12 +204,35 @@ def draw(spec: RenderSpec, index: int) -> Scenario:
     )
 
 
-def _place(rng: np.random.Generator, gsd: float) -> tuple[str, tuple[float, float]]:
+@cache
+def _quarters(
+    files: tuple[str, ...], columns: str | None, side: float
+) -> tuple[twin.Place, tuple[tuple[float, float, int], ...]]:
+    """A real place and its built-up squares (twin.spots); reading its files once serves all pairs of a process."""
+    data = twin.opened(files, columns=columns)
+    return data, twin.spots(data, side)
+
+
+def _part(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple[float, float]]:
+    """CRS and south-west corner of a part of the real place, on whole pixels: where more is built, more often."""
+    data, squares = _quarters(spec.place or (), spec.columns, spec.side)
+    built = np.array([count for _, _, count in squares], float)
+    x, y, _ = squares[int(rng.choice(len(squares), p=built / built.sum()))]
+    stray = rng.uniform(-0.25, 0.25, 2) * spec.side
+    west, south = x - spec.side / 2 + float(stray[0]), y - spec.side / 2 + float(stray[1])
+    return site.name(data.crs), (_whole(west, spec.gsd), _whole(south, spec.gsd))
+
+
+def _whole(metres: float, gsd: float) -> float:
+    return round(round(metres / gsd) * gsd, 6)
+
+
+def _place(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple[float, float]]:
     """CRS and south-west corner of an invented place, on whole pixels."""
     crs = f"EPSG:{int(rng.integers(ZONES[0], ZONES[1], endpoint=True))}"
     east = rng.uniform(300_000.0, 700_000.0)
     north = rng.uniform(*LATITUDES) * METRES_PER_DEGREE
-    return crs, (round(round(east / gsd) * gsd, 6), round(round(north / gsd) * gsd, 6))
+    return crs, (_whole(east, spec.gsd), _whole(north, spec.gsd))
 
 
 def _dates(rng: np.random.Generator, crs: str, origin: tuple[float, float]) -> tuple[str, str]:

@@ -84,7 +84,7 @@ def test_bad_input_is_one_line(
     code, out, err = run(*words)
     assert (code, out) == (1, "")
     assert said in err
-    assert err.count("more like it") == err.count("\n") - 0, err
+    assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -121,7 +121,7 @@ def test_ctrl_c_is_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(getattr(mage_stac, name), name, stop)
     code, out, err = run(*words[verb])
     assert (code, out) == (130, "")
-    assert err.count("more like it") == err.count("\n") - 0, err
+    assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

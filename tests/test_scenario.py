@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
+from shapely import Polygon, box
 
-from mage_stac.errors import HazardError, MageStacError, RenderError
+from mage_stac.errors import HazardError, MageStacError, PlaceError, RenderError
 from mage_stac.scenario import MARGIN, RenderSpec, draw
 from mage_stac.scene.scene import save
 
@@ -102,3 +104,40 @@ def test_a_strength_that_cannot_be_is_refused() -> None:
         RenderSpec(event="norcia-2016")
     with pytest.raises(HazardError, match="no event 'flood-of-noah'"):
         RenderSpec(event="flood-of-noah")
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> gpd.GeoDataFrame:
+    """Thirty houses near Norcia, whose file is named in `attrs`."""
+    boxes = [box(x, y, x + 11, y + 8) for x in range(352000, 352120, 20) for y in range(4739000, 4739100, 20)]
+    table = gpd.GeoDataFrame({"height": [6.0] * len(boxes)}, geometry=boxes, crs="EPSG:32633")
+    path = tmp_path_factory.mktemp("place") / "houses.geojson"
+    table.to_crs("EPSG:4326").to_file(path)
+    table.attrs["path"] = str(path)
+    return table
+
+
+def test_a_real_place_stands_where_its_data_say(houses: gpd.GeoDataFrame) -> None:
+    scenario = draw(replace(SPEC, place=(houses.attrs["path"],), hazard="none"), 1)
+    west, south = scenario.pre.scene.origin
+    assert scenario.geobox.crs == "EPSG:32633"
+    assert scenario.geobox.boundingbox.left / 0.6 == pytest.approx(
+        round(scenario.geobox.boundingbox.left / 0.6), abs=1e-5
+    )
+    assert scenario.pre.scene.buildings
+    for building in scenario.pre.scene.buildings:
+        there = Polygon([(west + x, south + y) for x, y in building.footprint])
+        # GeoJSON rounds to 7 decimals of a degree, a centimetre
+        assert houses.geometry.intersection(there).area.max() > 0.99 * there.area
+    assert scenario.pre.scene.sources == scenario.post.scene.sources != ()
+
+
+def test_parts_of_a_real_place_follow_from_seed_and_index(houses: gpd.GeoDataFrame, tmp_path: Path) -> None:
+    spec = replace(SPEC, place=(houses.attrs["path"],))
+    texts = [save(draw(spec, index).pre.scene, tmp_path / str(n)).read_bytes() for n, index in enumerate((1, 1, 2))]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_a_place_that_is_not_there_is_named_at_once() -> None:
+    with pytest.raises(PlaceError, match=r"nowhere\.gpkg"):
+        replace(SPEC, place=("nowhere.gpkg",))

@@ -81,9 +81,7 @@ def place(
         RenderError: no daylight then and there.
     """
     data = opened(files, bbox=bbox, columns=columns, crs=crs)
-    at = _site(data, size)
-    plot = Plot(at=at, seed=seed, style=data.style, sources=data.sources, found=_collect(data, at))
-    return assembly.scene(plot, id=id, datetime=datetime)
+    return around(data, _site(data, size), id=id, seed=seed, datetime=datetime)
 
 
 def tiles(
@@ -118,6 +116,35 @@ def tiles(
             at = Site(crs=data.crs, bounds=bounds)
             plot = Plot(at=at, seed=seed, style=data.style, sources=data.sources, found=store.around(at))
             yield assembly.scene(plot, id=f"{id}-{column}-{row}", datetime=datetime)
+
+
+def spots(data: Place, size: float) -> tuple[tuple[float, float, int], ...]:
+    """Squares of `size` metres in which buildings have their middle, in order: x and y of its middle, their number.
+
+    Raises:
+        PlaceError: no building in the place, or a size that no scene has.
+    """
+    _check_side(size)
+    counts = _counts(data, size)
+    west, south, east, north = data.bounds
+    squares = (((column + 0.5) * size, (row + 0.5) * size, count) for (column, row), count in sorted(counts.items()))
+    found = tuple(one for one in squares if west - size < one[0] < east + size and south - size < one[1] < north + size)
+    if not found:
+        raise PlaceError(f"{data.named}: no buildings in the place: choose another bbox")
+    return found
+
+
+def around(
+    data: Place,
+    at: Site,
+    *,
+    id: str,  # noqa: A002 - as above
+    seed: int,
+    datetime: str,
+) -> Scene:
+    """The scene of one site of a place; other arguments and errors as of `place`."""
+    plot = Plot(at=at, seed=seed, style=data.style, sources=data.sources, found=_collect(data, at))
+    return assembly.scene(plot, id=id, datetime=datetime)
 
 
 def opened(
