@@ -1,10 +1,11 @@
-"""How long items.parquet takes to answer for a large Collection, and in how much memory.
+"""How long `search` takes on a catalogue on disk with a large Collection, and in how much memory.
 
     python benchmarks/search.py --items 1000000 --out out/search
 
 The first 100,000 Items are generated as JSON and written by rustac, as `catalogue.index` does; further blocks are that
-table with other numbers in its columns. Each size is asked in a process of its own, and each answer is compared with
-what numpy finds in the numbers.
+table with other numbers in its columns. collection.json lists them all; of the Items' own JSON only that of the answers
+is written. Each size is asked in a process of its own, as its table alone and as the whole `search` (Items of the first
+page, or all that match, read and parsed), and each answer is compared with what numpy finds in the numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 100_000
+PAGE = 100
 REPEATS = 5
 EPOCH = np.datetime64("2015-01-01T00:00:00", "ms")
 
@@ -69,26 +73,44 @@ def item(number: int, west: float, south: float, second: float, cloud: float) ->
     }
 
 
-def write(folder: Path, blocks: int) -> float:
-    """Write the table of some blocks; the seconds that the first one takes."""
+def listing(count: int) -> dict[str, Any]:
+    """A Collection with a link to each Item, as `catalogue.index` writes it."""
+    names = (f"scene-{number:07d}" for number in range(count))
+    kind = "application/geo+json"
+    links = [{"rel": "item", "href": f"./{name}/{name}.json", "type": kind, "title": name} for name in names]
+    return {"type": "Collection", "stac_version": "1.1.0", "id": "scenes", "license": "other", "links": links}
+
+
+def write(root: Path, blocks: int) -> float:
+    """Write the catalogue of some blocks, but for the Items; the seconds that the first table takes."""
+    from mage_stac import catalogue, item_table
+
+    folder, size = root / "scenes", blocks * BLOCK
+    folder.mkdir(parents=True, exist_ok=True)
+    child = {"rel": "child", "href": "./scenes/collection.json"}
+    catalogue.write_json(root / "catalog.json", {"type": "Catalog", "id": "big", "links": [child]})
+    items = [item(number, *row) for number, row in enumerate(zip(*numbers(0).values(), strict=True))]
+    start = time.perf_counter()
+    with item_table.beside(folder, listing(size), items) as collection:
+        seconds = time.perf_counter() - start
+        catalogue.write_json(folder / "collection.json", collection)
+    if blocks > 1:
+        enlarge(folder / item_table.NAME, blocks, collection)
+    return seconds
+
+
+def enlarge(path: Path, blocks: int, collection: dict[str, Any]) -> None:
+    """Add blocks to the table of the first one."""
     import pyarrow as pa
     import shapely
     from pyarrow import parquet
 
     from mage_stac import item_table
 
-    folder.mkdir(parents=True, exist_ok=True)
-    own = numbers(0)
-    items = [item(number, *row) for number, row in enumerate(zip(*own.values(), strict=True))]
-    start = time.perf_counter()
-    with item_table.beside(folder, items):
-        (folder / "collection.json").write_text("{}")
-    seconds = time.perf_counter() - start
-    if blocks == 1:
-        return seconds
-    del items
-    first = parquet.read_table(folder / item_table.NAME)
-    tables = [first]
+    first = parquet.read_table(path)
+    first = first.take(np.argsort(first["id"].to_numpy()))
+    metadata = parquet.ParquetFile(path).metadata.metadata
+    tables = [first.replace_schema_metadata({key: metadata[key] for key in (b"geo", b"stac-geoparquet")})]
     for block in range(1, blocks):
         own = numbers(block)
         west, south = own["west"], own["south"]
@@ -102,15 +124,27 @@ def write(folder: Path, blocks: int) -> float:
                 [pa.array(side) for side in (west, south, east, north)], ["xmin", "ymin", "xmax", "ymax"]
             ),
         }
-        table = first
+        table = tables[0]
         for name, values in fresh.items():
             field = first.schema.field(name)
             column = values if isinstance(values, pa.Array) else pa.array(values)
             table = table.set_column(table.schema.get_field_index(name), field, column.cast(field.type))
         tables.append(table)
-    whole = item_table.packed(pa.concat_tables(tables).combine_chunks())
-    parquet.write_table(whole, folder / item_table.NAME, row_group_size=item_table.GROUP)
-    return seconds
+    parquet.write_table(pa.concat_tables(tables), path)
+    del tables, table
+    item_table.finish(path, collection)
+
+
+def write_items(folder: Path, names: set[str]) -> None:
+    """The JSON of some Items."""
+    own: dict[int, Numbers] = {}
+    for name in names:
+        number = int(name.removeprefix("scene-"))
+        block, row = divmod(number, BLOCK)
+        own.setdefault(block, numbers(block))
+        path = folder / name / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(item(number, *(float(values[row]) for values in own[block].values())), indent=2))
 
 
 def truth(blocks: int) -> dict[str, list[str]]:
@@ -128,21 +162,36 @@ def peak() -> float:
     return int(line.split()[1]) / 1024
 
 
-def ask(folder: Path) -> None:
+def timed(call: Callable[[], list[str]]) -> dict[str, Any]:
+    times, cpu = [], []
+    for _ in range(REPEATS):
+        start, used = time.perf_counter(), time.process_time()
+        names = call()
+        times.append(1000 * (time.perf_counter() - start))
+        cpu.append(1000 * (time.process_time() - used))
+    return {"ids": names, "ms": times, "cpu": cpu}
+
+
+def ask(root: Path) -> None:
     """Print, as JSON, ids and milliseconds of each query and the memory of this process in MB."""
     from mage_stac import item_table
     from mage_stac.query import Query
+    from mage_stac.search import search
 
     before = peak()
-    answers = {}
+    answers: dict[str, dict[str, Any]] = {}
     for name, fields in QUERIES.items():
-        times = []
-        for _ in range(REPEATS):
-            start = time.perf_counter()
-            hits = item_table.find(folder, Query(api=str(folder), **fields))
-            times.append(1000 * (time.perf_counter() - start))
-        answers[name] = {"ids": [path.stem for path in hits.files], "ms": times}
-    print(json.dumps({"answers": answers, "before": before, "after": peak()}))
+        query = Query(api=str(root), **fields)
+        page = replace(query, max_items=PAGE)
+        answers[name] = {
+            "table": timed(lambda query=query: [path.stem for path in item_table.find(root / "scenes", query).files]),
+            "page": timed(lambda page=page: [each.id for each in search(page).items]),
+        }
+    paged = peak()
+    for name, fields in QUERIES.items():
+        query = Query(api=str(root), **fields)
+        answers[name]["all"] = timed(lambda query=query: [each.id for each in search(query).items])
+    print(json.dumps({"answers": answers, "memory": [before, paged, peak()]}))
 
 
 def main() -> None:
@@ -154,18 +203,29 @@ def main() -> None:
     if options.ask:
         ask(options.out)
         return
-    blocks = options.items // BLOCK
-    seconds = write(options.out, blocks)
-    size = (options.out / "items.parquet").stat().st_size / 1e6
-    print(f"{blocks * BLOCK} Items, items.parquet {size:.1f} MB; rustac wrote the first {BLOCK} in {seconds:.1f} s")
+    blocks, folder = options.items // BLOCK, options.out / "scenes"
+    if (folder / "items.parquet").is_file():
+        print("the catalogue made before is asked")
+    else:
+        seconds = write(options.out, blocks)
+        print(f"the table of the first {BLOCK} Items was made in {seconds:.1f} s")
+    sizes = [(folder / name).stat().st_size / 1e6 for name in ("items.parquet", "collection.json")]
+    print(f"{blocks * BLOCK} Items, items.parquet {sizes[0]:.1f} MB, collection.json {sizes[1]:.1f} MB")
+    right = truth(blocks)
+    write_items(folder, set().union(*right.values()))
     run = [sys.executable, __file__, "--ask", "--out", str(options.out)]
     told = json.loads(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
-    for name, ids in truth(blocks).items():
-        answer = told["answers"][name]
-        if answer["ids"] != ids:
-            sys.exit(f"{name}: {len(answer['ids'])} Items found where numpy finds {len(ids)}")
-        print(f"{name:25} {len(ids):6} hits  first {answer['ms'][0]:6.0f} ms  median {np.median(answer['ms']):6.0f} ms")
-    print(f"memory: {told['before']:.0f} MB before the first query, at most {told['after']:.0f} MB")
+    for name, ids in right.items():
+        cells = []
+        for kind, wanted in (("table", ids), ("page", ids[:PAGE]), ("all", ids)):
+            answer = told["answers"][name][kind]
+            if answer["ids"] != wanted:
+                sys.exit(f"{name}, {kind}: {len(answer['ids'])} Items found where numpy finds {len(wanted)}")
+            median, cpu = np.median(answer["ms"]), np.median(answer["cpu"])
+            cells.append(f"{kind} {median:5.0f} ms (first {answer['ms'][0]:5.0f}, CPU {cpu:5.0f})")
+        print(f"{name:25} {len(ids):6} hits  {'  '.join(cells)}")
+    before, paged, every = told["memory"]
+    print(f"memory: {before:.0f} MB before the first query, {paged:.0f} MB after the pages, {every:.0f} MB after all")
 
 
 if __name__ == "__main__":

@@ -190,12 +190,11 @@ def index(root: Path, *, id: str, title: str, collections: Mapping[str, Mapping[
     write_json(root / "catalog.json", _catalog_document(id, title, children))
 
 
-def _write_collection(path: Path, document: dict[str, Any], items: Sequence[dict[str, Any]]) -> bool:
+def _write_collection(path: Path, document: Mapping[str, Any], items: Sequence[dict[str, Any]]) -> bool:
     """Write collection.json, and beside it the Items' table, which it then names; whether there is one."""
-    kept = {key: asset for key, asset in document.get("assets", {}).items() if asset != item_table.ASSET}
-    with item_table.beside(path.parent, items) as assets:
-        write_json(path, {**document, "assets": {**kept, **assets}})
-    return bool(assets)
+    with item_table.beside(path.parent, document, items) as ready:
+        write_json(path, ready)
+    return (path.parent / item_table.NAME).is_file()
 
 
 def rebuild_tables(root: Path) -> list[Path]:
@@ -352,7 +351,7 @@ def parse_item(document: dict[str, Any], path: Path | None = None) -> pystac.Ite
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecation notes about a stranger's Item are not ours to act on
-            item = pystac.Item.from_dict(document)
+            item = pystac.Item.from_dict(document, preserve_dict=False)  # migrating copies it
     except (pystac.STACError, pystac.STACTypeError, KeyError, TypeError, ValueError, AttributeError) as error:
         name = document.get("id") if isinstance(document, dict) else None
         raise CatalogueError(f"{path or 'the answer'}: Item {name!r} is not valid STAC: {error!r}") from error

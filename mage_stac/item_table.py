@@ -6,12 +6,16 @@ millisecond, an empty field against a missing one) never reaches an answer.
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
+from heapq import nsmallest
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -43,26 +47,38 @@ ROWS = 65_536
 GROUP = 16_384
 """Rows that lie together and are passed over together; rustac's own groups of a million leave none to pass over."""
 
+_STAC = b"stac-geoparquet"
+"""Key of the file's metadata that the stac-geoparquet specification names; `collections` holds them by id."""
+
+_OWN = b"mage-stac"
+"""Ours: the row from which on boxes cross the antimeridian."""
+
+_STRUCTURE = {"root", "parent", "self", "item", "child", "items"}
+
 _TOP = ("type", "stac_version", "stac_extensions", "id", "geometry", "bbox", "links", "assets", "collection")
 """Fields of an Item beside its properties. Others, and properties of these names, have no column of their own."""
 
 
 @contextmanager
-def beside(folder: Path, documents: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Derive a Collection's table while its collection.json is written: yields the Collection's assets that name it.
+def beside(
+    folder: Path, collection: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Derive a Collection's table while its collection.json is written: yields what is to be written.
 
-    The old table goes before the block and the new one comes after it, so a run that dies in between leaves none: it is
-    never read with a collection.json of another time. Yields nothing, and leaves no table, where the Items cannot share
-    one (a field that is text in one and a number in another).
+    That is the Collection with an asset that names the table; without, and no table is left, where the Items cannot
+    share one (a field that is text in one and a number in another). The old table goes before the block and the new one
+    comes after it, so a run that dies in between leaves none: it is never read with a collection.json of another time.
 
     Raises:
         CatalogueError: the disk refuses.
     """
     partial = folder / f".{NAME}.partial"
+    assets = {key: asset for key, asset in collection.get("assets", {}).items() if asset != ASSET}
+    named = {**collection, "assets": {**assets, "items": ASSET}}
     try:
-        made = _derive(documents, partial)
+        made = _derive(documents, named, partial)
         (folder / NAME).unlink(missing_ok=True)
-        yield {"items": ASSET} if made else {}
+        yield named if made else {**named, "assets": assets}
         if made:
             os.utime(partial)  # not older than the collection.json just written
             partial.replace(folder / NAME)
@@ -72,34 +88,52 @@ def beside(folder: Path, documents: Sequence[Mapping[str, Any]]) -> Iterator[dic
         partial.unlink(missing_ok=True)
 
 
-def _derive(documents: Sequence[Mapping[str, Any]], path: Path) -> bool:
+def _derive(documents: Sequence[Mapping[str, Any]], collection: Mapping[str, Any], path: Path) -> bool:
     import rustac
 
     try:
         rustac.write_sync(str(path), [_row(document) for document in documents], format="geoparquet")
     except (rustac.RustacError, KeyError, TypeError, AttributeError):  # the latter: what is no Item at all
         return False
-    if len(documents) > GROUP:
-        from pyarrow import parquet
-
-        parts = parquet.ParquetFile(path).metadata.metadata.items()
-        kept = {key: value for key, value in parts if key != b"ARROW:schema"}  # "geo" among them; reading drops it
-        table = packed(parquet.read_table(path)).replace_schema_metadata(kept)
-        parquet.write_table(table, path, row_group_size=GROUP)
+    finish(path, collection)
     return True
 
 
-def packed(table: Any) -> Any:
+def finish(path: Path, collection: Mapping[str, Any]) -> None:
+    """Pack a table just written by place, and put its Collection into the file's metadata, where readers look for it.
+
+    The links to the Items stay out of it, so a search reads what the Collection says at once, however many there are.
+    """
+    from pyarrow import parquet
+
+    parts = parquet.ParquetFile(path).metadata.metadata.items()
+    kept = {key: value for key, value in parts if key != b"ARROW:schema"}  # "geo" among them; reading drops it
+    table, crossing = packed(parquet.read_table(path))
+    version = json.loads(kept.get(_STAC, b"{}"))
+    kept[_STAC] = json.dumps({**version, "collections": {str(collection["id"]): described(collection)}}).encode()
+    kept[_OWN] = json.dumps({"crossing": crossing}).encode()
+    parquet.write_table(table.replace_schema_metadata(kept), path, row_group_size=GROUP)
+
+
+def described(collection: Mapping[str, Any]) -> dict[str, Any]:
+    """A Collection without its links to other parts of the catalogue."""
+    links = [link for link in collection.get("links", []) if link.get("rel") not in _STRUCTURE]
+    return {**collection, "links": links}
+
+
+def packed(table: Any) -> tuple[Any, int]:
     """A table's rows so ordered that those of a group lie near to each other: slices by longitude, each by latitude.
 
-    (Sort-tile-recursive packing, Leutenegger et al., ICDE 1997.) A search of an area then reads a few groups.
+    (Sort-tile-recursive packing, Leutenegger et al., ICDE 1997.) A search of an area then reads a few groups. Boxes
+    that cross the antimeridian come last, from the row that is given, too: no search need look for them elsewhere.
     """
     boxes = table["bbox"].combine_chunks()
-    west, south = (boxes.field(side).to_numpy(zero_copy_only=False) for side in ("xmin", "ymin"))
+    west, south, east = (boxes.field(side).to_numpy(zero_copy_only=False) for side in ("xmin", "ymin", "xmax"))
     slices = max(1, round(np.sqrt(len(west) / GROUP)))
     rank = np.empty(len(west), int)
     rank[np.argsort(west, kind="stable")] = np.arange(len(west))
-    return table.take(np.lexsort((south, rank * slices // len(west))))
+    order = np.lexsort((south, rank * slices // len(west), west > east))
+    return table.take(order), int(np.count_nonzero(~(west > east)))
 
 
 def _row(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,21 +153,22 @@ def _moved(holder: Mapping[str, Any], folder: str) -> dict[str, Any]:
     return {**holder, "href": moved if moved.startswith("..") else f"./{moved}"}
 
 
-def problem(folder: Path, documents: Sequence[Mapping[str, Any]], *, named: bool) -> str | None:
+def problem(folder: Path, collection: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> str | None:
     """What is wrong with a Collection's table, in one line: it is derived again and compared. None if nothing is.
 
     Args:
         folder: of the Collection.
+        collection: its JSON.
         documents: its Items, as their JSON has them.
-        named: whether collection.json names the table.
     """
     table = folder / NAME
+    named = collection.get("assets", {}).get("items", {}).get("href") == ASSET["href"]
     cure = f"write it anew with `mage-stac check {folder} --rebuild`"
     if not table.is_file():
         return f"collection.json names {NAME}, which is missing: {cure}" if named else None
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / NAME
-        if not documents or not _derive(documents, fresh):
+        if not documents or not _derive(documents, collection, fresh):
             return f"{NAME} cannot stand for these {len(documents)} Items: {cure}"
         return None if _same(table, fresh) else f"{NAME} disagrees with the Items' JSON: {cure}"
 
@@ -144,10 +179,12 @@ def _same(one: Path, other: Path) -> bool:
 
     try:
         left, right = (parquet.read_table(path) for path in (one, other))
-    except (pa.ArrowException, OSError):
+        said = [json.loads(parquet.ParquetFile(path).metadata.metadata.get(_STAC, b"{}")) for path in (one, other)]
+    except (pa.ArrowException, OSError, ValueError):
         return False
     names = sorted(right.column_names)
-    return sorted(left.column_names) == names and all(left[name].equals(right[name]) for name in names)
+    alike = sorted(left.column_names) == names and said[0] == said[1]
+    return alike and all(left[name].equals(right[name]) for name in names)
 
 
 def usable(folder: Path) -> bool:
@@ -161,62 +198,115 @@ class Hits:
     """What a table answers."""
 
     files: tuple[Path, ...]
-    """The JSON of the Items that may answer the query, sorted by id; none that does is left out."""
+    """The JSON of the Items that may answer the query, sorted by id, the first of them; none that does is left out."""
+    count: int
+    """How many there are in all."""
     filtered: bool
     """Whether the query's filter was applied; its JSON must be asked where the table cannot."""
+    collection: Mapping[str, Any] | None
+    """What the Collection says of itself, without links to its Items; None where the table does not hold it."""
 
 
-def find(folder: Path, query: Query) -> Hits:
+def find(folder: Path, query: Query, most: int | None = None) -> Hits:
     """The Items of a Collection that answer a query, all of it but `max_items`, read from its table alone.
+
+    With `most`, no more files are named than that, unless the filter must be applied to them yet.
 
     Raises:
         CatalogueError: the table cannot be read.
     """
     import duckdb
 
+    table = _Table(database=_database().cursor(), path=folder / NAME)
     try:
-        with duckdb.connect() as database:
-            database.execute("SET enable_geoparquet_conversion = false")  # well-known binary, without an extension
-            columns = set(database.read_parquet(str(folder / NAME)).columns)
-            try:
-                names = _ids(database, folder / NAME, query, columns)
-                filtered = True
-            except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, _NoColumnError):
-                names = _ids(database, folder / NAME, replace(query, filter=None), columns)  # no SQL says it
-                filtered = False
+        stac, own = table.metadata()
+        start = int(own.get("crossing", 0))
+        try:
+            names, number = _first(table.ids(query, start), most)
+            filtered = True
+        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, _NoColumnError):
+            names, number = _first(table.ids(replace(query, filter=None), start), None)  # no SQL says it
+            filtered = False
     except duckdb.Error as error:
         raise CatalogueError(
             f"{folder / NAME} cannot be read ({str(error).splitlines()[0][:120]}): write it anew with"
             f" `mage-stac check {folder} --rebuild`"
         ) from error
-    return Hits(files=tuple(folder / name / f"{name}.json" for name in sorted(names)), filtered=filtered)
+    finally:
+        table.database.close()
+    collection = next(iter(stac.get("collections", {}).values()), None)
+    files = tuple(folder / name / f"{name}.json" for name in names)
+    return Hits(files=files, count=number, filtered=filtered, collection=collection)
+
+
+@cache
+def _database() -> Any:
+    """DuckDB in memory: it holds no table, and opening it anew takes longer than most queries."""
+    import duckdb
+
+    database = duckdb.connect()
+    database.execute("SET GLOBAL enable_geoparquet_conversion = false")  # well-known binary, without an extension
+    return database
+
+
+def _first(names: Iterator[str], most: int | None) -> tuple[list[str], int]:
+    """The first names in their order, and how many there are: no more are held than wanted."""
+    counter = count()
+    told = (name for name, _ in zip(names, counter))  # noqa: B905 - the names end first, so all of them are counted
+    chosen = sorted(told) if most is None else nsmallest(most, told)
+    return chosen, next(counter)
 
 
 class _NoColumnError(Exception):
     """A filter asks for a part of a property."""
 
 
-def _ids(database: Any, table: Path, query: Query, columns: set[str]) -> list[str]:
-    where, values = _conditions(query)
-    wanted, absent = expression(query.filter), {"start_datetime", "end_datetime", "datetime"} - columns
-    if wanted is not None:
-        where.append(f"({wanted.to_sql()})")
-        absent |= _properties(wanted.to_json()) - columns
-    if any("." in name for name in absent):
-        raise _NoColumnError
-    nulls = "".join(f", NULL::{_type(name)} AS {_quoted(name)}" for name in sorted(absent))
-    source = f"(SELECT *{nulls} FROM read_parquet(?))"  # noqa: S608 - values are bound, names quoted
-    condition = " AND ".join(where) or "true"
-    if query.area is None:
-        sql = f"SELECT id FROM {source} WHERE {condition}"  # noqa: S608 - values are bound, names quoted
-        return [name for (name,) in database.execute(sql, [str(table), *values]).fetchall()]
-    west, _, east, _ = query.area.bounds
-    chosen = f"SELECT id, geometry FROM {source} WHERE {condition}"  # noqa: S608 - as above
-    # Apart, for an OR would keep DuckDB from passing over groups of rows: boxes, and those across the antimeridian.
-    plain = f"{chosen} AND bbox.xmin <= bbox.xmax AND bbox.xmin <= ? AND bbox.xmax >= ?"
-    sql = f"{plain} UNION ALL {chosen} AND bbox.xmin > bbox.xmax"
-    bound = [str(table), *values, east + ROUNDING, west - ROUNDING, str(table), *values]
-    return _meeting(database.execute(sql, bound), query.area)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Table:
+    """A table on disk and the connection that reads it."""
+
+    database: Any
+    path: Path
+
+    def metadata(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the specification puts into the file's metadata, and what we do."""
+        sql = "SELECT key, value FROM parquet_kv_metadata(?) WHERE key IN (?, ?)"
+        found = {
+            bytes(key): value for key, value in self.database.execute(sql, [str(self.path), _STAC, _OWN]).fetchall()
+        }
+        stac, own = (json.loads(found.get(key, b"{}")) for key in (_STAC, _OWN))
+        return stac, own
+
+    def ids(self, query: Query, crossing: int) -> Iterator[str]:
+        where, values = _conditions(query)
+        wanted = expression(query.filter)
+        absent = {"start_datetime", "end_datetime", "datetime"}
+        if wanted is not None:
+            where.append(f"({wanted.to_sql()})")
+            absent |= _properties(wanted.to_json())
+        absent -= set(self.database.read_parquet(str(self.path)).columns)
+        if any("." in name for name in absent):
+            raise _NoColumnError
+        nulls = "".join(f", NULL::{_type(name)} AS {_quoted(name)}" for name in sorted(absent))
+        source = f"(SELECT *{nulls} FROM read_parquet(?, file_row_number = true))"  # noqa: S608 - values are bound, names quoted
+        condition = " AND ".join(where) or "true"
+        bound = [str(self.path), *values]
+        if query.area is None:
+            sql = f"SELECT id FROM {source} WHERE {condition}"  # noqa: S608 - as above
+            return (name for (name,) in _rows(self.database.execute(sql, bound)))
+        west, _, east, _ = query.area.bounds
+        chosen = f"SELECT id, geometry FROM {source} WHERE {condition}"  # noqa: S608 - as above
+        # Apart, for an OR would keep DuckDB from passing over groups of rows: boxes, and those across the antimeridian.
+        plain = f"{chosen} AND bbox.xmin <= bbox.xmax AND bbox.xmin <= ? AND bbox.xmax >= ?"
+        sql = f"{plain} UNION ALL {chosen} AND bbox.xmin > bbox.xmax AND file_row_number >= ?"
+        both = [*bound, east + ROUNDING, west - ROUNDING, *bound, crossing]
+        return _meeting(self.database.execute(sql, both), query.area)
+
+
+def _rows(result: Any) -> Iterator[Any]:
+    """The rows of an answer, a part of them in memory at a time."""
+    while some := result.fetchmany(ROWS):
+        yield from some
 
 
 def _type(name: str) -> str:
@@ -260,11 +350,9 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
     return where, values
 
 
-def _meeting(rows: Any, area: BaseGeometry) -> list[str]:
+def _meeting(rows: Any, area: BaseGeometry) -> Iterator[str]:
     """Ids of the rows whose geometry meets the area, a part of them in memory at a time."""
     shapely.prepare(area)
-    names: list[str] = []
     while some := rows.fetchmany(ROWS):
         meets = shapely.intersects(area, shapely.from_wkb([geometry for _, geometry in some]))
-        names += [name for (name, _), hit in zip(some, meets, strict=True) if hit]
-    return names
+        yield from (name for (name, _), hit in zip(some, meets, strict=True) if hit)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from calendar import monthrange
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -144,6 +146,7 @@ def area(path: Path) -> BaseGeometry:
     return shapely.force_2d(union)
 
 
+@lru_cache
 def interval(text: str | None) -> tuple[datetime | None, datetime | None]:
     """First and last moment of a datetime or interval, None where open; a year, month or day counts wholly.
 
@@ -182,6 +185,7 @@ def interval_text(text: str | None) -> str | None:
     return "/".join(".." if moment is None else datetime_to_str(moment) for moment in interval(text))
 
 
+@lru_cache
 def expression(text: str | None) -> Any:
     """The CQL2 expression of a filter; None for none.
 
@@ -198,33 +202,44 @@ def expression(text: str | None) -> Any:
 
 def matches(item: pystac.Item, query: Query) -> bool:
     """Whether an Item at hand answers a query (all of it but `max_items`)."""
+    return answers(item.to_dict(include_self_link=False, transform_hrefs=False), query)
+
+
+def answers(document: Mapping[str, Any], query: Query) -> bool:
+    """Whether an Item's JSON answers a query (all of it but `max_items`)."""
     return (
-        (not query.collections or item.collection_id in query.collections)
-        and (not query.ids or item.id in query.ids)
-        and _in_area(item, query.area)
-        and _in_time(item, query.datetime)
-        and passes(item.to_dict(include_self_link=False, transform_hrefs=False), query.filter)
+        (not query.collections or document.get("collection") in query.collections)
+        and (not query.ids or document.get("id") in query.ids)
+        and _in_area(document.get("geometry"), query.area)
+        and _in_time(document.get("properties", {}), query.datetime)
+        and passes(document, query.filter)
     )
 
 
-def _in_area(item: pystac.Item, wanted: BaseGeometry | None) -> bool:
-    return wanted is None or (item.geometry is not None and bool(shape(item.geometry).intersects(wanted)))
+def _in_area(geometry: dict[str, Any] | None, wanted: BaseGeometry | None) -> bool:
+    return wanted is None or (geometry is not None and bool(shape(geometry).intersects(wanted)))
 
 
-def _in_time(item: pystac.Item, text: str | None) -> bool:
+def _in_time(properties: Mapping[str, Any], text: str | None) -> bool:
+    if text is None:
+        return True
     start, end = interval(text)
-    own = item.common_metadata
-    first, last = (_aware(moment or item.datetime) for moment in (own.start_datetime, own.end_datetime))
+    names = ("start_datetime", "end_datetime")
+    first, last = (_time(properties.get(name) or properties.get("datetime")) for name in names)
     if first is None or last is None:
-        return text is None
+        return False
     return (end is None or first <= end) and (start is None or last >= start)
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else _aware(str_to_datetime(text))
 
 
-def passes(document: dict[str, Any], text: str | None) -> bool:
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def passes(document: Mapping[str, Any], text: str | None) -> bool:
     """Whether an Item's JSON passes a filter. One that lacks a property asked for does not, as in CQL2's NULL logic."""
     if text is None:
         return True

@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from pystac_client.warnings import DoesNotConformTo
 from shapely.geometry import mapping
 from urllib3 import Retry
 
-from mage_stac import catalogue, hrefs, item_table
+from mage_stac import catalogue, hrefs, local
 from mage_stac.errors import AssetError, SearchError
-from mage_stac.query import Api, Query, expression, interval_text, matches, passes, resolve
+from mage_stac.query import Api, Query, expression, interval_text, passes, resolve
 
 Progress = Callable[[int, int, str], None]
 
@@ -74,60 +73,14 @@ def search(query: Query, patience: Patience | None = None, progress: Progress | 
 
 
 def _on_disk(api: Api, query: Query) -> Found:
-    start = catalogue.entry(Path(api.url))
-    notices: list[str] = []
-    taken: list[pystac.Item] = []
-    matched: int | None = 0
-    for part in _parts(start, query, notices, set()):
-        room = None if query.max_items is None else query.max_items - len(taken)
-        found = list(islice((item for item in part.items() if matches(item, query)), room))
-        taken += found
-        count = len(found) if room is None or len(found) < room else part.count
-        matched = None if matched is None or count is None else matched + count
-    templates = _local_templates(Path(api.url))
-    return Found(api=api, items=tuple(taken), matched=matched, templates=templates, notices=tuple(notices))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
-    """Items of one Collection (or file) on disk that may answer a query."""
-
-    items: Callable[[], Iterator[pystac.Item]]
-    """Reads them, one after the other."""
-    count: int | None
-    """How many answer, where that is known before they are read."""
-
-
-def _parts(path: Path, query: Query, notices: list[str], seen: set[Path]) -> Iterator[_Part]:
-    """What lies below a STAC file, each file once; Collections by their table where they have one."""
-    if path.resolve() in seen:
-        return
-    seen.add(path.resolve())
-    document = catalogue.read_json(path)
-    if path.name == "collection.json" and item_table.usable(path.parent):
-        hits = item_table.find(path.parent, query)
-        yield _Part(
-            items=lambda: (item for file in hits.files for item in catalogue.read_items(file)),
-            count=len(hits.files) if hits.filtered else None,
-        )
-        return
-    if path.name == "collection.json" and (path.parent / item_table.NAME).is_file():
-        notices.append(
-            f"{path.parent / item_table.NAME} is older than its collection.json, so every Item was read: write it anew"
-            f" with `mage-stac check {path.parent} --rebuild`"
-        )
-    if document.get("type") == "Catalog":
-        for link in document.get("links", []):
-            if link.get("rel") in ("child", "item"):
-                yield from _parts(catalogue.local_target(link, path), query, notices, seen)
-    else:
-        items = [item for item in catalogue.read_items(path) if matches(item, query)]
-        yield _Part(items=lambda: iter(items), count=len(items))
-
-
-def _local_templates(root: Path) -> dict[str, Any]:
-    documents = (catalogue.read_json(path) for path in root.glob("**/collection.json"))
-    return {str(document.get("id")): document for document in documents}
+    answer = local.search(Path(api.url), query)
+    return Found(
+        api=api,
+        items=tuple(answer.items),
+        matched=answer.matched,
+        templates=answer.templates,
+        notices=tuple(answer.notices),
+    )
 
 
 def _online(api: Api, query: Query, patience: Patience, progress: Progress | None) -> Found:

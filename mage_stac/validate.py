@@ -180,7 +180,7 @@ def _table_problem(path: Path, document: Mapping[str, Any]) -> str | None:
         items = [catalogue.read_json(file) for file in catalogue.item_files(path.parent)]
     except CatalogueError:
         return None  # said of the Item itself
-    return item_table.problem(path.parent, items, named=named)
+    return item_table.problem(path.parent, document, items)
 
 
 def _documents(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from mage_stac import catalogue, item_table
-from mage_stac import search as module
 from mage_stac.errors import CatalogueError, SearchError
-from mage_stac.query import Query
+from mage_stac.query import Query, matches
 from mage_stac.search import search
 from mage_stac.validate import validate
 
@@ -63,7 +62,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def both(root: Path, **fields: Any) -> tuple[list[str], list[str]]:
     """Ids found by the table, and by reading every Item."""
     query = Query(api=str(root), **fields)
-    slow = [each.id for each in catalogue.read_items(root) if module.matches(each, query)]
+    slow = [each.id for each in catalogue.read_items(root) if matches(each, query)]
     try:
         return [each.id for each in search(query).items], slow
     except SearchError:
@@ -122,7 +121,35 @@ def test_only_what_matches_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) 
     found = search(Query(api=str(root), max_items=2, filter="gsd < 0.45"))
     assert [each.id for each in found.items] == ["i00", "i01"]
     assert found.matched == 5
-    assert {path.stem for path in read} == {"catalog", "collection", "i00", "i01"}
+    assert {path.stem for path in read} == {"catalog", "i00", "i01"}  # the Collection may list a million Items
+
+
+def test_what_the_collection_says_comes_from_the_table(root: Path) -> None:
+    (name, template), *others = search(Query(api=str(root), max_items=1)).templates.items()
+    assert (name, others) == ("c", [])
+    document = json.loads((root / "c" / "collection.json").read_text())
+    assert template == {**document, "links": []}
+    stored = parquet.ParquetFile(root / "c" / "items.parquet").metadata.metadata[b"stac-geoparquet"]
+    assert json.loads(stored)["collections"] == {"c": template}
+
+
+@pytest.mark.parametrize("wanted", [1, 3, 100])
+def test_no_more_names_are_held_than_wanted(root: Path, wanted: int) -> None:
+    every = item_table.find(root / "c", Query(api=str(root)))
+    some = item_table.find(root / "c", Query(api=str(root)), wanted)
+    assert some.files == every.files[:wanted]
+    assert some.count == every.count == 13
+
+
+def test_what_the_table_lets_through_in_error_is_made_up_for(tmp_path: Path) -> None:
+    late = {"datetime": "2020-06-30T23:59:59.999600Z"}  # the table knows no microseconds
+    write(tmp_path, *({**item(number, west=number), "properties": late} for number in range(2)), item(3, west=3))
+    path = tmp_path / "c" / "i01" / "i01.json"
+    path.write_text(path.read_text().replace("999600", "999900"))
+    catalogue.rebuild_tables(tmp_path)
+    fields = {"datetime": "2020-06-30T23:59:59.999800Z/.."}
+    assert both(tmp_path, **fields, max_items=1) == (["i01"], ["i01"])
+    assert item_table.find(tmp_path / "c", Query(api=str(tmp_path), **fields), 1).count == 2
 
 
 def test_the_table_is_stac_geoparquet_for_others(root: Path) -> None:
@@ -144,6 +171,7 @@ def test_a_large_table_is_packed_by_place(tmp_path: Path, monkeypatch: pytest.Mo
     assert max(spans) < 40
     assert b"geo" in file.metadata.metadata
     assert problems(tmp_path) == []
+    assert file.metadata.metadata[b"mage-stac"] == b'{"crossing": 16}'
     fast, slow = both(tmp_path, bbox=(0, 0, 30, 20), filter="gsd < 1.2")
     assert fast == slow != []
     assert len(rustac.read_sync(str(tmp_path / "c" / "items.parquet"))["features"]) == 16
@@ -161,6 +189,12 @@ def test_check_sees_a_table_that_disagrees(tmp_path: Path) -> None:
     (line,) = problems(tmp_path)
     assert line.startswith(f"{tmp_path / 'c' / 'collection.json'}: items.parquet disagrees with the Items' JSON: write")
     assert catalogue.rebuild_tables(tmp_path) == [tmp_path / "c" / "items.parquet"]
+    assert problems(tmp_path) == []
+    collection = tmp_path / "c" / "collection.json"
+    document = json.loads(collection.read_text())
+    catalogue.write_json(collection, {**document, "license": "CC0-1.0"})
+    assert "disagrees" in problems(tmp_path)[0]
+    catalogue.rebuild_tables(tmp_path)
     assert problems(tmp_path) == []
     (tmp_path / "c" / "items.parquet").write_bytes(b"PAR1")
     assert "disagrees" in problems(tmp_path)[0]
