@@ -140,11 +140,18 @@ def test_notes_tell_the_motion() -> None:
     assert any("peak ground acceleration" in note and "EMS-98" in note for note in truth.notes)
 
 
+def test_a_far_earthquake_is_noted() -> None:
+    scene = village()
+    changed, truth = Earthquake(distance=250.0, residual=0.0).apply(scene, 4.2, rng())
+    assert "touches nothing in scene 'village': raise the magnitude or bring it nearer" in truth.notes[-1]
+    assert changed.buildings == scene.buildings
+    assert truth.debris is not None
+    assert not truth.debris.any()
+
+
 def test_bad_input_meets_one_clear_line() -> None:
     with pytest.raises(HazardError, match=r"intensity 9 Mw: give 4 to 7\.6 Mw"):
         Earthquake().apply(village(), 9.0, rng())
-    with pytest.raises(HazardError, match="touches nothing in scene 'village': raise the magnitude"):
-        Earthquake(distance=250.0, residual=0.0).apply(village(), 4.2, rng())
     with pytest.raises(HazardError, match="no style of faulting 'thrust': choose one of normal"):
         Earthquake(faulting="thrust")
     with pytest.raises(HazardError, match="distance of an earthquake, km, -3: give 0 to 300"):

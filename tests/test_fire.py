@@ -134,6 +134,12 @@ def test_bad_input_meets_one_clear_line() -> None:
         Fire().apply(replace(village(), surfaces=(bare,), buildings=(), trees=()), 10.0, rng())
     with pytest.raises(HazardError, match="or lower the moisture"):
         Fire(moisture=0.39).apply(replace(village(), buildings=()), 1.0, rng())
+
+
+def test_a_fire_that_goes_out_is_noted() -> None:
+    bare = Surface(ring=box(0, 0, 100, 110), kind="asphalt", semantic="paved")
     patch = Surface(ring=box(40, 40, 4, 4), kind="grass", semantic="grass")
-    with pytest.raises(HazardError, match="touches nothing in scene 'village': raise the wind"):
-        Fire().apply(replace(village(), surfaces=(bare, patch), buildings=(), trees=()), 10.0, rng())
+    _, truth = Fire().apply(replace(village(), surfaces=(bare, patch), buildings=(), trees=()), 10.0, rng())
+    assert truth.notes[0].startswith("wind towards ")
+    assert truth.notes[1] == "scene 'village' has no roads: which can be driven is not said"
+    assert "touches nothing in scene 'village': raise the wind or lower the moisture" in truth.notes[2]

@@ -183,7 +183,7 @@ def test_bad_input_meets_one_clear_line(flood: Flood, intensity: float, message:
     assert "\n" not in str(raised.value)
 
 
-def test_voids_and_dry_floods_are_refused() -> None:
+def test_voids_are_refused_and_dry_floods_noted() -> None:
     scene = valley(0.3)
     assert scene.terrain is not None
     holed = scene.terrain.copy()
@@ -191,8 +191,23 @@ def test_voids_and_dry_floods_are_refused() -> None:
     with pytest.raises(HazardError, match="1 void cells of"):
         Flood().apply(replace(scene, terrain=holed), 1.0, rng())
     steep = replace(scene, surfaces=(Surface(ring=box(0, 0, 100, 10), kind="water", semantic="water"),))
-    with pytest.raises(HazardError, match="touches nothing"):
-        Flood().apply(replace(steep, terrain=slope(scene.size, 8.0)), 0.1, rng())
+    changed, truth = Flood().apply(replace(steep, terrain=slope(scene.size, 8.0)), 0.1, rng())
+    assert truth.notes[-2] == (
+        "flood of 0.1 m touches nothing in scene 'village': raise the intensity or choose another source"
+    )
+    assert truth.water is not None
+    assert set(np.unique(truth.water)) == {0, 2}
+    assert set(truth.grades.values()) == {1}
+    assert changed.buildings == steep.buildings
+    assert all(truth.roads.values())
+
+
+def test_a_scene_without_roads_says_so() -> None:
+    scene = valley(0.05)
+    bare = replace(scene, surfaces=tuple(one for one in scene.surfaces if one.semantic != "road"))
+    _, truth = Flood().apply(bare, 1.5, rng())
+    assert truth.roads == {}
+    assert "scene 'village' has no roads: which can be driven is not said" in truth.notes
 
 
 @pytest.mark.parametrize(

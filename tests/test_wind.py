@@ -14,7 +14,7 @@ from mage_stac.hazards.wind import Wind
 from mage_stac.scene import procedural
 from mage_stac.scene.fines import THICK
 from mage_stac.scene.pieces import FORMS
-from mage_stac.scene.scene import LOOKS, Building, Damage, Scene
+from mage_stac.scene.scene import LOOKS, Building, Damage, Scene, Surface, Tree
 
 SUMMER = "2011-05-24T18:00:00Z"
 
@@ -189,8 +189,46 @@ def test_a_scene_without_anything_meets_a_storm() -> None:
 
 @pytest.mark.parametrize("gust", [5.0, 200.0, float("nan")])
 def test_impossible_gusts_are_refused(town: Scene, gust: float) -> None:
-    with pytest.raises(HazardError, match="25 to 120"):
+    with pytest.raises(HazardError, match=r"wind of intensity .* m/s: give 25 to 120 m/s"):
         HAZARDS["wind"].apply(town, gust, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("settings", [{"bearing": 400.0}, {"days": -1}, {"radius": 1e5}])
+def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(HazardError, match=f"{next(iter(settings.values())):g}: give"):
+        Wind(**settings)  # type: ignore[arg-type]
+
+
+def test_a_breeze_is_noted() -> None:
+    scene = _grid_of_houses(2)
+    after, truth = Wind(straight=True).apply(scene, 25.0, np.random.default_rng(0))
+    assert after == scene
+    assert truth.notes[-2] == "scene 'grid' has no roads: which can be driven is not said"
+    assert "wind of 25 m/s touches nothing in scene 'grid'" in truth.notes[-1]
+
+
+def test_a_wide_core_leaves_a_wide_swath() -> None:
+    scene = _grid_of_houses()
+    lost = []
+    for radius in (30.0, 120.0):
+        storm = Wind(straight=False, offset=0.0, bearing=90.0, radius=radius)
+        _, truth = storm.apply(scene, 95.0, np.random.default_rng(0))
+        lost.append(sum(grade == 4 for grade in truth.grades.values()))
+    assert lost[1] > 2 * lost[0]
+
+
+def test_trees_and_debris_close_roads_until_they_are_cleared() -> None:
+    street = Surface(
+        ring=((0, 95), (200, 95), (200, 101), (0, 101)), kind="asphalt", semantic="road", line=((0, 98), (200, 98)),
+        width=6.0,
+    )  # fmt: skip
+    trees = tuple(Tree(x=10.0 * i + 5, y=103.0, height=12.0, seed=i) for i in range(19))
+    scene = replace(_grid_of_houses(1, 200.0), surfaces=(street,), trees=trees, buildings=())
+    closed = []
+    for days in (0, 60):
+        storm = Wind(straight=True, bearing=180.0, days=days)
+        closed.append(storm.apply(scene, 62.0, np.random.default_rng(0))[1].roads)
+    assert closed == [{"road-0": False}, {"road-0": True}]
 
 
 def test_draws_lie_in_the_range() -> None:

@@ -88,7 +88,7 @@ class Earthquake:
         """The scene after the shaking, and the truth about it.
 
         Raises:
-            HazardError: intensity out of range, terrain with voids, or nothing is damaged.
+            HazardError: intensity out of range, or terrain with voids.
         """
         limits.check(self, intensity)
         ground = raster.terrain(scene, CELL)
@@ -105,13 +105,14 @@ class Earthquake:
             slid = landslide.slides(ground, raster.step(scene, CELL), motion, intensity, seed)
         grades = _grades(scene, felt, way, self.weakness, rng)
         buildings, visible = _damaged(scene, grades, way, slid, rng)
-        if not slid.any() and all(one.damage.grade == 1 for one in buildings):
-            raise limits.untouched(self, intensity, scene, "raise the magnitude or bring it nearer")
         notes = (
             f"peak ground acceleration {np.median(motion):.3f} g, intensity {np.median(felt):.1f} MCS, "
             f"vs30 {np.median(firmness):.0f} m/s; EMS-98 grades 0 to 5: "
             + ", ".join(str(count) for count in np.bincount(grades, minlength=6)),
+            *roads.missing(scene),
         )
+        if not slid.any() and all(one.damage.grade == 1 for one in buildings):
+            notes += (limits.untouched(self, intensity, scene, "raise the magnitude or bring it nearer"),)
         return _aftermath(scene, replace(scene, buildings=buildings), way, slid, visible, notes, rng)
 
     def _firmness(self, scene: Scene, ground: Floats) -> Floats:

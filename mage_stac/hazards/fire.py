@@ -46,6 +46,8 @@ SCORCHING = 0.35
 """Share of the radiation that ignites a wall from which it blackens and its windows break."""
 EMBERS = 15.0
 """Embers that a front at the scene's edge throws into it in a wind of 10 m/s."""
+FEW = 10
+"""Cells of burnt ground below which a fire went out where it began."""
 NEAR_CAR = 5.0
 """Distance of a car from a burning house at which it burns too, m."""
 
@@ -81,7 +83,7 @@ class Fire:
         """The scene after the fire, and the truth about it.
 
         Raises:
-            HazardError: intensity out of range, terrain with voids, nothing that burns, or a fire that goes out.
+            HazardError: intensity out of range, terrain with voids, or nothing that burns.
         """
         limits.check(self, intensity)
         bearing = rng.uniform(0.0, 360.0)
@@ -93,9 +95,14 @@ class Fire:
                 f"nothing in scene {scene.id!r} burns: give it buildings, trees or grass, or lower the moisture"
             )
         ground, homes = _arrivals(self, scene, land, houses, (intensity, bearing), rng)
-        if not np.isfinite(homes).any() and np.count_nonzero(np.isfinite(ground)) < 10:
-            raise limits.untouched(self, intensity, scene, "raise the wind or lower the moisture")
-        return _aftermath(scene, land, houses, np.isfinite(ground), homes, rng)
+        notes = (
+            f"wind towards {bearing:.0f}°, fine dead fuel at {100 * self.moisture:.0f} % moisture",
+            *roads.missing(scene),
+        )
+        if not np.isfinite(homes).any() and np.count_nonzero(np.isfinite(ground)) < FEW:
+            notes += (limits.untouched(self, intensity, scene, "raise the wind or lower the moisture"),)
+        changed, truth = _aftermath(scene, land, houses, np.isfinite(ground), homes, rng)
+        return changed, replace(truth, notes=notes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ spilling), which is what a flood shows at its peak; no wave is followed in time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log
 
 import numpy as np
@@ -81,13 +81,14 @@ class Flood:
         """The scene under water, and the truth about it.
 
         Raises:
-            HazardError: intensity out of range, terrain with voids, no water to rise, or nothing gets wet.
+            HazardError: intensity out of range, terrain with voids, or no water to rise.
         """
         limits.check(self, intensity)
         site = inflow.site(scene)
         water = self._water(site, intensity)
         if not np.any((water.depth > inundation.WET) & ~site.permanent):
-            raise limits.untouched(self, intensity, scene, "raise the intensity or choose another source")
+            note = limits.untouched(self, intensity, scene, "raise the intensity or choose another source")
+            water = replace(water, notes=(*water.notes, note))
         return inundation.aftermath(site, water, rng, turbidity=self.turbidity, receded=self.receded)
 
     def _water(self, site: Site, intensity: float) -> Water:

@@ -77,5 +77,6 @@ class Nothing:
         intensity: float,  # noqa: ARG002 - the protocol's signature
         rng: np.random.Generator,  # noqa: ARG002 - the protocol's signature
     ) -> tuple[Scene, Truth]:
-        """The scene as it is, every building graded 1."""
-        return scene, Truth(grades={building.id: 1 for building in scene.buildings})
+        """The scene as it is, every building graded 1 and every road open."""
+        roads = {f"road-{index}": True for index, one in enumerate(scene.surfaces) if one.semantic == "road"}
+        return scene, Truth(grades={building.id: 1 for building in scene.buildings}, roads=roads)

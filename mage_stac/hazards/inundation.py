@@ -73,7 +73,8 @@ def aftermath(
         debris=scene.debris or debris,
         flood=Flood(depth=left.astype(np.float32), turbidity=turbidity, seed=seeds[2]),
     )
-    return changed, _truth(site, changed, standing, contacts, (*site.notes, *water.notes))
+    notes = (*site.notes, *water.notes, *roads.missing(scene))
+    return changed, _truth(site, changed, standing, contacts, notes)
 
 
 def _roofs(site: Site, buildings: tuple[Building, ...], contacts: list[Contact]) -> Mask:

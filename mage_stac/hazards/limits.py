@@ -8,6 +8,8 @@ from mage_stac.errors import HazardError
 from mage_stac.hazards.hazard import Hazard
 from mage_stac.scene.scene import Scene
 
+UNTOUCHED = "touches nothing"
+
 
 def check(hazard: Hazard, intensity: float) -> float:
     """The intensity itself.
@@ -45,6 +47,6 @@ def within(what: str, value: float, low: float, high: float) -> float:
     return value
 
 
-def untouched(hazard: Hazard, intensity: float, scene: Scene, advice: str) -> HazardError:
-    """The error of a hazard that changes nothing."""
-    return HazardError(f"{hazard.name} of {intensity:g} {hazard.unit} touches nothing in scene {scene.id!r}: {advice}")
+def untouched(hazard: Hazard, intensity: float, scene: Scene, advice: str) -> str:
+    """The note in the truth of a hazard that changes nothing; UNTOUCHED is in it, for whoever counts such pairs."""
+    return f"{hazard.name} of {intensity:g} {hazard.unit} {UNTOUCHED} in scene {scene.id!r}: {advice}"

@@ -33,6 +33,13 @@ def passable(scene: Scene, blocked: Mask) -> dict[str, bool]:
     return {f"road-{index}": _along(scene, one, blocked) if one.line else across[index] for index, one in found.items()}
 
 
+def missing(scene: Scene) -> tuple[str, ...]:
+    """A note for the truth of a scene that has no roads."""
+    if any(surface.semantic == "road" for surface in scene.surfaces):
+        return ()
+    return (f"scene {scene.id!r} has no roads: which can be driven is not said",)
+
+
 def _along(scene: Scene, surface: Surface, blocked: Mask) -> bool:
     points, left = raster.along(surface.line, STEP)
     width = max(surface.width, 1.0)

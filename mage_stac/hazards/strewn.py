@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
 from mage_stac.hazards import raster
 from mage_stac.scene import mottle, pieces
-from mage_stac.scene.scene import Building, Debris, Scene
+from mage_stac.scene.scene import Building, Debris, Scene, Tree
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +30,10 @@ NEAR = 9.0
 """Distance at which what falls about a house has thinned to a third, m."""
 TWIGS = 0.12
 """Share of branches among the pieces."""
+BLOCKING = 1.2
+"""Pieces per square metre that stop vehicles: less than a metre from one to the next."""
+STEM = 0.9
+"""Of a felled tree's height, the length that bars a way."""
 CLEARED = {"road": (0.02, 0.3), "paved": (0.3, 1.0), "water": (0.1, 0.3)}
 """What is left after the first days, by semantic of the surface."""
 
@@ -72,6 +77,22 @@ def strewn(
         bearing=round(float(np.degrees(np.arctan2(east, north)) % 360), 1),
         seed=int(rng.integers(2**31)),
     )
+
+
+def stems(trees: Sequence[Tree]) -> NDArray[np.object_]:
+    """The plans of felled trees' stems and thick branches, 2 m wide."""
+    foot = np.array([(tree.x, tree.y) for tree in trees]).reshape(-1, 2)
+    way = np.radians([tree.bearing for tree in trees])
+    length = STEM * np.array([tree.height for tree in trees])
+    top = foot + np.stack([length * np.sin(way), length * np.cos(way)], axis=-1)
+    return np.asarray(shapely.buffer(shapely.linestrings(np.stack([foot, top], axis=1)), 1.0), object)
+
+
+def blocked(scene: Scene) -> NDArray[np.bool_]:
+    """(rows, columns) of 1 m cells, row 0 north: True where debris or a felled tree stops vehicles."""
+    felled = [tree for tree in scene.trees if tree.state == "felled" and tree.species in {"broadleaf", "conifer"}]
+    barred = raster.inside(scene, stems(felled)) if felled else np.zeros(raster.shape(scene), bool)
+    return barred if scene.debris is None else barred | (scene.debris.density >= BLOCKING)
 
 
 def _mass(building: Building) -> float:
