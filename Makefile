@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 UV = $(BIN)/uv
 
-.PHONY: setup demo test lint types lock clean
+.PHONY: setup demo test lint types lock browser clean
 
 setup: .venv/.done .venv-render/.done
 
@@ -38,6 +38,10 @@ types: setup
 lock:
 	$(UV) pip compile --quiet --no-header --no-annotate --python-version 3.11 --all-extras --group dev pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --no-header --no-annotate --python-version 3.11 renderers/requirements.in -o requirements-render.lock
+
+# STAC Browser as `serve` shows it, from npm; commit what it makes.
+browser:
+	mage_stac/browser/recipe/build
 
 clean:
 	rm -rf .venv .venv-render out

@@ -25,6 +25,7 @@ VERBS = (
     "compare",
     "check",
     "show",
+    "serve",
     "demo",
 )
 """Order of the help page: the order of the work."""

@@ -43,3 +43,7 @@ class HazardError(MageStacError):
 
 class AccessError(MageStacError):
     """Roads are none, or a place is not on them or cannot be reached by them."""
+
+
+class ServeError(MageStacError):
+    """A catalogue cannot be served: a port that is taken, or software that is not installed."""

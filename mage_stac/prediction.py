@@ -38,6 +38,10 @@ TEMPLATE = {
 BANDS = tuple(entry.name for entry in DAMAGE_CLASSES if not entry.nodata)
 COLOURS = colour_table(DAMAGE_CLASSES)
 
+RENDERS = {"damage": {"title": "Damage", "assets": ["visual"], "resampling": "nearest"}}
+"""How tile servers should draw it (render extension). Not damage.tif: of an Item's raster titiler 2 drops the palette,
+and of a `colormap` given here it sends on the keys alone."""
+
 THUMBNAIL = 512
 """Pixels along the longer side."""
 
@@ -156,6 +160,7 @@ def item(name: str, folder: Path, geobox: GeoBox, sources: Sources, facts: Facts
             **_registration(facts),
             "mage:buildings": counts(graded),
             "mage:inputs": facts.inputs,
+            "renders": RENDERS,
             **publish.grid_fields(geobox),
         },
         collection=COLLECTION,

@@ -32,6 +32,7 @@ WORK = {
     "compare": ("mage_stac.realism.compare", ["compare", "{tmp}", "{tmp}"]),
     "show": ("mage_stac.gallery.sheet", ["show", "{tmp}", "--out", "{tmp}/o"]),
     "check": ("mage_stac.validate.validate", ["check", "{tmp}"]),
+    "serve": ("mage_stac.serve.run", ["serve", "{tmp}"]),
     "demo": ("mage_stac.demo.run", ["demo", "--out", "{tmp}/o"]),
 }
 """Verb -> the library function that does its work, and a command line that reaches it."""
