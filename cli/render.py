@@ -31,6 +31,14 @@ def render(  # noqa: PLR0913 - a command's options
     columns: Annotated[
         str | None, typer.Option(metavar="TOML", help="Which columns of the place's files mean what.")
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ITEM",
+            help="A real image (Item or folder of Items): its grid, light and view; with --place also its own pixels "
+            "as ground and roofs, into which the damage is rendered.",
+        ),
+    ] = None,
     hazard: Annotated[str, typer.Option(help="What strikes: wind, flood, earthquake, fire, or none.")] = "wind",
     intensity: Annotated[
         float | None,
@@ -42,7 +50,9 @@ def render(  # noqa: PLR0913 - a command's options
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of images, before and after.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pairs.")] = 0,
     size: Annotated[int, typer.Option(min=16, help="Pixels along each side.")] = 512,
-    gsd: Annotated[float, typer.Option(help="Ground sampling distance, metres.")] = 0.6,
+    gsd: Annotated[
+        float | None, typer.Option(help="Ground sampling distance, metres; of --like, else 0.6, if not given.")
+    ] = None,
     sensor: Annotated[
         str, typer.Option(help="Sensor of both dates, or a TOML file that describes one.")
     ] = "aerial-rgb",
@@ -62,8 +72,11 @@ def render(  # noqa: PLR0913 - a command's options
 
     Example: mage-stac render --procedural suburb --hazard wind --pairs 20 --seed 7 --out out/synthetic
 
+    Into a real image: mage-stac render --like real/pre --place footprints.geojson --hazard wind --out out/hybrid
+
     Of a real place: mage-stac render --place town.osm.pbf --place terrain.tif --hazard flood --pairs 5 --out out/town
     """
+    from mage_stac import likeness
     from mage_stac.hazards import events
     from mage_stac.synthesis import RenderSpec, render_pairs
 
@@ -75,8 +88,9 @@ def render(  # noqa: PLR0913 - a command's options
         style=procedural,
         place=tuple(place) if place else None,
         columns=columns,
+        like=like,
         size_px=size,
-        gsd=gsd,
+        gsd=gsd or (likeness.opened(like).gsd if like else 0.6),
         sensor=sensor,
         off_nadir=off_nadir,
         undamaged_share=undamaged,
@@ -87,6 +101,8 @@ def render(  # noqa: PLR0913 - a command's options
     )
     with bar("render") as step:
         report = render_pairs(spec, out, step)
+    for pair, note in report.untouched.items():
+        typer.echo(f"warning: {pair}: {note}", err=True)
     if report.failed:
         typer.echo(f"{len(report.failed)} of {pairs} scenes failed: see {spec.hazard}-pairs/failures.json", err=True)
     if as_json:

@@ -109,6 +109,23 @@ def draw_look(
     )
 
 
+def faithful(sensor: Sensor) -> Look:
+    """The look that undoes `linear`: what is rendered from an image's own pixels comes out as they were."""
+    return Look(gamma=sensor.gamma, exposure=1.0 if sensor.gamma == 1.0 else EXPOSURE, psf_fwhm=0.0)
+
+
+def linear(values: NDArray[np.float32], sensor: Sensor) -> NDArray[np.float32]:
+    """Reflectance in full light, 0..0.95, of an image's values (reflectance, or a picture's 0..1): the inverse of the
+    tone curve that `faithful` has.
+    """
+    if sensor.gamma == 1.0:
+        return np.clip(values, 0.0, 0.95).astype(np.float32)
+    bright = np.clip(values, 0.0, 1.0) ** np.float32(sensor.gamma)
+    room = 1.0 - SHOULDER
+    bent = SHOULDER + room * np.arctanh(np.clip((bright - SHOULDER) / room, 0.0, 0.98))
+    return np.clip(np.where(bright > SHOULDER, bent, bright) / EXPOSURE, 0.0, 0.95).astype(np.float32)
+
+
 def expose(
     radiance: NDArray[np.float32],
     *,

@@ -114,6 +114,8 @@ def _write_image(spec: RenderSpec, scenario: Scenario, phase: str, scratch: Path
         )
         if phase == "pre":
             _add_scene(item, shot.scene, folder)
+        if shot.scene.photo is not None:
+            publish.derived_from(item, scenario.sources)
         item.collection_id = folder.parent.name
         catalogue.write_item(folder, item)
 
@@ -130,7 +132,7 @@ def _properties(spec: RenderSpec, scenario: Scenario, phase: str | None) -> dict
         "synthetic:seed": spec.seed,
         "synthetic:hazard": scenario.hazard,
         "synthetic:pair": scenario.id,
-        "synthetic:place": scenario.id,
+        "synthetic:place": scenario.place,
         "synthetic:style": scenario.pre.scene.style,
     }
     if scenario.intensity is not None:

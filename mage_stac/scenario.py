@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+import pystac
 from affine import Affine
 from numpy.random import SeedSequence
 from odc.geo.geobox import GeoBox
 
-from mage_stac import imaging, sensors
+from mage_stac import hybrid, imaging, likeness, sensors
 from mage_stac.errors import RenderError
 from mage_stac.hazards import HAZARDS, Truth, events
 from mage_stac.hazards.hazard import Hazard
 from mage_stac.imaging import Look
+from mage_stac.likeness import Likeness
 from mage_stac.scene import procedural, site, sun, twin
-from mage_stac.scene.scene import Scene, View
+from mage_stac.scene.scene import Light, Scene, View
 from mage_stac.scene.site import Site
 from mage_stac.scene.styles import STYLES
 
@@ -29,6 +31,12 @@ LATITUDES = (29.0, 45.0)
 METRES_PER_DEGREE = 110_600.0
 """Northing per degree of latitude, near enough to choose places by."""
 YEARS = (2012, 2024)
+DRAWS = 200
+"""Parts of an image that are tried before it is said to have none that is observed."""
+SHARP = 0.3
+"""Pixels less of PSF for a render in which ground and roofs have been through a sensor's PSF already."""
+OBSERVED = 0.995
+"""Share of a part of an image that must be observed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +71,9 @@ class RenderSpec:
     """Files of a real place (scene.twin.place), of which every pair shows some part; None invents towns of `style`."""
     columns: str | None = None
     """A columns map for the place's files: see scene.columns.read."""
+    like: str | None = None
+    """An Item, or a folder of Items that make one image: pairs get its grid, light and view, and with a `place` its
+    pixels as ground and roofs."""
     pairs: int = 1
     workers: int = 1
     """Processes in parallel, each with a Blender of its own."""
@@ -92,8 +103,10 @@ class RenderSpec:
         if not self.timeout > 0:
             raise RenderError(f"timeout {self.timeout} must be more than 0 seconds")
         imaging.band_order(sensors.read(self.sensor))
+        if self.like is not None:
+            _framed(self)
         if self.place is not None:
-            _quarters(self.place, self.columns, self.side)
+            _squares(self)
 
     @property
     def side(self) -> float:
@@ -163,6 +176,10 @@ class Scenario:
     truth: Truth
     geobox: GeoBox
     """Grid of the images and labels."""
+    place: str
+    """The same for pairs of one place under several outcomes."""
+    sources: tuple[pystac.Item, ...] = ()
+    """Items whose pixels are in the images."""
 
 
 def draw(spec: RenderSpec, index: int) -> Scenario:
@@ -174,24 +191,21 @@ def draw(spec: RenderSpec, index: int) -> Scenario:
     where, when, walls, day, event, *noise = SeedSequence(spec.seed, spawn_key=(index,)).spawn(7)
     rng = np.random.default_rng(when)
     name = spec.pair_id(index)
-    crs, origin = (_place if spec.place is None else _part)(np.random.default_rng(where), spec)
+    crs, origin = _where(np.random.default_rng(where), spec)
     pre_date, post_date = _dates(rng, crs, origin)
-    size = (spec.side, spec.side)
-    if spec.place is None:
-        place = procedural.town(
-            seed=walls, id=f"{name}-pre", size=size, style=spec.style, crs=crs, origin=origin, datetime=pre_date
-        )
-    else:
-        data, _ = _quarters(spec.place, spec.columns, spec.side)
-        at = Site(crs=data.crs, bounds=(*origin, origin[0] + spec.side, origin[1] + spec.side))
-        place = twin.around(data, at, id=f"{name}-pre", seed=spec.seed, datetime=pre_date)
+    if spec.like is not None:
+        pre_date = _like(spec).datetime
+    place = _town(spec, name, walls, (crs, origin), pre_date)
     later = procedural.revisit(place, day, post_date)
+    later = hybrid.revisited(later, np.random.default_rng(day.spawn(1)[0]))
     hazard = "none" if rng.random() < spec.undamaged_share else spec.hazard
     happening = spec.happening() if hazard == spec.hazard else HAZARDS[hazard]
     chance = np.random.default_rng(event)
     drawn, wanted = float(happening.draw(chance)), spec.strength()
     intensity = drawn if wanted is None or hazard != spec.hazard else wanted
     damaged, truth = happening.apply(later, intensity, chance)
+    if place.photo is not None:
+        place, damaged = hybrid.shown(place), hybrid.shown(later, damaged)
     return Scenario(
         id=name,
         hazard=hazard,
@@ -201,26 +215,121 @@ def draw(spec: RenderSpec, index: int) -> Scenario:
         post=_shot(spec, replace(damaged, id=f"{name}-post"), rng, noise[1], "post"),
         truth=truth,
         geobox=_geobox(spec, crs, origin),
+        place=name if place.photo is None else _block(spec, origin),
+        sources=() if place.photo is None else _like(spec).items,
     )
 
 
+def _block(spec: RenderSpec, origin: tuple[float, float]) -> str:
+    """Name of the part of an image around a scene: pairs of the same one share most of their ground."""
+    column, row = (int(metres // spec.side) for metres in origin)
+    return f"{_like(spec).items[0].id}-{column}-{row}"
+
+
+def _town(spec: RenderSpec, name: str, seed: SeedSequence, at: tuple[str, tuple[float, float]], date: str) -> Scene:
+    """What stands there before: invented, real, or real and photographed."""
+    crs, origin = at
+    size = (spec.side, spec.side)
+    if spec.place is None:
+        town = procedural.town(
+            seed=seed, id=f"{name}-pre", size=size, style=spec.style, crs=crs, origin=origin, datetime=date
+        )
+        return town if spec.like is None else _alike(town, _like(spec))
+    data = _opened(spec)
+    if spec.like is None:
+        part = Site(crs=data.crs, bounds=(*origin, origin[0] + spec.side, origin[1] + spec.side))
+        return twin.around(data, part, id=f"{name}-pre", seed=spec.seed, datetime=date)
+    sensor = sensors.read(spec.sensor)
+    frame = _geobox(spec, crs, origin).pad(MARGIN)
+    return hybrid.before(_like(spec), data, frame, sensor, _light(spec), id=f"{name}-pre", seed=spec.seed)
+
+
+def _alike(town: Scene, likeness: Likeness) -> Scene:
+    """An invented town in the light and from the view of an image."""
+    azimuth, elevation = likeness.sun or (town.light.sun_azimuth, town.light.sun_elevation)
+    light = replace(town.light, sun_azimuth=azimuth, sun_elevation=elevation)
+    return replace(town, light=light, view=likeness.view)
+
+
+def _where(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple[float, float]]:
+    """CRS and south-west corner of a scene."""
+    if spec.like is not None:
+        return _framed_part(rng, spec)
+    return _place(rng, spec) if spec.place is None else _part(rng, spec)
+
+
 @cache
-def _quarters(
-    files: tuple[str, ...], columns: str | None, side: float
-) -> tuple[twin.Place, tuple[tuple[float, float, int], ...]]:
-    """A real place and its built-up squares (twin.spots); reading its files once serves all pairs of a process."""
-    data = twin.opened(files, columns=columns)
-    return data, twin.spots(data, side)
+def _like(spec: RenderSpec) -> Likeness:
+    """The image; reading its Items once serves all pairs of a process."""
+    return likeness.opened(spec.like or "", spec.gsd)
+
+
+@cache
+def _opened(spec: RenderSpec) -> twin.Place:
+    crs = str(_like(spec).geobox.crs) if spec.like is not None else None
+    return twin.opened(spec.place or (), columns=spec.columns, crs=crs)
+
+
+@cache
+def _squares(spec: RenderSpec) -> tuple[tuple[float, float, int], ...]:
+    """The real place's built-up squares (twin.spots)."""
+    return twin.spots(_opened(spec), spec.side)
+
+
+@cache
+def _light(spec: RenderSpec) -> Light:
+    return hybrid.light(_like(spec), _opened(spec), sensors.read(spec.sensor))
 
 
 def _part(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple[float, float]]:
     """CRS and south-west corner of a part of the real place, on whole pixels: where more is built, more often."""
-    data, squares = _quarters(spec.place or (), spec.columns, spec.side)
+    squares = _squares(spec)
     built = np.array([count for _, _, count in squares], float)
     x, y, _ = squares[int(rng.choice(len(squares), p=built / built.sum()))]
     stray = rng.uniform(-0.25, 0.25, 2) * spec.side
     west, south = x - spec.side / 2 + float(stray[0]), y - spec.side / 2 + float(stray[1])
-    return site.name(data.crs), (_whole(west, spec.gsd), _whole(south, spec.gsd))
+    return site.name(_opened(spec).crs), (_whole(west, spec.gsd), _whole(south, spec.gsd))
+
+
+def _framed(spec: RenderSpec) -> None:
+    """Raise RenderError where an image is too small for the pairs asked of it."""
+    rows, columns = _like(spec).geobox.shape
+    need = spec.size_px + 2 * MARGIN
+    if min(rows, columns) < need:
+        works = min(rows, columns) - 2 * MARGIN
+        hint = f"give a size of at most {works}" if works >= 16 else "give another Item"
+        raise RenderError(
+            f"{spec.like} is {columns}x{rows} pixels of {spec.gsd:g} m, a pair needs {need}x{need}: {hint}"
+        )
+
+
+def _framed_part(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple[float, float]]:
+    """CRS and south-west corner of a part of the image, on its pixels, wholly observed.
+
+    Raises:
+        RenderError: after many draws there is none.
+    """
+    image, need = _like(spec), spec.size_px + 2 * MARGIN
+    geobox = image.geobox
+    for _ in range(DRAWS):
+        if spec.place is None:
+            row, column = (int(rng.integers(length - need + 1)) for length in geobox.shape)
+        else:
+            west, south = _part(rng, spec)[1]
+            left, top = ~geobox.affine @ (west, south + spec.side)
+            row, column = (min(max(round(at), 0), n - need) for at, n in zip((top, left), geobox.shape, strict=True))
+        part = likeness.window(image, slice(row, row + need), slice(column, column + need))
+        if likeness.observed(image, part) >= OBSERVED and (spec.place is None or _stands(spec, part)):
+            box = part.boundingbox
+            return str(geobox.crs), (round(box.left, 6), round(box.bottom, 6))
+    raise RenderError(
+        f"{spec.like}: no part of {need}x{need} pixels that it shows wholly"
+        f"{' and where footprints lie' if spec.place else ''}: give a smaller size or another Item"
+    )
+
+
+def _stands(spec: RenderSpec, part: GeoBox) -> bool:
+    return bool(twin.footprints(_opened(spec), part.boundingbox.bbox))
 
 
 def _whole(metres: float, gsd: float) -> float:
@@ -245,6 +354,7 @@ def _dates(rng: np.random.Generator, crs: str, origin: tuple[float, float]) -> t
 
 def _shot(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedSequence, phase: str) -> Shot:
     view = View(off_nadir=float(rng.uniform(0.0, spec.off_nadir)), azimuth=float(rng.uniform(0.0, 360.0)))
+    view = scene.view if phase == "pre" and spec.like is not None else view
     reach = spec.max_shift if phase == "post" else 0.0
     shift = (float(rng.uniform(-reach, reach)), float(rng.uniform(-reach, reach)))
     light = scene.light
@@ -254,6 +364,13 @@ def _shot(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedS
         haze=light.haze,
         shift=(round(shift[0], 3), round(shift[1], 3)),
     )
+    if scene.photo is not None:
+        sensor = sensors.read(spec.sensor)
+        look = (
+            imaging.faithful(sensor)
+            if phase == "pre"
+            else replace(look, psf_fwhm=min(look.psf_fwhm, sensor.psf_fwhm) - SHARP)
+        )
     return Shot(scene=replace(scene, view=view), look=look, noise=noise)
 
 

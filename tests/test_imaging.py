@@ -153,3 +153,17 @@ def test_jpeg_is_a_small_loss_on_pictures_only() -> None:
     assert 0 < np.abs(lossy.astype(int) - picture).mean() < 5
     deep = picture.astype(np.uint16)
     np.testing.assert_array_equal(imaging.compress(deep, 90), deep)
+
+
+def test_the_faithful_look_gives_back_what_linear_undid() -> None:
+    sensor = sensors.read("aerial-rgb")
+    numbers = np.random.default_rng(0).integers(3, 236, (3, 40, 50)).astype(np.uint8)
+    radiance = imaging.linear(np.moveaxis(numbers / 255.0, 0, -1).astype(np.float32), sensor)
+    again = imaging.expose(
+        np.repeat(np.repeat(radiance, 2, 0), 2, 1),
+        sensor=sensor,
+        look=imaging.faithful(sensor),
+        oversample=2,
+        rng=np.random.default_rng(0),
+    )
+    assert np.abs(again.astype(int) - numbers).max() <= 1

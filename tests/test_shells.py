@@ -25,7 +25,7 @@ def test_walls_face_outwards_and_reach_the_roof(footprint: Ring, kind: str) -> N
     outward = normals(walls)
     assert outward[:, 2] == pytest.approx(0.0, abs=1e-2 * max(1.0, np.abs(outward).max()))
     middle = walls.centroids[:, :2]
-    step = 0.01 * outward[:, :2] / np.maximum(np.linalg.norm(outward[:, :2], axis=1, keepdims=True), 1e-9)
+    step = 0.001 * outward[:, :2] / np.maximum(np.linalg.norm(outward[:, :2], axis=1, keepdims=True), 1e-9)
     clear = shapely.distance(shell.outline.exterior, shapely.points(middle)) < 1e-3
     inner = shapely.contains_xy(shell.outline, *(middle - step)[clear].T)
     assert inner.mean() > 0.95

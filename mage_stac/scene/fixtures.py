@@ -25,7 +25,7 @@ HOMES = {"house", "apartment", "school", "church"}
 
 def build(shell: Shell) -> Mesh:
     """What stands on the roof, few of each, by the kind of roof and the building's seed."""
-    if not len(shell.tiles.u):
+    if not len(shell.tiles.u) or shell.photographed:
         return mesh.join([])
     rng = np.random.default_rng([shell.building.seed, 2])
     if shell.building.roof == "flat":

@@ -55,7 +55,7 @@ def build(scene: Scene, texel: float = 0.3) -> Geometry:
         RenderError: an unknown material or season.
     """
     terrain = ground_heights(scene)
-    parts = [ruins.build(shell) for shell in shells.of(scene.buildings)]
+    parts = [ruins.build(shell) for shell in shells.of(scene.buildings, scene.photo, scene.size)]
     parts += [plants.build(scene.trees, scene.season), vehicles.build(scene.cars), fences.build(scene, terrain)]
     if scene.debris is not None:
         parts.append(pieces.scatter(scene.debris, scene.size, terrain))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mage_stac.scene import cover, fines, pavement, turf
+from mage_stac.scene import cover, fines, pavement, photos, turf
 from mage_stac.scene.cadastre import Layer, survey
 from mage_stac.scene.lattice import Canvas, Raster, smooth, stack, white
 from mage_stac.scene.materials import material, pick
@@ -34,9 +34,12 @@ def texture(scene: Scene, texel: float = 0.3) -> tuple[Raster, NDArray[np.uint8]
     """
     canvas = Canvas(size=scene.size, texel=texel, seed=scene.ground_seed)
     layer = survey(scene.surfaces, canvas)
-    reflectance = _base(scene, layer, canvas)
-    reflectance = turf.grow(reflectance, scene, layer, canvas)
-    reflectance = pavement.wear(reflectance, layer, canvas)
+    if scene.photo is None:
+        reflectance = _base(scene, layer, canvas)
+        reflectance = turf.grow(reflectance, scene, layer, canvas)
+        reflectance = pavement.wear(reflectance, layer, canvas)
+    else:
+        reflectance = photos.over(scene.photo, canvas)
     codes = np.array([SEMANTIC["ground"], *(SEMANTIC[surface.semantic] for surface in scene.surfaces)], np.uint8)
     semantic = codes[layer.index]
     reflectance, semantic = cover.films(reflectance, semantic, scene.films, canvas, scene.season)

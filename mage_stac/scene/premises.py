@@ -89,7 +89,7 @@ def _cells(plans: Sequence[Polygon], frame: Polygon) -> list[BaseGeometry]:
     cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(corners), extend_to=frame, ordered=True))
     order = np.argsort(owner, kind="stable")
     bounds = np.searchsorted(owner[order], np.arange(len(plans) + 1))
-    joined = [shapely.union_all(cells[order[a:b]]) for a, b in pairwise(bounds)]
+    joined = [shapely.union_all(shapely.make_valid(cells[order[a:b]]), grid_size=1e-3) for a, b in pairwise(bounds)]
     return [
         shapely.simplify(cell.intersection(plan.buffer(REACH, quad_segs=3)), 0.3)
         for cell, plan in zip(joined, plans, strict=True)

@@ -216,6 +216,21 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Photo:
+    """A real image of the place, taken apart: what the ground and the roofs look like in even light."""
+
+    ground: NDArray[np.float32]
+    """(rows, columns, 3) reflectance in red, green, blue over the scene, row 0 north; buildings and the shadows that
+    they cast are filled in."""
+    roofs: NDArray[np.float32]
+    """The same of the roofs, where the image shows them; filled in around them."""
+    light: Light
+    """Of the moment when the image was taken."""
+    lean: tuple[float, float] = (0.0, 0.0)
+    """Towards the sensor, m (east, north) per metre of height: what is h high is imaged h times this the other way."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
     """One place at one moment. The south-west corner is (0, 0); (size, size) is the north-east one."""
 
@@ -245,6 +260,8 @@ class Scene:
     """(rows, columns) m above datum over the scene, pixel centres, row 0 north; None is flat at 0."""
     ground_seed: int = 0
     """Drives the texture of the ground; the same before and after."""
+    photo: Photo | None = None
+    """Colours the ground and the roofs, instead of the materials of surfaces and buildings."""
     sources: tuple[str, ...] = ()
     """Credit lines of the data that the scene was made from, each with its licence."""
     notes: tuple[str, ...] = ()
@@ -259,8 +276,8 @@ def save(scene: Scene, folder: str | Path) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, NDArray[np.float32]] = {}
-    plain = asdict(replace(scene, terrain=None, debris=None, films=(), flood=None))
-    del plain["terrain"], plain["films"]
+    plain = asdict(replace(scene, terrain=None, debris=None, films=(), flood=None, photo=None))
+    del plain["terrain"], plain["films"], plain["photo"]
     if scene.terrain is not None:
         arrays["terrain"] = scene.terrain
     if scene.debris is not None:
@@ -272,6 +289,9 @@ def save(scene: Scene, folder: str | Path) -> Path:
     if scene.films:
         plain["films"] = [{"kind": film.kind, "seed": film.seed} for film in scene.films]
         arrays |= {f"film_{number}": film.cover for number, film in enumerate(scene.films)}
+    if scene.photo is not None:
+        plain["photo"] = {"light": asdict(scene.photo.light), "lean": scene.photo.lean}
+        arrays |= {"photo_ground": scene.photo.ground, "photo_roofs": scene.photo.roofs}
     np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
     path = folder / "scene.json"
     path.write_text(dumps({"schema": SCHEMA, **plain}), encoding="utf-8")
@@ -303,6 +323,7 @@ def load(folder: str | Path) -> Scene:
 
 def _scene(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Scene:
     debris, flood, films = plain.pop("debris", None), plain.pop("flood", None), plain.pop("films", [])
+    photo = plain.pop("photo", None)
     hints = get_type_hints(Scene)
     fields = {name: TypeAdapter(hints[name]).validate_python(value) for name, value in plain.items()}
     if debris is not None:
@@ -312,6 +333,10 @@ def _scene(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Scene:
     if flood is not None:
         depth = arrays["flood_depth"]
         fields["flood"] = Flood(depth=depth, turbidity=float(flood["turbidity"]), seed=int(flood["seed"]))
+    if photo is not None:
+        lean = float(photo["lean"][0]), float(photo["lean"][1])
+        light = TypeAdapter(Light).validate_python(photo["light"])
+        fields["photo"] = Photo(ground=arrays["photo_ground"], roofs=arrays["photo_roofs"], light=light, lean=lean)
     fields["films"] = tuple(
         Film(kind=str(film["kind"]), cover=arrays[f"film_{number}"], seed=int(film["seed"]))
         for number, film in enumerate(films)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac.scene import measured, mesh, mottle, roofs, tiling
+from mage_stac.scene import measured, mesh, mottle, photos, roofs, tiling
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
 from mage_stac.scene.plans import Plane, lines, polygons
-from mage_stac.scene.scene import Building
+from mage_stac.scene.scene import Building, Photo
 from mage_stac.scene.tiling import Tiles
 
 Array = NDArray[np.float64]
@@ -39,10 +39,13 @@ class Shell:
     """The roof; `face` counts within this building."""
     colour: NDArray[np.float32]
     """(T, 3) reflectance of the whole roof's tiles."""
+    photographed: bool = False
+    """The colours are an image's, in which whatever stands on the roof shows."""
 
     @property
     def parapet(self) -> bool:
-        return self.building.roof == "flat" and not self.building.faces and self.outline.area > LARGE
+        flat = self.building.roof == "flat" and not self.building.faces and not self.photographed
+        return flat and self.outline.area > LARGE
 
     @property
     def axes(self) -> Array:
@@ -58,11 +61,17 @@ class Shell:
         return z
 
 
-def of(buildings: Sequence[Building]) -> list[Shell]:
-    """Shape all buildings; instance is 1 + position."""
+def of(
+    buildings: Sequence[Building], photo: Photo | None = None, size: tuple[float, float] = (0.0, 0.0)
+) -> list[Shell]:
+    """Shape all buildings; instance is 1 + position. With a photo of a scene of `size` metres roofs look as there."""
     planes = [roofs.planes(building) for building in buildings]
     counts = np.array([len(group) for group in planes], np.intp)
-    sizes = [tiling.cell_size(sum(plane.plan.area for plane in group)) for group in planes for _ in group]
+    sizes = [
+        tiling.cell_size(sum(plane.plan.area for plane in group), photo=photo is not None)
+        for group in planes
+        for _ in group
+    ]
     tiles = tiling.cut([plane for group in planes for plane in group], sizes)
     first = np.cumsum(counts) - counts
     bounds = np.searchsorted(tiles.face, [*first, counts.sum()])
@@ -76,7 +85,8 @@ def of(buildings: Sequence[Building]) -> list[Shell]:
                 outline=roofs.plan(building),
                 planes=tuple(planes[number]),
                 tiles=own,
-                colour=_colours(building, own),
+                colour=_colours(building, own) if photo is None else _pictured(own, planes[number], photo, size),
+                photographed=photo is not None,
             )
         )
     return shells
@@ -94,6 +104,13 @@ def _colours(building: Building, tiles: Tiles) -> NDArray[np.float32]:
     strength = rng.uniform(0.1, 0.3) * (1.8 if building.roof == "flat" else 1.0)
     shade = slope + strength * stains + 0.12 * streaks + 0.05 * speckle + _repairs(tiles, rng)
     return (base * np.exp(shade)[:, None]).clip(0, 0.95).astype(np.float32)
+
+
+def _pictured(tiles: Tiles, planes: Sequence[Plane], photo: Photo, size: tuple[float, float]) -> NDArray[np.float32]:
+    """(T, 3) reflectance: what the photo shows at each tile."""
+    upward = np.array([slope_frame(plane)[:, 2] for plane in planes]).reshape(-1, 3)
+    middles = tiles.corners.mean(axis=1)
+    return photos.roof_colours(photo, size, middles, upward[tiles.face])
 
 
 def _repairs(tiles: Tiles, rng: np.random.Generator) -> Array:
@@ -114,7 +131,7 @@ def _repairs(tiles: Tiles, rng: np.random.Generator) -> Array:
 def roof(shell: Shell, tiles: Tiles, colour: NDArray[np.float32]) -> Mesh:
     """Roof tiles as a mesh in the scene."""
     up = np.array([0.0, 0.0, shell.building.base])
-    grain = material(shell.building.roof_material).grain
+    grain = 0.0 if shell.photographed else material(shell.building.roof_material).grain
     return mesh.faces(tiles.corners + up, colour, grain=grain, semantic="building", instance=shell.instance)
 
 

@@ -80,6 +80,21 @@ def light(when: str, crs: str, origin: tuple[float, float]) -> Light:
     return Light(sun_azimuth=round(azimuth, 3), sun_elevation=round(elevation, 3))
 
 
+def skylight(light: Light) -> float:
+    """Share of the light on open level ground that comes from the whole sky, 0..1, mean of the visible bands.
+
+    The same as the renderer's (renderers/light.py: sky_shares), which says where it is from.
+    """
+    clear = min(0.16 + 0.065 * (1.0 / sin(radians(light.sun_elevation)) - 1.0), 0.7)
+    return light.overcast + (1.0 - light.overcast) * clear
+
+
+def towards(light: Light) -> tuple[float, float, float]:
+    """Unit vector to the sun: east, north, up."""
+    azimuth, elevation = radians(light.sun_azimuth), radians(light.sun_elevation)
+    return cos(elevation) * sin(azimuth), cos(elevation) * cos(azimuth), sin(elevation)
+
+
 def daytime(
     rng: np.random.Generator, crs: str, origin: tuple[float, float], *, year: int, months: tuple[int, ...]
 ) -> str:

@@ -21,6 +21,8 @@ CELL = 0.7
 """Side of a cell, m: about the finest pixel that scenes are seen at."""
 MOST_CELLS = 600
 """Cells on one roof, about; larger roofs get larger cells."""
+PHOTO_CELL, PHOTO_CELLS = 0.45, 20_000
+"""The same where the cells show an image, whose pixels are not to be lost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +69,10 @@ class Tiles:
         )
 
 
-def cell_size(area: float) -> float:
-    """Side of the cells for a roof of that area in m2."""
-    return float(max(CELL, np.sqrt(area / MOST_CELLS)))
+def cell_size(area: float, *, photo: bool = False) -> float:
+    """Side of the cells for a roof of that area in m2; `photo`: cells take the colours of an image."""
+    cell, most = (PHOTO_CELL, PHOTO_CELLS) if photo else (CELL, MOST_CELLS)
+    return float(max(cell, np.sqrt(area / most)))
 
 
 def axes(plane: Plane) -> Array:

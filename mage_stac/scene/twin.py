@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, sqrt
 from pathlib import Path
@@ -134,6 +134,13 @@ def spots(data: Place, size: float) -> tuple[tuple[float, float, int], ...]:
     return found
 
 
+def footprints(data: Place, bounds: Bounds) -> list[shapely.Geometry]:
+    """Outlines of the buildings that touch `bounds`, in the place's CRS, as the sources give them."""
+    at = Site(crs=data.crs, bounds=bounds)
+    vectors = (source for source in data.sources if source.driver != "raster")
+    return [shape for source in vectors for lot in reading.stream(source, at, ("building",)) for shape in lot.geometry]
+
+
 def around(
     data: Place,
     at: Site,
@@ -141,9 +148,16 @@ def around(
     id: str,  # noqa: A002 - as above
     seed: int,
     datetime: str,
+    fit: Callable[[Features], Features] | None = None,
 ) -> Scene:
-    """The scene of one site of a place; other arguments and errors as of `place`."""
-    plot = Plot(at=at, seed=seed, style=data.style, sources=data.sources, found=_collect(data, at))
+    """The scene of one site of a place; other arguments and errors as of `place`.
+
+    `fit` corrects the building features before they become buildings.
+    """
+    found = dict(_collect(data, at))
+    if fit is not None:
+        found["building"] = fit(found["building"])
+    plot = Plot(at=at, seed=seed, style=data.style, sources=data.sources, found=found)
     return assembly.scene(plot, id=id, datetime=datetime)
 
 

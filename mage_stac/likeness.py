@@ -1,0 +1,173 @@
+"""Likeness: a real image that renders are made alike: its grid, its light and view, its pixels as reflectance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pystac
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import CRS
+
+from mage_stac import catalogue, cube, grid, imaging, pairs
+from mage_stac.errors import GridError, MageStacError, RenderError
+from mage_stac.scene import site, sun
+from mage_stac.scene.scene import View
+from mage_stac.sensors import Sensor
+
+BANDS = ("red", "green", "blue")
+SQUARE = 1e-3
+"""Relative difference of a pixel's sides up to which it is square."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Likeness:
+    """Items that make one image of a place at one time."""
+
+    items: tuple[pystac.Item, ...]
+    geobox: GeoBox
+    """North-up square pixels in a CRS in metres: the Items' own grid where it is such a one."""
+    datetime: str
+    """RFC 3339: of the first Item, the middle of its interval, moved to daylight if the sun was down then."""
+    stated: str
+    """RFC 3339: as the Items say."""
+    sun: tuple[float, float] | None
+    """Azimuth and elevation, degrees; None where neither a field nor a time of day tells."""
+    view: View
+
+    @property
+    def gsd(self) -> float:
+        """Metres."""
+        return float(self.geobox.resolution.x)
+
+
+def opened(path: str | Path, gsd: float | None = None) -> Likeness:
+    """The image that `path` (an Item, or a folder of Items that make one mosaic) holds.
+
+    `gsd` in metres resamples it.
+
+    Raises:
+        CatalogueError: there are no Items.
+        AssetError: an Item lacks an `image` asset, or its bands red, green and blue.
+        GridError: its grid cannot be found.
+    """
+    items = tuple(item for item in catalogue.read_items(path) if pairs.IMAGE in item.assets)
+    if not items:
+        raise RenderError(f"{path}: no Item with an asset {pairs.IMAGE!r} to be like")
+    for item in items:
+        pairs.layer(item, BANDS)
+    geobox = _grid(items, gsd)
+    stated = _when(items[0])
+    lon, lat = geobox.geographic_extent.centroid.coords[0]
+    return Likeness(
+        items=items,
+        geobox=geobox,
+        stated=stated,
+        datetime=_daylight(stated, lon, lat),
+        sun=_sun(items[0], lon, lat),
+        view=_view(items[0]),
+    )
+
+
+def _grid(items: Sequence[pystac.Item], gsd: float | None) -> GeoBox:
+    own = grid.of_items(items, pairs.IMAGE)
+    affine = own.affine
+    square = affine.b == affine.d == 0 and affine.a > 0 and abs(-affine.e / affine.a - 1) < SQUARE
+    if square and _metric(own) and (gsd is None or abs(gsd / affine.a - 1) < SQUARE):
+        return own
+    box = own.geographic_extent.boundingbox.bbox
+    if gsd is None:
+        stated = items[0].properties.get("gsd")
+        gsd = float(stated) if stated else round(float(_metres(own)), 3)
+    crs = str(own.crs) if _metric(own) else None
+    return grid.of_area((box[0], box[1], box[2], box[3]), gsd, crs)
+
+
+def _metric(geobox: GeoBox) -> bool:
+    try:
+        site.metric(str(geobox.crs))
+    except MageStacError:
+        return False
+    # Web Mercator's metre is longer than a metre everywhere but at the equator.
+    return CRS.from_user_input(str(geobox.crs)).to_epsg() != 3857
+
+
+def _metres(geobox: GeoBox) -> float:
+    """Side of a pixel on the ground."""
+    west, south, east, north = geobox.geographic_extent.boundingbox.bbox
+    utm = grid.of_area((west, south, east, north), 1.0)
+    return float(np.sqrt(np.prod(utm.shape) / np.prod(geobox.shape)))
+
+
+def _when(item: pystac.Item) -> str:
+    start, end = item.common_metadata.start_datetime, item.common_metadata.end_datetime
+    moment = item.datetime if item.datetime is not None else start
+    if item.datetime is None and start is not None and end is not None:
+        moment = start + (end - start) / 2
+    if moment is None:
+        raise RenderError(f"Item {item.id} has no date")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _daylight(stated: str, lon: float, lat: float) -> str:
+    """The moment itself if the sun was up for a survey, else the noon of its day, else of the next equinox."""
+    if sun.position(stated, lon, lat)[1] > sun.LOWEST:
+        return stated
+    moment = datetime.fromisoformat(stated)
+    for month, day in ((moment.month, moment.day), (3, 21)):
+        hour = (12 - lon / 15) % 24
+        noon = moment.replace(month=month, day=day, hour=int(hour), minute=int(hour % 1 * 60), second=0)
+        text = noon.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if sun.position(text, lon, lat)[1] > sun.LOWEST:
+            return text
+    raise RenderError(f"no daylight at latitude {lat:.1f} on {stated}: give Items with view:sun_elevation")
+
+
+def _sun(item: pystac.Item, lon: float, lat: float) -> tuple[float, float] | None:
+    """Of the Item's fields; of its time if it is an instant with the sun up."""
+    fields = item.properties
+    if "view:sun_azimuth" in fields and "view:sun_elevation" in fields:
+        return float(fields["view:sun_azimuth"]), float(fields["view:sun_elevation"])
+    if item.datetime is None or (item.datetime.hour, item.datetime.minute) == (0, 0):  # a date, not a time
+        return None
+    azimuth, elevation = sun.position(_when(item), lon, lat)
+    return (azimuth, elevation) if elevation > sun.LOWEST else None
+
+
+def _view(item: pystac.Item) -> View:
+    fields = item.properties
+    return View(off_nadir=float(fields.get("view:off_nadir") or 0.0), azimuth=float(fields.get("view:azimuth") or 0.0))
+
+
+def reflectance(likeness: Likeness, geobox: GeoBox, sensor: Sensor) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The image on a grid: (rows, columns, 3) reflectance as `sensor` would turn it into the Items' numbers, valid.
+
+    Raises:
+        AssetError: a file cannot be read.
+    """
+    layer = pairs.layer(likeness.items[0], BANDS)
+    values, valid = cube.read(likeness.items, geobox, asset=pairs.IMAGE, bands=layer.bands)
+    return imaging.linear(np.moveaxis(values, 0, -1), sensor), valid
+
+
+def window(likeness: Likeness, rows: slice, columns: slice) -> GeoBox:
+    """A part of the image's grid.
+
+    Raises:
+        GridError: it leaves the grid.
+    """
+    height, width = likeness.geobox.shape
+    if rows.start < 0 or columns.start < 0 or rows.stop > height or columns.stop > width:
+        raise GridError(f"rows {rows.start}-{rows.stop}, columns {columns.start}-{columns.stop} leave {width}x{height}")
+    return likeness.geobox[rows, columns]
+
+
+def observed(likeness: Likeness, geobox: GeoBox) -> float:
+    """Share of a part of the image's grid that the Items observed, 0..1, from every tenth pixel."""
+    coarse = geobox.zoom_out(10) if min(geobox.shape) >= 40 else geobox
+    _, valid = cube.read(likeness.items, coarse, asset=pairs.IMAGE, bands=(1,))
+    return float(valid.mean())

@@ -1,0 +1,88 @@
+"""What an Item tells of its image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from imagery import box, index, smooth, write_image
+from odc.geo.geobox import GeoBox
+
+from mage_stac import catalogue, likeness, sensors
+from mage_stac.errors import MageStacError
+from mage_stac.scene import sun
+
+
+def with_fields(root: Path, name: str, **fields: object) -> Path:
+    item = write_image(root, name, smooth(60, 80), box(60, 80))
+    path = root / "c" / name / f"{name}.json"
+    content = catalogue.read_json(path)
+    content["properties"] |= {key.replace("__", ":"): value for key, value in fields.items()}
+    catalogue.write_json(path, content)
+    assert item.id == name
+    return path
+
+
+def test_grid_light_and_view_are_the_items(tmp_path: Path) -> None:
+    path = with_fields(
+        tmp_path, "a", view__sun_azimuth=160.0, view__sun_elevation=35.5, view__off_nadir=12.0, view__azimuth=80.0
+    )
+    found = likeness.opened(path)
+    assert found.geobox == box(60, 80)
+    assert found.sun == (160.0, 35.5)
+    assert (found.view.off_nadir, found.view.azimuth) == (12.0, 80.0)
+    assert found.gsd == pytest.approx(0.6)
+
+
+def test_a_time_of_day_gives_the_sun_and_a_mere_date_does_not(tmp_path: Path) -> None:
+    path = with_fields(tmp_path, "a", datetime="2020-06-01T18:00:00Z")
+    lon, lat = likeness.opened(path).geobox.geographic_extent.centroid.coords[0]
+    assert likeness.opened(path).sun == pytest.approx(sun.position("2020-06-01T18:00:00Z", lon, lat))
+    dated = likeness.opened(with_fields(tmp_path, "b", datetime="2020-06-01T00:00:00Z"))
+    assert dated.sun is None
+    assert dated.stated == "2020-06-01T00:00:00Z"
+    assert sun.position(dated.datetime, lon, lat)[1] > sun.LOWEST
+
+
+def test_an_interval_stands_for_its_middle(tmp_path: Path) -> None:
+    path = with_fields(
+        tmp_path, "a", datetime=None, start_datetime="2020-06-01T00:00:00Z", end_datetime="2020-06-03T00:00:00Z"
+    )
+    assert likeness.opened(path).stated == "2020-06-02T00:00:00Z"
+
+
+def test_an_image_in_degrees_or_of_another_gsd_is_put_on_metres(tmp_path: Path) -> None:
+    degrees = GeoBox((60, 80), Affine(6e-6, 0, -94.5, 0, -6e-6, 37.06), "EPSG:4326")
+    write_image(tmp_path, "a", smooth(60, 80), degrees)
+    found = likeness.opened(tmp_path / "c" / "a")
+    assert str(found.geobox.crs) == "EPSG:32615"
+    assert found.gsd == pytest.approx(0.6, abs=0.02)
+    write_image(tmp_path, "b", smooth(60, 80), box(60, 80))
+    assert likeness.opened(tmp_path / "c" / "b", 1.2).gsd == pytest.approx(1.2)
+
+
+def test_several_items_are_one_image(tmp_path: Path) -> None:
+    for name, x in (("a", 0), ("b", 80)):
+        write_image(tmp_path, name, smooth(60, 80, x=x), box(60, 80, x=500_000 + 0.6 * x))
+    index(tmp_path)
+    found = likeness.opened(tmp_path)
+    assert found.geobox.shape == (60, 160)
+    values, valid = likeness.reflectance(found, found.geobox, sensors.read("aerial-rgb"))
+    assert valid.all()
+    # The tone curve below its shoulder, the other way.
+    expected = np.moveaxis((smooth(60, 160) / 255.0) ** 2.2 / 1.8, 0, -1)
+    below = expected < 0.6 / 1.8
+    np.testing.assert_allclose(values[below], expected[below], rtol=1e-4)
+    assert likeness.observed(found, found.geobox) == 1.0
+
+
+def test_an_item_without_colours_is_one_line(tmp_path: Path) -> None:
+    path = with_fields(tmp_path, "a")
+    content = catalogue.read_json(path)
+    for band in content["assets"]["image"]["bands"]:
+        band["name"] = band["eo:common_name"] = "pan"
+    catalogue.write_json(path, content)
+    with pytest.raises(MageStacError, match="lacks band red"):
+        likeness.opened(path)
