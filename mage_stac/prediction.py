@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 import pystac
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from PIL import Image
 from pystac.utils import datetime_to_str
 
 import mage_stac
-from mage_stac import footprint, hrefs, overlap, publish
+from mage_stac import footprint, hrefs, overlap, publish, quicklook
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
-from mage_stac.cog import stream_cog, writing
+from mage_stac.cog import stream_cog
 from mage_stac.errors import GridError
 from mage_stac.mosaic import LEVELS, Strip, classed, coded
 from mage_stac.products import buildings, qgis
@@ -41,9 +39,6 @@ COLOURS = colour_table(DAMAGE_CLASSES)
 RENDERS = {"damage": {"title": "Damage", "assets": ["visual"], "resampling": "nearest"}}
 """How tile servers should draw it (render extension). Not damage.tif: of an Item's raster titiler 2 drops the palette,
 and of a `colormap` given here it sends on the keys alone."""
-
-THUMBNAIL = 512
-"""Pixels along the longer side."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,31 +96,14 @@ def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Strip]) -> None:
         }
         for strip in strips:
             damage = classed(strip)
-            for name, array in (("damage", damage), ("visual", coloured(damage)), ("probability", coded(strip))):
+            drawn = quicklook.coloured(damage, DAMAGE_CLASSES)
+            for name, array in (("damage", damage), ("visual", drawn), ("probability", coded(strip))):
                 writers[name].write(array, strip.row, 0)
             seen = seen or bool(strip.valid.any())
         if not seen:
             raise GridError("no pixel of the map is observed on both dates: pre or post holds nothing but nodata there")
-    _write_thumbnail(folder)
+    quicklook.class_thumbnail(folder / "damage.tif", DAMAGE_CLASSES, folder / "thumbnail.png")
     qgis.write(folder / "damage.qml")
-
-
-def coloured(damage: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Damage classes (y, x) in their colours, (3, y, x)."""
-    table = np.zeros((256, 3), np.uint8)
-    for value, colour in COLOURS.items():
-        table[value] = colour
-    return np.moveaxis(table[damage], -1, 0)
-
-
-def _write_thumbnail(folder: Path) -> None:
-    with opened(folder / "damage.tif") as source:
-        factor = max(1.0, max(source.shape) / THUMBNAIL)
-        damage = source.read(1, out_shape=tuple(max(1, round(size / factor)) for size in source.shape))
-    alpha = np.where(damage == NOT_OBSERVED, 0, 255).astype(np.uint8)
-    picture = np.concatenate([coloured(damage), alpha[None]])
-    with writing(folder / "thumbnail.png"):
-        Image.fromarray(np.moveaxis(picture, 0, -1)).save(folder / "thumbnail.png")
 
 
 def write_buildings(folder: Path, outlines: Any | None) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures of imagery for people: visual.tif (an RGB COG) and thumbnail.png."""
+"""Pictures of imagery and of classes for people: visual.tif (an RGB COG) and thumbnail.png."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from PIL import Image
 from rasterio.enums import MaskFlags, Resampling
 
 from mage_stac import grid
-from mage_stac.cog import stream_cog, writing
+from mage_stac.classes import Classes, colour_table
+from mage_stac.cog import stream_cog, write_cog, writing
 from mage_stac.raster import opened
 from mage_stac.sensors import Sensor
 
@@ -58,6 +59,42 @@ def make_pictures(image: Path, sensor: Sensor, folder: Path) -> int | None:
         rgba = np.concatenate([picture(small, seen, stretch, 0), alpha[np.newaxis]])
         Image.fromarray(np.moveaxis(rgba if nodata == 0 else rgba[:3], 0, -1)).save(folder / "thumbnail.png")
     return nodata
+
+
+def draw_classes(raster: Path, classes: Classes, folder: Path) -> None:
+    """Make folder/visual.tif and folder/thumbnail.png of a raster of classes (uint8), which is read whole.
+
+    Raises:
+        AssetError: the raster cannot be read.
+        CatalogueError: the disk refuses.
+    """
+    with opened(raster) as source:
+        write_cog(folder / "visual.tif", coloured(source.read(1), classes), grid.of_dataset(source))
+    class_thumbnail(raster, classes, folder / "thumbnail.png")
+
+
+def class_thumbnail(raster: Path, classes: Classes, path: Path) -> None:
+    """Draw a raster of classes (uint8) as a small PNG, see-through where not observed.
+
+    Raises:
+        AssetError: the raster cannot be read.
+        CatalogueError: the disk refuses.
+    """
+    with opened(raster) as source:
+        factor = max(1.0, max(source.shape) / THUMBNAIL)
+        small = source.read(1, out_shape=tuple(max(1, round(size / factor)) for size in source.shape))
+    unseen = [entry.value for entry in classes if entry.nodata]
+    alpha = np.where(np.isin(small, unseen), 0, 255).astype(np.uint8)
+    with writing(path):
+        Image.fromarray(np.moveaxis(np.concatenate([coloured(small, classes), alpha[None]]), 0, -1)).save(path)
+
+
+def coloured(values: NDArray[np.uint8], classes: Classes) -> NDArray[np.uint8]:
+    """Classes (y, x) in their colours, (3, y, x)."""
+    table = np.zeros((256, 3), np.uint8)
+    for value, colour in colour_table(classes).items():
+        table[value] = colour
+    return np.moveaxis(table[values], -1, 0)
 
 
 def picture(

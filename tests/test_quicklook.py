@@ -8,6 +8,8 @@ from imagery import box, noise, write_raster
 from PIL import Image
 
 from mage_stac import quicklook, sensors
+from mage_stac.classes import DAMAGE_CLASSES, rgb
+from mage_stac.cog import write_cog
 
 
 def test_a_picture_stays_as_it_is(tmp_path: Path) -> None:
@@ -68,3 +70,17 @@ def test_floats_with_holes() -> None:
     made = quicklook.picture(values, valid, (np.zeros(3), np.ones(3)), 0)
     assert made[0, 0, 0] == 0
     assert (made[:, 1:] == 128).all()
+
+
+def test_classes_are_drawn_in_their_colours_and_nowhere_where_unseen(tmp_path: Path) -> None:
+    classes = np.array([[0, 1, 2], [3, 4, 255]], np.uint8)
+    geobox = box(2, 3)
+    write_cog(tmp_path / "damage.tif", classes, geobox, nodata=255)
+    quicklook.draw_classes(tmp_path / "damage.tif", DAMAGE_CLASSES, tmp_path)
+    with rasterio.open(tmp_path / "visual.tif") as source:
+        drawn = source.read()
+        assert source.transform == geobox.affine
+    small = np.asarray(Image.open(tmp_path / "thumbnail.png"))
+    for entry in DAMAGE_CLASSES:
+        assert (rgb(entry.colour) == drawn[:, classes == entry.value].T).all()
+        assert (small[classes == entry.value] == (*rgb(entry.colour), 0 if entry.nodata else 255)).all()
