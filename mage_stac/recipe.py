@@ -56,6 +56,8 @@ class Data:
     """Share of the places kept for validation."""
     background: Share = 0.1
     """Share of chips drawn anywhere; the rest are drawn around a grade, each grade equally often."""
+    reuse: Count = 1
+    """Chips cut around each place drawn: more come faster from large scenes, and are more alike."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -64,6 +66,8 @@ class Network:
 
     encoder: Annotated[str, Field(min_length=1)] = "resnet18"
     """A name of segmentation-models-pytorch."""
+    weights: Literal["none", "imagenet"] = "none"
+    """What the encoder starts from: chance, or photographs of other things (models.pretrained)."""
     decoder: Annotated[tuple[Count, ...], Field(min_length=2, max_length=5)] = (128, 64, 32, 32)
     """Channels of the decoders from coarse to fine; each entry doubles the resolution, five reach the image's own."""
 

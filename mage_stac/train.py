@@ -20,14 +20,15 @@ from torch.utils.tensorboard import SummaryWriter
 from mage_stac import catalogue, chips, confusion, models, pairs, tally
 from mage_stac import recipe as recipes
 from mage_stac.adapt import augment, style
-from mage_stac.chips import Batch, Looks
+from mage_stac.chips import Looks
 from mage_stac.curves import TERMS
 from mage_stac.errors import ModelError
-from mage_stac.models import checkpoint, item, losses
+from mage_stac.loader import Batch
+from mage_stac.models import checkpoint, item, losses, pretrained
 from mage_stac.models.average import Average
 from mage_stac.models.checkpoint import Progress, State
-from mage_stac.reader import Reader
 from mage_stac.recipe import Recipe
+from mage_stac.samplers import Sampling
 from mage_stac.tally import GRADES, ChipIndex
 
 Step = Callable[[int, int, str], None]
@@ -85,8 +86,8 @@ def train(
         Path of the model Item's JSON.
 
     Raises:
-        CatalogueError: no labelled pairs, nothing to learn from them, fewer than two places, no real images.
-        AssetError: an asset or band is missing, broken or wholly unobserved.
+        CatalogueError: no labelled pairs, nothing observed or to learn in them, fewer than two places, no real images.
+        AssetError: an asset or band is missing or broken.
         GridError: a pair's rasters lie on different grids.
         RecipeError: the recipe does not fit the pairs, or an unfinished run of its name is of another recipe.
         ModelError: the loss is no longer a number.
@@ -153,6 +154,8 @@ def fit(fabric: Fabric, material: Material, folder: Path, progress: Step | None 
     path = folder / "checkpoint.safetensors"
     torch.manual_seed(recipe.seed)
     network = models.build(recipe)
+    if recipe.network.weights == "imagenet":
+        pretrained.start(network.encoder, recipe.network.encoder)
     model, optimiser = fabric.setup(network, _optimiser(network, settings.learning_rate, settings.weight_decay))
     state = State(
         model=network, average=Average(network, settings.average), optimiser=optimiser.optimizer, progress=Progress()
@@ -195,7 +198,7 @@ def _stream(fabric: Fabric, material: Material, start: int) -> Any:
         edge=recipe.data.size + 2 * recipe.data.margin,
         batch=recipe.optimiser.batch,
         seed=recipe.seed,
-        background=recipe.data.background,
+        sampling=Sampling(kind="balanced", ignored=(0,), background=recipe.data.background, reuse=recipe.data.reuse),
         start=start,
         shard=(fabric.global_rank, fabric.world_size),
         looks=material.looks,
@@ -281,12 +284,12 @@ def validate(model: nn.Module, material: Material) -> dict[str, Any]:
     size, device = recipe.data.size, next(model.parameters()).device
     mean, std = torch.tensor(material.mean, device=device), torch.tensor(material.std, device=device)
     places = tally.tiles(material.validation, size, recipe.run.validation_chips)
-    matrix, reader = np.zeros((5, 5), np.int64), Reader()
-    for start in range(0, len(places), recipe.optimiser.batch):
-        batch = chips.read(material.validation, places[start : start + recipe.optimiser.batch], size, reader)
-        image = models.blank(models.normalise(batch["image"], mean, std), batch["valid"])
-        predicted = models.classes(models.probabilities(model(image))).cpu().numpy()
-        matrix += confusion.count(np.where(batch["valid"], batch["mask"], 255), predicted)
+    matrix = np.zeros((5, 5), np.int64)
+    with closing(chips.at(material.validation, places, size, recipe.optimiser.batch)) as stream:
+        for batch in stream:
+            image = models.blank(models.normalise(batch["image"].to(device), mean, std), batch["valid"].to(device))
+            predicted = models.classes(models.probabilities(model(image))).cpu().numpy()
+            matrix += confusion.count(np.where(batch["valid"], batch["mask"], 255), predicted)
     return _figures(matrix)
 
 
