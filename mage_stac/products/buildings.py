@@ -27,6 +27,7 @@ from mage_stac.errors import GridError
 from mage_stac.grid import of_dataset
 from mage_stac.mosaic import LEVELS
 from mage_stac.overlap import moved, pixel_metres, place
+from mage_stac.products import squaring
 from mage_stac.raster import opened
 
 NAMES = {entry.value: entry.name for entry in DAMAGE_CLASSES}
@@ -44,9 +45,6 @@ FEWEST = 4
 
 SMALLEST = 10.0
 """Square metres: an outline found in the map below this is left out, as no house is that small."""
-
-SIMPLER = 0.75
-"""Pixels: how far an outline may move when the steps of its pixels are smoothed away."""
 
 SEEN = 0.5
 """A building of which less than this share was observed gets no grade (255)."""
@@ -110,8 +108,8 @@ def footprints(path: Path, geobox: GeoBox) -> Any:
 def outlines(damage: Path) -> Any:
     """Outlines of what the damage map shows as buildings, whatever their grades: a GeoDataFrame like `footprints`.
 
-    A building is a group of pixels of classes 1-4 that touch along an edge. Memory grows with the outlines, not with
-    the map.
+    A building is a group of pixels of classes 1-4 that touch along an edge; its outline is made straight, with right
+    angles (`squaring`). Memory grows with the outlines, not with the map.
     """
     with opened(damage) as source:
         grid = of_dataset(source)
@@ -120,9 +118,9 @@ def outlines(damage: Path) -> Any:
         shapes = rasterio.features.shapes(rasterio.band(mask, 1))
         found = np.array([shapely.geometry.shape(shape) for shape, value in shapes if value], dtype=object)
     pixels = moved(found, ~grid.affine)
-    smooth = shapely.simplify(pixels[shapely.area(pixels) >= smallest], SIMPLER)
-    columns = {"footprint_id": [None] * len(smooth)}
-    return gpd.GeoDataFrame(columns, geometry=moved(smooth, grid.affine), crs=str(grid.crs))
+    straight = squaring.squared(pixels[shapely.area(pixels) >= smallest])
+    columns = {"footprint_id": [None] * len(straight)}
+    return gpd.GeoDataFrame(columns, geometry=moved(straight, grid.affine), crs=str(grid.crs))
 
 
 def _building_mask(damage: Path, grid: GeoBox) -> str:
