@@ -57,6 +57,7 @@ def render(  # noqa: PLR0913 - a command's options
         str, typer.Option(help="Sensor of both dates, or a TOML file that describes one.")
     ] = "aerial-rgb",
     off_nadir: Annotated[float, typer.Option(help="The most that a view leans, degrees.")] = 8.0,
+    off_nadir_from: Annotated[float | None, typer.Option(help="The least that a view leans; 0 if not given.")] = None,
     undamaged: Annotated[float, typer.Option(help="Share of pairs in which nothing happens, 0..1.")] = 0.15,
     samples: Annotated[int, typer.Option(min=1, help="Light paths per rendered pixel (4 to an image pixel).")] = 2,
     workers: Annotated[int, typer.Option(min=1, help="Processes in parallel, each with a Blender of its own.")] = 1,
@@ -93,6 +94,7 @@ def render(  # noqa: PLR0913 - a command's options
         gsd=gsd or (likeness.opened(like).gsd if like else 0.6),
         sensor=sensor,
         off_nadir=off_nadir,
+        off_nadir_from=off_nadir_from,
         undamaged_share=undamaged,
         samples=samples,
         pairs=pairs,

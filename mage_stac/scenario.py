@@ -67,6 +67,8 @@ class RenderSpec:
     """In the hazard's unit, the same for every pair; None draws one for each, or takes the event's."""
     event: str | None = None
     """A name of hazards.events: its settings, and its intensity unless that is given."""
+    off_nadir_from: float | None = None
+    """The least that a view leans, degrees; None is straight down."""
     place: tuple[str, ...] | None = None
     """Files of a real place (scene.twin.place), of which every pair shows some part; None invents towns of `style`."""
     columns: str | None = None
@@ -94,6 +96,7 @@ class RenderSpec:
         _within("gsd", self.gsd, 0.01, 30.0)
         _within("undamaged share", self.undamaged_share, 0.0, 1.0)
         _within("off-nadir", self.off_nadir, 0.0, 45.0)
+        _within("least off-nadir", self.off_nadir_from or 0.0, 0.0, self.off_nadir)
         _within("largest shift", self.max_shift, 0.0, MARGIN - 4.0)
         _within("oversample", self.oversample, 1, 8)
         _within("samples", self.samples, 1, 4096)
@@ -353,7 +356,8 @@ def _dates(rng: np.random.Generator, crs: str, origin: tuple[float, float]) -> t
 
 
 def _shot(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedSequence, phase: str) -> Shot:
-    view = View(off_nadir=float(rng.uniform(0.0, spec.off_nadir)), azimuth=float(rng.uniform(0.0, 360.0)))
+    lean = float(rng.uniform(spec.off_nadir_from or 0.0, spec.off_nadir))
+    view = View(off_nadir=lean, azimuth=float(rng.uniform(0.0, 360.0)))
     view = scene.view if phase == "pre" and spec.like is not None else view
     reach = spec.max_shift if phase == "post" else 0.0
     shift = (float(rng.uniform(-reach, reach)), float(rng.uniform(-reach, reach)))

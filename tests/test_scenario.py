@@ -71,6 +71,7 @@ def test_some_pairs_stay_undamaged() -> None:
         ({"gsd": 0.0}, "gsd 0.0"),
         ({"undamaged_share": 1.5}, "undamaged share 1.5"),
         ({"workers": 0}, "workers 0"),
+        ({"off_nadir": 10.0, "off_nadir_from": 20.0}, r"least off-nadir 20\.0 is outside 0\.0\.\.10\.0"),
         ({"timeout": 0.0}, "timeout 0.0"),
     ],
 )
@@ -141,3 +142,9 @@ def test_parts_of_a_real_place_follow_from_seed_and_index(houses: gpd.GeoDataFra
 def test_a_place_that_is_not_there_is_named_at_once() -> None:
     with pytest.raises(PlaceError, match=r"nowhere\.gpkg"):
         replace(SPEC, place=("nowhere.gpkg",))
+
+
+def test_views_lean_between_the_least_and_the_most() -> None:
+    spec = replace(SPEC, off_nadir=25.0, off_nadir_from=25.0)
+    for phase in ("pre", "post"):
+        assert getattr(draw(spec, 2), phase).scene.view.off_nadir == 25.0
