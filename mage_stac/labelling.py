@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pystac
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from mage_stac import catalogue, footprint, publish
+from mage_stac import catalogue, footprint, publish, quicklook, visible
 from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, Class, Classes, colour_table
+from mage_stac.hazards import raster
 from mage_stac.passes import Labels
 from mage_stac.scenario import MARGIN, Scenario
 from mage_stac.scene.scene import SEMANTIC, Building
@@ -44,12 +46,19 @@ def _yes_or_no(no: str, yes: str, what: str, colour: str) -> Classes:
 
 DEBRIS_CLASSES = _yes_or_no("clear", "debris", "loose debris on the ground", "B35806")
 BURNT_CLASSES = _yes_or_no("unburnt", "burnt", "burnt ground or vegetation", "1A1A1A")
+PASSABLE_CLASSES: Classes = (
+    Class(value=0, name="no-road", description="No road", colour="404040"),
+    Class(value=1, name="passable", description="A road that can be driven", colour="2CA25F"),
+    Class(value=2, name="blocked", description="A road that is blocked somewhere", colour="D7191C"),
+    Class(value=255, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True),
+)
 CLASSES = {
     "damage": DAMAGE_CLASSES,
     "water": WATER_CLASSES,
     "semantic": SEMANTIC_CLASSES,
     "debris": DEBRIS_CLASSES,
     "burnt": BURNT_CLASSES,
+    "passable": PASSABLE_CLASSES,
 }
 """Of each class raster."""
 
@@ -70,10 +79,12 @@ class Rasters:
     """Metres above ground of what is seen before the event, trees and cars in front."""
     flood_depth: NDArray[np.float32]
     """Metres after the event."""
-    debris: NDArray[np.uint8] | None
-    """DEBRIS_CLASSES after the event; None where the hazard leaves none."""
-    burnt: NDArray[np.uint8] | None
-    """BURNT_CLASSES after the event; None where nothing burns."""
+    debris: NDArray[np.uint8]
+    """DEBRIS_CLASSES after the event."""
+    burnt: NDArray[np.uint8]
+    """BURNT_CLASSES after the event."""
+    passable: NDArray[np.uint8]
+    """PASSABLE_CLASSES after the event, over the plans of the roads that the truth speaks of."""
 
 
 def rasters(seen: Labels, bare: Labels, scenario: Scenario) -> Rasters:
@@ -91,7 +102,7 @@ def rasters(seen: Labels, bare: Labels, scenario: Scenario) -> Rasters:
     flooded = _on_grid(scenario.truth.water, scenario)
     depth = _on_grid(scenario.truth.flood_depth, scenario)
     debris, burnt = _on_grid(scenario.truth.debris, scenario), _on_grid(scenario.truth.burnt, scenario)
-    none = np.zeros(scenario.geobox.shape, np.float32)
+    none = np.zeros(scenario.geobox.shape, np.uint8)
     water = np.where(permanent, 2, 0) if flooded is None else np.where(permanent & (flooded == 0), 2, flooded)
     return Rasters(
         damage=grades[roof],
@@ -99,10 +110,27 @@ def rasters(seen: Labels, bare: Labels, scenario: Scenario) -> Rasters:
         semantic=seen.semantic[cut],
         instance=roof,
         height=np.maximum(seen.height[cut], 0.0),
-        flood_depth=none if depth is None else depth.astype(np.float32),
-        debris=None if debris is None else debris.astype(np.uint8),
-        burnt=None if burnt is None else burnt.astype(np.uint8),
+        flood_depth=(none if depth is None else depth).astype(np.float32),
+        debris=none if debris is None else debris.astype(np.uint8),
+        burnt=none if burnt is None else burnt.astype(np.uint8),
+        passable=_driven(scenario),
     )
+
+
+def _driven(scenario: Scenario) -> NDArray[np.uint8]:
+    """PASSABLE_CLASSES on the image's grid; where two roads cross, a blocked one shows."""
+    scene, roads = scenario.pre.scene, scenario.truth.roads
+    code: NDArray[np.uint8] = np.zeros(raster.shape(scene, scenario.geobox.affine.a / 2), np.uint8)
+    for number, open_ in ((1, True), (2, False)):
+        plans = (
+            raster.polygon(scene.surfaces[index].ring, scene.surfaces[index].holes)
+            for index in (
+                int(name.removeprefix("road-")) for name, passable in roads.items() if bool(passable) == open_
+            )
+        )
+        code[raster.inside(scene, plans, scenario.geobox.affine.a / 2)] = number
+    found = _on_grid(code, scenario)
+    return np.zeros(scenario.geobox.shape, np.uint8) if found is None else found.astype(np.uint8)
 
 
 def _roofs(bare: Labels, scenario: Scenario) -> NDArray[np.uint32]:
@@ -142,18 +170,31 @@ def write(folder: Path, scenario: Scenario, truth: Rasters, properties: dict[str
     )
     for key, table in CLASSES.items():
         array = getattr(truth, key)
-        if array is None:
-            continue
         publish.write_cog(folder / f"{key}.tif", array, geobox, nodata=255, colours=colour_table(table))
         roles = ("data", "labels") if key == "damage" else ("data",)
         item.add_asset(
             key, publish.class_asset(f"./{key}.tif", title=key.capitalize(), classes=table, geobox=geobox, roles=roles)
         )
+    _add_pictures(folder, item, geobox)
     _add_measures(folder, item, truth, scenario)
     _add_vector(folder, item, "buildings", "Buildings and their grades", buildings(scenario, truth), ["data", "labels"])
     if scenario.truth.roads:
         _add_vector(folder, item, "roads", "Roads and whether they can be driven", roads(scenario), ["data"])
     return item
+
+
+def _add_pictures(folder: Path, item: pystac.Item, geobox: GeoBox) -> None:
+    """The damage in its colours, for browsers that draw no palettes."""
+    quicklook.draw_classes(folder / "damage.tif", DAMAGE_CLASSES, folder)
+    picture = publish.raster_asset(
+        "./visual.tif", title="Damage in colours", geobox=geobox, dtype="uint8", bands=("red", "green", "blue"),
+        roles=("visual", "overview"),
+    )  # fmt: skip
+    item.add_asset("visual", picture)
+    item.add_asset(
+        "thumbnail",
+        pystac.Asset("./thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]),
+    )
 
 
 def _add_vector(
@@ -202,21 +243,20 @@ def _label_fields(scenario: Scenario, truth: Rasters) -> dict[str, Any]:
 def buildings(scenario: Scenario, truth: Rasters) -> dict[str, Any]:
     """GeoJSON (lon/lat) of the buildings seen in the image, with their grades.
 
-    `roof_pixels` counts the pixels that a building has in `instance`; `visible`, where the hazard says it, is how
-    much of the grade can be seen from above, 0..1.
+    `id` is the building's in the scenes of both dates (of a real place: of its source). `roof_pixels` counts the
+    pixels that a building has in `instance`; `visible` is how much of the grade the image after the event can show,
+    0..1 (visible.shares).
     """
     before, after = scenario.pre.scene, scenario.post.scene
     pixels = np.bincount(truth.instance.ravel(), minlength=len(before.buildings) + 1)
     carry = Transformer.from_crs(before.crs, "OGC:CRS84", always_xy=True)
-    shown = scenario.truth.visible
+    shown = visible.shares(after, scenario.truth)
     features = []
     for number, (intact, damaged) in enumerate(zip(before.buildings, after.buildings, strict=True), start=1):
         if not pixels[number]:
             continue
         rings = [_lonlat(ring, before.origin, carry) for ring in (intact.footprint, *intact.holes)]
-        seen: dict[str, float] = {"roof_pixels": int(pixels[number])}
-        if intact.id in shown:
-            seen["visible"] = round(shown[intact.id], 3)
+        seen = {"roof_pixels": int(pixels[number]), "visible": round(shown[intact.id], 3)}
         properties = {**_facts(intact, damaged, scenario.truth.grades[intact.id]), "instance": number, **seen}
         geometry = {"type": "Polygon", "coordinates": rings}
         features.append({"type": "Feature", "id": intact.id, "geometry": geometry, "properties": properties})

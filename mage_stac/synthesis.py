@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mage_stac import blender, catalogue, workers
 from mage_stac.errors import CatalogueError, MageStacError, RenderError
+from mage_stac.hazards.limits import UNTOUCHED
 from mage_stac.rendering import render_pair
 from mage_stac.scenario import RenderSpec
 
@@ -36,6 +37,8 @@ class Report:
     """Id -> reason; also in failures.json in the collection's folder."""
     seconds: dict[str, float]
     """Wall seconds by stage, summed over pairs and workers; `render.*` are Blender's own."""
+    untouched: dict[str, str] = field(default_factory=dict)
+    """Id -> the note of a pair, made now, in which the hazard changed nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +47,8 @@ class Outcome:
 
     id: str
     error: str | None = None
+    note: str | None = None
+    """That the hazard changed nothing."""
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -66,11 +71,14 @@ def render_pairs(spec: RenderSpec, out: Path, progress: Progress | None = None) 
     todo = [index for index, name in enumerate(ids) if name not in set(done)]
     made: list[str] = []
     failed: dict[str, str] = {}
+    untouched: dict[str, str] = {}
     seconds: dict[str, float] = {}
     try:
         for outcome in _outcomes(spec, out, todo):
             for stage, value in outcome.seconds.items():
                 seconds[stage] = seconds.get(stage, 0.0) + value
+            if outcome.note is not None:
+                untouched[outcome.id] = outcome.note
             if outcome.error is None:
                 made.append(outcome.id)
             else:
@@ -82,7 +90,7 @@ def render_pairs(spec: RenderSpec, out: Path, progress: Progress | None = None) 
         if folder.is_dir():
             _record(folder / FAILURES, failed, {*made, *done})
             index(out)
-    return Report(made=tuple(sorted(made)), skipped=tuple(done), failed=failed, seconds=seconds)
+    return Report(made=tuple(sorted(made)), skipped=tuple(done), failed=failed, seconds=seconds, untouched=untouched)
 
 
 def collection_id(spec: RenderSpec) -> str:
@@ -126,14 +134,22 @@ def _worker(spec: RenderSpec, out: Path, command: tuple[str, ...], threads: int)
 
 def _attempt(spec: RenderSpec, out: Path, session: blender.Session, threads: int, number: int) -> Outcome:
     name = spec.pair_id(number)
+    collection = out / collection_id(spec)
     try:
-        return Outcome(id=name, seconds=render_pair(spec, number, out / collection_id(spec), session, threads))
+        seconds = render_pair(spec, number, collection, session, threads)
+        return Outcome(id=name, seconds=seconds, note=_untouched(collection / f"{name}-label"))
     except CatalogueError:  # the disk: no other pair would fare better
         raise
     except MageStacError as error:
         return Outcome(id=name, error=str(error))
     except Exception as error:  # noqa: BLE001 - one scene's broken geometry must not end a night's run
         return Outcome(id=name, error=f"{type(error).__name__}: {error}")
+
+
+def _untouched(folder: Path) -> str | None:
+    """The note, in a label Item's folder, of a hazard that changed nothing."""
+    notes = catalogue.read_json(folder / f"{folder.name}.json")["properties"].get("synthetic:notes", [])
+    return next((note for note in notes if UNTOUCHED in note), None)
 
 
 def _stop_if_hopeless(made: list[str], failed: dict[str, str]) -> None:

@@ -49,7 +49,7 @@ def scenario() -> Scenario:
     shot = Shot(scene=scene, look=Look(), noise=SeedSequence(0))
     affine = Affine(1.0, 0.0, ORIGIN[0] + MARGIN, 0.0, -1.0, ORIGIN[1] + MARGIN + SIZE)
     return Scenario(
-        id="wind-0-00000", hazard="wind", intensity=80.0, unit="m/s", pre=shot, post=shot,
+        id="wind-0-00000", place="wind-0-00000", hazard="wind", intensity=80.0, unit="m/s", pre=shot, post=shot,
         truth=Truth(grades={"a": 1, "b": 4, "outside": 2}, visible={"b": 0.5}),
         geobox=GeoBox((SIZE, SIZE), affine, "EPSG:32615"),
     )  # fmt: skip
@@ -80,7 +80,9 @@ def test_grades_lie_on_roofs(scenario: Scenario) -> None:
     assert (made.damage == 1).sum() == 8 * 6
     assert set(np.unique(made.damage)) == {0, 1, 4}
     assert (made.water == 0).all()
-    assert made.debris is None
+    assert not made.debris.any()
+    assert not made.burnt.any()
+    assert not made.passable.any()
 
 
 def test_walls_are_no_roof_but_chimneys_are(scenario: Scenario) -> None:
@@ -115,7 +117,6 @@ def test_truth_rasters_of_another_cell_size_are_taken_at_pixel_centres(scenario:
     seen = passes_of(scenario)
     coarse = np.arange(14 * 14).reshape(14, 14) % 2 == 1  # cells of 4 m
     made = labelling.rasters(seen, seen, replace(scenario, truth=replace(scenario.truth, debris=coarse)))
-    assert made.debris is not None
     whole = np.kron(coarse, np.ones((4, 4), bool))[MARGIN:-MARGIN, MARGIN:-MARGIN]
     np.testing.assert_array_equal(made.debris.astype(bool), whole)
 
@@ -123,12 +124,13 @@ def test_truth_rasters_of_another_cell_size_are_taken_at_pixel_centres(scenario:
 def test_files_and_item(scenario: Scenario, tmp_path: Path) -> None:
     seen = passes_of(scenario)
     item = labelling.write(tmp_path, scenario, labelling.rasters(seen, seen, scenario), {"gsd": 1.0})
-    always = {"damage", "water", "semantic", "instance", "height", "flood_depth", "buildings"}
-    assert set(item.assets) == always
+    always = {"damage", "water", "semantic", "instance", "height", "flood_depth", "debris", "burnt", "passable"}
+    always |= {"visual", "thumbnail"}
+    assert set(item.assets) == always | {"buildings"}
     truth = replace(scenario.truth, burnt=np.zeros((int(SIDE), int(SIDE)), bool), roads={"road-0": False})
     fire = replace(scenario, truth=truth)
     item = labelling.write(tmp_path, fire, labelling.rasters(seen, seen, fire), {"gsd": 1.0})
-    assert set(item.assets) == always | {"burnt", "roads"}
+    assert set(item.assets) == always | {"buildings", "roads"}
     for key in ("damage", "instance", "height"):
         with rasterio.open(tmp_path / f"{key}.tif") as source:
             assert source.transform == scenario.geobox.affine
@@ -146,7 +148,7 @@ def test_buildings_carry_grades_and_lie_in_lonlat(scenario: Scenario) -> None:
     assert set(facts) == {"a", "b"}
     assert facts["b"]["grade"] == 4
     assert facts["b"]["damage"] == "destroyed"
-    assert facts["b"]["visible"] == 0.5
+    assert (facts["a"]["visible"], facts["b"]["visible"]) == (1.0, 0.5)
     assert facts["b"]["roof_pixels"] == 120
     assert facts["a"]["instance"] == 1
     extent = scenario.geobox.geographic_extent.geom
@@ -154,6 +156,17 @@ def test_buildings_carry_grades_and_lie_in_lonlat(scenario: Scenario) -> None:
     assert extent.contains(union)
     area = union.area / extent.area
     assert area == pytest.approx((8 * 6 + 10 * 12) / SIZE**2, rel=1e-3)
+
+
+def test_blocked_roads_show_where_they_cross_open_ones(scenario: Scenario) -> None:
+    seen = passes_of(scenario)
+    lane = Surface(ring=rectangle(24, 0, 26, SIDE), kind="asphalt", semantic="road")
+    scene = replace(scenario.pre.scene, surfaces=(ROAD, lane))
+    truth = replace(scenario.truth, roads={"road-0": False, "road-1": True})
+    crossed = replace(scenario, pre=replace(scenario.pre, scene=scene), truth=truth)
+    made = labelling.rasters(seen, seen, crossed).passable
+    assert (made == 2).sum() == 4 * SIZE
+    assert (made == 1).sum() == 2 * (SIZE - 4)
 
 
 def test_roads_say_whether_they_can_be_driven(scenario: Scenario) -> None:
