@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 UV = $(BIN)/uv
 
-.PHONY: setup demo test lint types lock browser clean
+.PHONY: setup setup-system demo test lint types lock browser clean
 
 setup: .venv/.done .venv-render/.done
 
@@ -21,6 +21,12 @@ setup: .venv/.done .venv-render/.done
 	$(UV) pip sync --quiet --python .venv-render/bin/python requirements-render.lock
 	./.ci/bpy-libraries .venv-render/bin/python
 	touch $@
+
+# Debian packages that only tests use: a browser, QGIS with its GDAL. A test whose part is absent skips and says so.
+SYSTEM := chromium fonts-dejavu-core python3-qgis qgis-providers gdal-bin
+
+setup-system:
+	./.ci/system-packages $(SYSTEM)
 
 demo: setup
 	$(BIN)/mage-stac demo --out out/demo
