@@ -22,8 +22,8 @@ setup: .venv/.done .venv-render/.done
 	./.ci/bpy-libraries .venv-render/bin/python
 	touch $@
 
-# Debian packages that only tests use: a browser, QGIS with its GDAL. A test whose part is absent skips and says so.
-SYSTEM := chromium fonts-dejavu-core python3-qgis qgis-providers gdal-bin
+# Debian packages that only tests use: a browser, QGIS with its GDAL, PostGIS. A test whose part is absent skips and says so.
+SYSTEM := chromium fonts-dejavu-core python3-qgis qgis-providers gdal-bin postgresql postgresql-postgis
 
 setup-system:
 	./.ci/system-packages $(SYSTEM)

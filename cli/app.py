@@ -24,6 +24,7 @@ VERBS = (
     "score",
     "compare",
     "check",
+    "push",
     "show",
     "serve",
     "demo",

@@ -9,6 +9,10 @@ class SearchError(MageStacError):
     """A STAC API or catalogue could not be searched."""
 
 
+class PushError(MageStacError):
+    """A catalogue could not be brought to a server."""
+
+
 class CatalogueError(MageStacError):
     """A catalogue on disk is missing, broken, or could not be written."""
 

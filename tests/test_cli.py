@@ -30,6 +30,7 @@ WORK = {
         ["access", "--roads", "{tmp}/a.tif", "--prediction", "{tmp}", "--from", "1,2", "--out", "{tmp}/o"],
     ),
     "compare": ("mage_stac.realism.compare", ["compare", "{tmp}", "{tmp}"]),
+    "push": ("mage_stac.transactions.connected", ["push", "{tmp}", "--api", "http://127.0.0.1:9"]),
     "show": ("mage_stac.gallery.sheet", ["show", "{tmp}", "--out", "{tmp}/o"]),
     "check": ("mage_stac.validate.validate", ["check", "{tmp}"]),
     "serve": ("mage_stac.serve.run", ["serve", "{tmp}"]),

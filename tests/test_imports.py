@@ -25,6 +25,8 @@ ONLY_IN = {
     "rich": ("cli/",),
     "pystac_client": ("mage_stac/search.py",),
     "planetary_computer": ("mage_stac/search.py",),
+    "pypgstac": ("mage_stac/pgstac.py",),
+    "psycopg": ("mage_stac/pgstac.py",),
     "odc.stac": ("mage_stac/cube.py",),
     "stackstac": ("mage_stac/cube.py",),
     "OpenEXR": ("mage_stac/passes.py",),
