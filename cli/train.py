@@ -20,12 +20,22 @@ def train(
     real: Annotated[
         Path | None, typer.Option(help="Catalogue of unlabelled real images whose look the pairs may borrow.")
     ] = None,
+    real_labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Outlines of a few buildings in --real with their grades (any vector file): learnt from too."
+        ),
+    ] = None,
+    start: Annotated[Path | None, typer.Option(help="Model Item to go on from, of the same network.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an unfinished run of this recipe.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
 ) -> None:
     """Train a damage model on rendered pairs; prints the model Item's path.
 
     A run that was stopped goes on where it was when the same command is given again.
+
+    Once some buildings are graded: mage-stac train quick.toml --synthetic out/synthetic --real out/real
+    --real-labels graded.geojson --start out/models/joplin-0123 --out out/models
 
     Example: mage-stac train demo --synthetic out/synthetic --real out/real --out out/models
     """
@@ -35,7 +45,9 @@ def train(
     from mage_stac import train as training  # torch takes seconds: a bad recipe is told at once
 
     with bar("train") as step:
-        path = training.train(settings, synthetic, out, real=real, restart=restart, progress=step)
+        path = training.train(
+            settings, synthetic, out, real=real, graded=real_labels, start=start, restart=restart, progress=step
+        )
     if as_json:
         record = json.loads((path.parent / "training.json").read_text("utf-8"))
         typer.echo(

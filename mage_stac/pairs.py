@@ -52,6 +52,8 @@ class Pair:
     geobox: GeoBox
     items: tuple[pystac.Item, pystac.Item, pystac.Item]
     """Pre, post, label."""
+    real: bool = False
+    """Images are real, and graded by a person: such pairs are never held out."""
 
 
 def read(roots: Sequence[Path], *, bands: Sequence[str], gsd: float) -> tuple[Pair, ...]:
@@ -70,17 +72,23 @@ def read(roots: Sequence[Path], *, bands: Sequence[str], gsd: float) -> tuple[Pa
     """
     groups: dict[str, list[pystac.Item]] = {}
     for item in (item for root in roots for item in catalogue.read_items(root)):
-        if "synthetic:pair" in item.properties:
-            groups.setdefault(str(item.properties["synthetic:pair"]), []).append(item)
+        if (name := _told(item, "pair")) is not None:
+            groups.setdefault(name, []).append(item)
     found = [_pair(name, items, bands) for name, items in sorted(groups.items()) if _labels(items)]
     if not found:
         raise CatalogueError(
-            f"{', '.join(map(str, roots))}: no labelled pairs (Items that share synthetic:pair, one with an asset"
-            f" {LABEL!r}); make some with `mage-stac render`"
+            f"{', '.join(map(str, roots))}: no labelled pairs (Items that share synthetic:pair or mage:pair, one"
+            f" with an asset {LABEL!r}); make some with `mage-stac render`"
         )
     for pair in found:
         _check_gsd(pair, gsd)
     return tuple(found)
+
+
+def _told(item: pystac.Item, what: str) -> str | None:
+    """A rendered Item's `synthetic:*`, or a real one's `mage:*`."""
+    value = item.properties.get(f"synthetic:{what}", item.properties.get(f"mage:{what}"))
+    return None if value is None else str(value)
 
 
 def _labels(items: Iterable[pystac.Item]) -> list[pystac.Item]:
@@ -88,7 +96,7 @@ def _labels(items: Iterable[pystac.Item]) -> list[pystac.Item]:
 
 
 def _pair(name: str, items: Sequence[pystac.Item], bands: Sequence[str]) -> Pair:
-    images = {str(item.properties.get("synthetic:phase")): item for item in items if IMAGE in item.assets}
+    images = {_told(item, "phase"): item for item in items if IMAGE in item.assets}
     missing = [phase for phase in PHASES if phase not in images]
     if missing:
         raise CatalogueError(f"pair {name} has a label but no image of phase {' and '.join(missing)}: render it again")
@@ -98,7 +106,8 @@ def _pair(name: str, items: Sequence[pystac.Item], bands: Sequence[str]) -> Pair
         _check_grid(geobox, grid.of_asset(item, key), f"pair {name}: {key!r} of Item {item.id}")
     return Pair(
         id=name,
-        place=str(pre.properties.get("synthetic:place", name)),
+        place=_told(pre, "place") or name,
+        real="mage:pair" in pre.properties,
         pre=layer(pre, bands),
         post=layer(post, bands),
         label=catalogue.asset_path(label, LABEL),

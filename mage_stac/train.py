@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,14 @@ from torch import Generator, Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from mage_stac import catalogue, chips, confusion, models, pairs, tally
+from mage_stac import graded as graded_pairs
 from mage_stac import recipe as recipes
 from mage_stac.adapt import augment, style
 from mage_stac.chips import Looks
 from mage_stac.curves import TERMS
-from mage_stac.errors import ModelError
+from mage_stac.errors import CatalogueError, ModelError
 from mage_stac.loader import Batch
-from mage_stac.models import checkpoint, item, losses, pretrained
+from mage_stac.models import calibration, checkpoint, item, losses, pretrained
 from mage_stac.models.average import Average
 from mage_stac.models.checkpoint import Progress, State
 from mage_stac.recipe import Recipe
@@ -51,13 +52,16 @@ class Material:
     weights: tuple[float, ...]
     """Of grades 1..4 in the loss."""
     looks: Looks | None
+    start: models.LoadedModel | None = None
+    """Whose weights to go on from."""
 
     @property
     def digest(self) -> str:
         """Changes with the recipe, the Items and, by their statistics, the pixels."""
         ids = [[pair.id for pair in part.pairs] for part in (self.training, self.validation)]
         real = [one.item_id for one in (*self.looks.pre, *self.looks.post)] if self.looks else []
-        return recipes.digest(self.recipe, ids, real, self.training.totals(), self.mean, self.std)
+        before = [self.start.id] if self.start else []
+        return recipes.digest(self.recipe, ids, real, self.training.totals(), self.mean, self.std, *before)
 
 
 def train(
@@ -66,6 +70,8 @@ def train(
     out: Path,
     *,
     real: Path | None = None,
+    graded: Path | None = None,
+    start: Path | None = None,
     restart: bool = False,
     progress: Step | None = None,
 ) -> Path:
@@ -79,6 +85,8 @@ def train(
         synthetic: catalogues of labelled pairs.
         out: the models catalogue.
         real: a catalogue of unlabelled real images, whose look the pairs may borrow.
+        graded: outlines of buildings in `real` with their grades (graded.publish_pairs): half of the chips show them.
+        start: a model Item whose weights to go on from.
         restart: forget an unfinished run of this recipe's name.
         progress: called after every step.
 
@@ -92,7 +100,10 @@ def train(
         RecipeError: the recipe does not fit the pairs, or an unfinished run of its name is of another recipe.
         ModelError: the loss is no longer a number.
     """
-    material = gather(recipe, [synthetic] if isinstance(synthetic, Path) else synthetic, real, progress)
+    roots = [synthetic] if isinstance(synthetic, Path) else list(synthetic)
+    if graded is not None:
+        roots.append(_graded(recipe, real, graded, out / "training" / recipe.name / "graded"))
+    material = gather(recipe, roots, real, progress, start)
     name = f"{recipe.name}-{material.digest}"
     if catalogue.has(out, item.COLLECTION, name):
         return out / item.COLLECTION / name / f"{name}.json"
@@ -108,13 +119,26 @@ def train(
     return out / item.COLLECTION / name / f"{name}.json"
 
 
-def gather(recipe: Recipe, roots: Sequence[Path], real: Path | None, progress: Step | None = None) -> Material:
+def _graded(recipe: Recipe, real: Path | None, gradings: Path, out: Path) -> Path:
+    if real is None:
+        raise CatalogueError(f"graded buildings ({gradings}) need the real images that show them: give --real")
+    return graded_pairs.publish_pairs(real, gradings, out, bands=recipe.data.bands, gsd=recipe.data.gsd)
+
+
+def gather(
+    recipe: Recipe,
+    roots: Sequence[Path],
+    real: Path | None,
+    progress: Step | None = None,
+    start: Path | None = None,
+) -> Material:
     """Index the pairs, hold whole places out, and measure what normalisation and class weights need."""
     data = recipe.data
     whole = tally.index(roots, bands=data.bands, gsd=data.gsd, progress=progress)
     training, validation = tally.split(whole, data.holdout)
     tally.check_classes(training)
-    mean, std = chips.statistics(training, recipe.seed)
+    first = None if start is None else models.load(catalogue.read_item(start))
+    mean, std = chips.statistics(training, recipe.seed) if first is None else _scaling(first)
     looks = None
     if real is not None and recipe.style.method != "none":
         pre, post = pairs.unlabelled(real, bands=data.bands)
@@ -128,7 +152,12 @@ def gather(recipe: Recipe, roots: Sequence[Path], real: Path | None, progress: S
         std=std,
         weights=losses.class_weights([totals[grade] for grade in GRADES], recipe.loss.balance),
         looks=looks,
+        start=first,
     )
+
+
+def _scaling(model: models.LoadedModel) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return tuple(model.mean.tolist()), tuple(model.std.tolist())
 
 
 def _fabric(recipe: Recipe) -> Fabric:
@@ -156,6 +185,8 @@ def fit(fabric: Fabric, material: Material, folder: Path, progress: Step | None 
     network = models.build(recipe)
     if recipe.network.weights == "imagenet":
         pretrained.start(network.encoder, recipe.network.encoder)
+    if material.start is not None:
+        _go_on(network, material.start)
     model, optimiser = fabric.setup(network, _optimiser(network, settings.learning_rate, settings.weight_decay))
     state = State(
         model=network, average=Average(network, settings.average), optimiser=optimiser.optimizer, progress=Progress()
@@ -189,6 +220,15 @@ def fit(fabric: Fabric, material: Material, folder: Path, progress: Step | None 
     if writer is not None:
         writer.close()
     return state
+
+
+def _go_on(network: nn.Module, start: models.LoadedModel) -> None:
+    try:
+        network.load_state_dict(start.model.state_dict())
+    except RuntimeError as error:
+        raise ModelError(
+            f"model {start.id} has another network than the recipe: give its own ({start.recipe.network.encoder})"
+        ) from error
 
 
 def _stream(fabric: Fabric, material: Material, start: int) -> Any:
@@ -280,17 +320,24 @@ def _after(step: int, state: State, material: Material, path: Path, writer: Summ
 @torch.inference_mode()
 def validate(model: nn.Module, material: Material) -> dict[str, Any]:
     """Figures of a network on the held-out places, unaugmented, per pixel; None where undefined."""
+    matrix = np.zeros((5, 5), np.int64)
+    for outputs, mask, valid in _held_out(model, material):
+        predicted = models.classes(models.probabilities(outputs)).cpu().numpy()
+        matrix += confusion.count(np.where(valid, mask, 255), predicted)
+    return _figures(matrix)
+
+
+@torch.inference_mode()
+def _held_out(model: nn.Module, material: Material) -> Iterator[tuple[dict[str, Tensor], Tensor, Tensor]]:
+    """Logits, mask and valid of batches of the held-out places."""
     recipe = material.recipe
     size, device = recipe.data.size, next(model.parameters()).device
     mean, std = torch.tensor(material.mean, device=device), torch.tensor(material.std, device=device)
     places = tally.tiles(material.validation, size, recipe.run.validation_chips)
-    matrix = np.zeros((5, 5), np.int64)
     with closing(chips.at(material.validation, places, size, recipe.optimiser.batch)) as stream:
         for batch in stream:
             image = models.blank(models.normalise(batch["image"].to(device), mean, std), batch["valid"].to(device))
-            predicted = models.classes(models.probabilities(model(image))).cpu().numpy()
-            matrix += confusion.count(np.where(batch["valid"], batch["mask"], 255), predicted)
-    return _figures(matrix)
+            yield model(image), batch["mask"], batch["valid"]
 
 
 def _figures(matrix: confusion.Matrix) -> dict[str, Any]:
@@ -310,6 +357,7 @@ def _figures(matrix: confusion.Matrix) -> dict[str, Any]:
 
 def _trained(name: str, material: Material, state: State) -> item.Trained:
     done, recipe = state.progress, material.recipe
+    calibrated = calibration.measure(_held_out(state.average.shadow, material))
     split = {"training": material.training, "validation": material.validation}
     return item.Trained(
         id=name,
@@ -321,12 +369,14 @@ def _trained(name: str, material: Material, state: State) -> item.Trained:
         sources=[source for part in split.values() for pair in part.pairs for source in pair.items],
         losses=done.losses,
         validation=done.validation,
+        temperatures=calibrated.temperatures,
         record={
             "items": {key: [source.id for pair in part.pairs for source in pair.items] for key, part in split.items()},
             "places": {key: sorted({pair.place for pair in part.pairs}) for key, part in split.items()},
             "pixels_by_grade": {key: dict(zip("1234", part.totals()[1:5], strict=True)) for key, part in split.items()},
             "checkpoint": "the average of the weights after the last step; no figure chose it",
             "validation": done.validation,
+            "calibration_error": {"before": calibrated.before, "after": calibrated.after},
             "seconds": round(done.seconds, 1),
             "pairs_per_second": round(len(done.losses) * recipe.optimiser.batch / max(done.seconds, 1e-9), 2),
             "waiting_for_chips": round(done.waited / max(done.seconds, 1e-9), 4),

@@ -143,3 +143,19 @@ def test_a_recipe_of_another_network_is_refused(published: pystac.Item) -> None:
     Path(published.assets["recipe"].href).write_text(recipes.as_toml(wider), "utf-8")
     with pytest.raises(ModelError, match="do not fit its recipe: size mismatch"):
         models.load(published)
+
+
+def test_an_item_s_temperatures_cool_its_probabilities(published: pystac.Item) -> None:
+    plain = models.load(published)
+    published.properties[models.TEMPERATURES] = {"building": 2.0, "damage": 0.5}
+    cooled = models.load(published)
+    image = images()
+    building, other = (one.probabilities(image)[:, 0].logit() for one in (plain, cooled))
+    torch.testing.assert_close(other, building / 2, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("told", [{"building": 0.0}, {"building": "hot"}, {"roof": 1.0}, [1.0]])
+def test_temperatures_that_cannot_be_are_one_line(published: pystac.Item, told: object) -> None:
+    published.properties[models.TEMPERATURES] = told
+    with pytest.raises(ModelError, match="mage:temperatures"):
+        models.load(published)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from torch import Tensor, nn
 from mage_stac import recipe as recipes
 from mage_stac.catalogue import asset_path
 from mage_stac.errors import AssetError, ModelError
+from mage_stac.models.calibration import Temperatures
 from mage_stac.models.siamese import SiameseUnet
 from mage_stac.recipe import Recipe
 
+TEMPERATURES = "mage:temperatures"
+"""Property of a model Item: what the logits of each head are divided by."""
 ASSETS = ("model", "recipe")
 """What a model Item must have to be used."""
 
@@ -70,6 +73,8 @@ class LoadedModel:
     """Names, in the order of C."""
     gsd: float
     """Metres."""
+    temperatures: Temperatures = field(default_factory=Temperatures)
+    """Of its logits."""
 
     def normalise(self, image: Tensor) -> Tensor:
         """Images (..., C, H, W) from 0..1 to zero mean and unit variance over the training set."""
@@ -84,7 +89,7 @@ class LoadedModel:
             valid: (B, 2, H, W) or (B, H, W) bool, True = observed; other pixels are fed as the mean.
         """
         fed = blank(self.normalise(image), valid)
-        return probabilities(self.model(fed.to(self.mean.device)))
+        return probabilities(self.temperatures.applied(self.model(fed.to(self.mean.device))))
 
 
 def normalise(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -125,7 +130,22 @@ def load(item: pystac.Item, device: str | torch.device = "cpu") -> LoadedModel:
         std=torch.tensor(std, device=device),
         bands=recipe.data.bands,
         gsd=recipe.data.gsd,
+        temperatures=_temperatures(item),
     )
+
+
+def _temperatures(item: pystac.Item) -> Temperatures:
+    """Of the Item; 1 where it states none, as models of before calibration."""
+    told = item.properties.get(TEMPERATURES) or {}
+    try:
+        found = Temperatures(**{name: float(value) for name, value in told.items()})
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"model Item {item.id}: {TEMPERATURES} {told!r} is not a number for building and damage"
+        ) from error
+    if not min(found.building, found.damage) > 0:
+        raise ModelError(f"model Item {item.id}: {TEMPERATURES} {told!r} must be more than 0")
+    return found
 
 
 def _local(item: pystac.Item, key: str) -> Path:

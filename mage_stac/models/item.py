@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from mage_stac import catalogue, curves
 from mage_stac import recipe as recipes
 from mage_stac.classes import DAMAGE_CLASSES
 from mage_stac.errors import CatalogueError
+from mage_stac.models import TEMPERATURES
+from mage_stac.models.calibration import Temperatures
 from mage_stac.recipe import Recipe
 
 COLLECTION = "models"
@@ -51,6 +53,8 @@ class Trained:
     """Figures on the held-out places by step."""
     record: Mapping[str, Any]
     """Goes into the asset `training`: Items with their split, speed, figures."""
+    temperatures: Temperatures = field(default_factory=Temperatures)
+    """Fitted to the held-out places."""
 
 
 def publish(trained: Trained, out: Path) -> Path:
@@ -113,12 +117,13 @@ def _properties(trained: Trained) -> dict[str, Any]:
         "mlm:framework": "PyTorch",
         "mlm:framework_version": torch.__version__.split("+")[0],
         "mlm:total_parameters": trained.parameters,
-        "mlm:pretrained": False,
-        "mlm:pretrained_source": None,
+        "mlm:pretrained": recipe.network.weights != "none",
+        "mlm:pretrained_source": "ImageNet" if recipe.network.weights == "imagenet" else None,
         "mlm:batch_size_suggestion": recipe.optimiser.batch,
         "mlm:input": [_input(trained)],
         "mlm:output": [_output(recipe)],
         "mlm:hyperparameters": recipes.flat(recipe),
+        TEMPERATURES: asdict(trained.temperatures),
     }
 
 
@@ -153,7 +158,7 @@ def _output(recipe: Recipe) -> dict[str, Any]:
     return {
         "name": "damage",
         "description": "Probability of each damage class: 1 - p, then p times the softmax over the grades, where p is"
-        " the sigmoid of the building logit",
+        " the sigmoid of the building logit; logits are divided by their head's `mage:temperatures` first",
         "tasks": TASKS,
         "result": {
             "shape": [-1, len(classes), recipe.data.size, recipe.data.size],

@@ -1,0 +1,181 @@
+"""Graded: real images of both dates with a few buildings graded by a person, as labelled pairs to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+import shapely
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio import features
+
+from mage_stac import catalogue, cube, grid, overlap, pairs, publish, reference, sensors
+from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
+from mage_stac.errors import AssetError, CatalogueError
+from mage_stac.sensors import Band, Sensor
+
+COLLECTION = "graded-pairs"
+TILE = 256
+"""Pixels a side of a pair."""
+APRON = 3.0
+"""Ground so far around a graded building counts as no building, m, unless it belongs to another graded one."""
+
+
+def publish_pairs(
+    real: Path, gradings: Path, out: Path, *, bands: Sequence[str], gsd: float, column: str | None = None
+) -> Path:
+    """Write the pairs around all graded buildings, as the collection `graded-pairs` of a catalogue.
+
+    Labels hold the grade over each graded outline, no building (0) on APRON around it, and 255 everywhere else: the
+    buildings that nobody graded are neither damaged nor undamaged.
+
+    Args:
+        real: catalogue of images of both dates (pairs.by_phase).
+        gradings: outlines with a column of grades (reference.COLUMNS, or `column`), in any CRS.
+        out: the catalogue; pairs of an earlier call are replaced.
+        bands: names of the bands to take.
+        gsd: metres.
+        column: of the grades.
+
+    Returns:
+        `out`.
+
+    Raises:
+        AssetError: no grades, points instead of outlines, or an Item lacks image or bands.
+        CatalogueError: the images are of one date only, or show none of the graded buildings.
+        GridError: the dates do not overlap.
+    """
+    dates = pairs.by_phase([item for item in catalogue.read_items(real) if pairs.IMAGE in item.assets])
+    if not all(dates):
+        raise CatalogueError(f"{real}: images of one date only; graded buildings need both")
+    whole = overlap.grid_of_both(*dates, pairs.IMAGE, gsd)
+    outlines, grades = _gradings(gradings, column, whole)
+    middles = shapely.get_coordinates(shapely.centroid(outlines)) if len(outlines) else np.zeros((0, 2))
+    made = 0
+    for number, window in enumerate(grid.windows(whole, TILE)):
+        part = grid.crop(whole, *window.outer)
+        west, south, east, north = part.boundingbox.bbox
+        here = (middles >= (west, south)).all(axis=1) & (middles < (east, north)).all(axis=1)
+        if here.any():
+            near = shapely.intersects(outlines, shapely.box(west, south, east, north))
+            _write(out, f"graded-{number:05d}", part, dates, bands, label(part, outlines[near], grades[near]))
+            made += 1
+    if not made:
+        raise CatalogueError(
+            f"{gradings}: none of its {len(outlines)} graded buildings lies where {real} shows both dates"
+        )
+    template = {
+        "title": "Graded buildings",
+        "description": f"Real images around buildings graded in {gradings.name}; 255 where nobody graded.",
+        "license": "other",
+    }
+    catalogue.index(out, id="graded", title="Graded buildings", collections={COLLECTION: template})
+    return out
+
+
+def _gradings(path: Path, column: str | None, whole: GeoBox) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Outlines in the grid's CRS, and their grades 1..4."""
+    found = reference.find(path, column=column)
+    if found.table is None:
+        raise AssetError(f"{path} is a raster: give outlines of buildings with a column of grades")
+    table = found.table[(found.table["grade"] != NOT_OBSERVED) & ~found.table.geometry.is_empty]
+    if (table.geom_type == "Point").any():
+        raise AssetError(
+            f"{path} holds points: give the outlines of the graded buildings, the label is drawn from them"
+        )
+    table = table.to_crs(str(whole.crs))
+    return np.asarray(table.geometry), table["grade"].to_numpy(np.int64)
+
+
+def label(part: GeoBox, outlines: NDArray[Any], grades: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Damage classes (rows, columns) of graded outlines: see `publish_pairs`. Where two meet, the worse grade holds."""
+    aprons = [(shape.buffer(APRON), 0) for shape in outlines]
+    worse_last = np.argsort(grades, kind="stable")
+    shapes = [*aprons, *((outlines[i], int(grades[i])) for i in worse_last)]
+    burnt: NDArray[np.uint8] = features.rasterize(
+        shapes, part.shape, fill=NOT_OBSERVED, transform=part.affine, dtype="uint8"
+    )
+    return burnt
+
+
+def _write(
+    out: Path,
+    name: str,
+    part: GeoBox,
+    dates: Sequence[Sequence[pystac.Item]],
+    bands: Sequence[str],
+    truth: NDArray[np.uint8],
+) -> None:
+    sensor = _sensor(bands, float(overlap.pixel_metres(part)[0]))
+    images = []
+    for phase, items in zip(pairs.PHASES, dates, strict=True):
+        at = pairs.layer(items[0], bands).bands
+        values, valid = cube.read(items, part, asset=pairs.IMAGE, bands=at)
+        numbers = np.where(valid, np.rint(values / sensor.scale).clip(1, 65535), 0).astype(np.uint16)
+        with catalogue.staged(out, COLLECTION, f"{name}-{phase}") as folder:
+            publish.write_cog(folder / "image.tif", numbers, part, nodata=0)
+            item = publish.imagery_item(
+                id=folder.name.removeprefix(".").removesuffix(".partial"),
+                geobox=part,
+                datetime=_date(items[0]),
+                sensor=sensor,
+                folder=folder,
+                properties={"mage:pair": name, "mage:phase": phase},
+            )
+            item.collection_id = COLLECTION
+            publish.derived_from(item, items)
+            catalogue.write_item(folder, item)
+        images.append(catalogue.read_item(out / COLLECTION / f"{name}-{phase}"))
+    _write_label(out, name, part, truth, images)
+
+
+def _sensor(bands: Sequence[str], gsd: float) -> Sensor:
+    """Values 0..1 of any image, without loss for 8 bits, in 16."""
+    like = sensors.read("aerial-rgb")
+    listed = tuple(Band(name=band, common_name=band, index=number) for number, band in enumerate(bands, 1))
+    return replace(
+        like, name="real", title="Real image", gsd=gsd, dtype="uint16", scale=1 / (255 * 257), nodata=0.0, bands=listed
+    )
+
+
+def _write_label(out: Path, name: str, part: GeoBox, truth: NDArray[np.uint8], images: Sequence[pystac.Item]) -> None:
+    with catalogue.staged(out, COLLECTION, f"{name}-label") as folder:
+        publish.write_cog(folder / "damage.tif", truth, part, nodata=NOT_OBSERVED, colours=colour_table(DAMAGE_CLASSES))
+        item = pystac.Item(
+            id=f"{name}-label",
+            geometry=images[0].geometry,
+            bbox=images[0].bbox,
+            datetime=images[1].datetime,
+            properties={
+                "mage:pair": name,
+                "mage:event": "graded",
+                "label:type": "raster",
+                "label:properties": None,
+                "label:classes": [{"name": None, "classes": [entry.name for entry in DAMAGE_CLASSES]}],
+                "label:tasks": ["segmentation"],
+                "label:methods": ["manual"],
+                "label:description": "Grades given by a person, over their outlines",
+                **publish.grid_fields(part),
+            },
+        )
+        item.add_asset(
+            "damage", publish.class_asset("./damage.tif", title="Damage", classes=DAMAGE_CLASSES, geobox=part)
+        )
+        for image in images:
+            catalogue.link_to(item, image, "source", title=None, **{"label:assets": ["damage"]})
+        item.collection_id = COLLECTION
+        catalogue.write_item(folder, item)
+
+
+def _date(item: pystac.Item) -> str:
+    start, end = item.common_metadata.start_datetime, item.common_metadata.end_datetime
+    if item.datetime is not None:
+        return item.datetime.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if start is None or end is None:
+        raise CatalogueError(f"Item {item.id} has no date")
+    return f"{start:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"

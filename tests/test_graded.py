@@ -1,0 +1,141 @@
+"""A few graded buildings as training pairs, against shapely and the images themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import synthetic
+import torch
+from imagery import box, index, smooth, write_image
+from test_train import TINY, record
+
+from mage_stac import catalogue, graded, models, pairs, tally, train
+from mage_stac.errors import AssetError, CatalogueError, ModelError
+from mage_stac.validate import validate
+
+RGB = ("red", "green", "blue")
+SIZE = 300
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One image of each date, 300 x 300 pixels, the later one brighter."""
+    root = tmp_path_factory.mktemp("real")
+    for name, day, more in (("before", "01", 0), ("after", "24", 40)):
+        write_image(root, name, smooth(SIZE, SIZE) + np.uint8(more), box(SIZE, SIZE))
+        path = root / "c" / name / f"{name}.json"
+        content = catalogue.read_json(path)
+        content["properties"]["datetime"] = f"2020-06-{day}T00:00:00Z"
+        catalogue.write_json(path, content)
+    index(root)
+    return root
+
+
+def outlines() -> gpd.GeoDataFrame:
+    """Four buildings of 12 x 9 m, the first two a metre apart; the last was not graded."""
+    west, north = box(SIZE, SIZE).affine.c, box(SIZE, SIZE).affine.f
+    corners = ((20, 20), (33, 20), (100, 90), (60, 60))
+    shapes = [shapely.box(west + x, north - y - 9, west + x + 12, north - y) for x, y in corners]
+    return gpd.GeoDataFrame({"grade": [1, 4, 3, 255]}, geometry=shapes, crs="EPSG:32615")
+
+
+@pytest.fixture(scope="module")
+def gradings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("graded") / "graded.geojson"
+    outlines().to_crs("EPSG:4326").to_file(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(real: Path, gradings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return graded.publish_pairs(real, gradings, tmp_path_factory.mktemp("pairs"), bands=RGB, gsd=0.6)
+
+
+def test_the_pairs_are_valid_stac_and_found(made: Path, schemas: Path) -> None:
+    assert validate(made, schemas).problems == ()
+    found = pairs.read([made], bands=RGB, gsd=0.6)
+    assert found
+    assert all(pair.real for pair in found)
+    assert {link.rel for link in found[0].items[0].links} >= {"derived_from"}
+
+
+def test_labels_hold_grades_aprons_and_nothing_else(made: Path) -> None:
+    table = outlines()[:3]
+    seen = set()
+    for pair in pairs.read([made], bands=RGB, gsd=0.6):
+        with rasterio.open(pair.label) as source:
+            label = source.read(1)
+            rows, columns = np.indices(label.shape)
+            x, y = source.transform @ (columns + 0.5, rows + 0.5)
+        inside = [shapely.contains_xy(shape, x, y) for shape in table.geometry]
+        near = shapely.contains_xy(shapely.union_all(table.buffer(graded.APRON - 0.3).to_numpy()), x, y)
+        far = ~shapely.contains_xy(shapely.union_all(table.buffer(graded.APRON + 0.3).to_numpy()), x, y)
+        for grade, where in zip(table["grade"], inside, strict=True):
+            if where.any():
+                assert (label[where] == grade).all()
+                seen.add(int(grade))
+        assert (label[near & ~np.logical_or.reduce(inside)] == 0).all()
+        assert (label[far] == 255).all()
+    assert seen == {1, 3, 4}
+
+
+def test_images_keep_their_values(made: Path) -> None:
+    pair = pairs.read([made], bands=RGB, gsd=0.6)[0]
+    with rasterio.open(pair.pre.path) as source:
+        values = source.read() * pair.pre.scale * 255
+        column, row = ~box(SIZE, SIZE).affine @ (source.transform.c, source.transform.f)
+    row, column = round(row), round(column)
+    inside = np.s_[:, : SIZE - row, : SIZE - column]
+    expected = smooth(SIZE, SIZE)[:, row : row + values.shape[1], column : column + values.shape[2]]
+    np.testing.assert_allclose(values[inside][:, :200, :200], expected[:, :200, :200], atol=1e-2)
+
+
+def test_a_model_learns_from_graded_buildings_and_goes_on_from_another(
+    real: Path, gradings: Path, tmp_path: Path
+) -> None:
+    blocks = synthetic.write(tmp_path / "blocks", scenes=3, size=96)
+    first = train.train(TINY, blocks, tmp_path)
+    quick = replace(TINY, name="quick", optimiser=replace(TINY.optimiser, steps=1, learning_rate=1e-9))
+    path = train.train(quick, blocks, tmp_path, real=real, graded=gradings, start=first)
+    told = record(path)
+    assert any(name.startswith("graded-") for name in told["items"]["training"])
+    assert not any(name.startswith("graded-") for name in told["items"]["validation"])
+    ours, theirs = (models.load(catalogue.read_item(one)) for one in (path, first))
+    torch.testing.assert_close(ours.mean, theirs.mean)
+    for key, value in ours.model.named_parameters():
+        torch.testing.assert_close(value, dict(theirs.model.named_parameters())[key], atol=1e-6, rtol=0)
+    other = replace(quick, network=replace(TINY.network, decoder=(8, 8, 8)))
+    with pytest.raises(ModelError, match="another network than the recipe"):
+        train.train(other, blocks, tmp_path, start=first)
+
+
+def test_graded_pairs_are_never_held_out(made: Path, tmp_path: Path) -> None:
+    blocks = synthetic.write(tmp_path, scenes=4, size=64)
+    training, held = tally.split(tally.index([blocks, made], bands=RGB, gsd=0.6), 0.9)
+    assert any(pair.real for pair in training.pairs)
+    assert not any(pair.real for pair in held.pairs)
+
+
+def test_points_rasters_other_places_and_one_date_are_one_line(real: Path, gradings: Path, tmp_path: Path) -> None:
+    def fails(kind: type[Exception], message: str, *, where: Path = real, what: Path = gradings) -> None:
+        with pytest.raises(kind, match=message):
+            graded.publish_pairs(where, what, tmp_path / "out", bands=RGB, gsd=0.6)
+
+    table = outlines()
+    table.set_geometry(table.centroid).to_crs("EPSG:4326").to_file(tmp_path / "points.geojson")
+    fails(AssetError, "holds points", what=tmp_path / "points.geojson")
+    table.translate(90_000, 0).to_frame("geometry").assign(grade=1).to_crs("EPSG:4326").to_file(
+        tmp_path / "far.geojson"
+    )
+    fails(CatalogueError, "none of its 4 graded buildings lies where", what=tmp_path / "far.geojson")
+    write_image(tmp_path / "one", "a", smooth(64, 64), box(64, 64))
+    index(tmp_path / "one")
+    fails(CatalogueError, "images of one date only", where=tmp_path / "one")
+    with pytest.raises(CatalogueError, match="give --real"):
+        train.train(TINY, tmp_path, tmp_path / "m", graded=gradings)
