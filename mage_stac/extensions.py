@@ -32,6 +32,12 @@ Projection is 1.2.0 and not 2.0.0: only 1.2.0 allows `proj:epsg`, which GDAL bef
 that 2.0.0 allows is allowed by it, and pystac reads it as 2.0.0.
 """
 
+OLDER: Mapping[str, str] = {
+    "eo:bands": f"{HOME}/eo/v1.1.0/schema.json",
+    "raster:bands": f"{HOME}/raster/v1.1.0/schema.json",
+}
+"""Fields of strangers that version 2 of their extension forbids -> the last version that has them."""
+
 
 def declare(document: dict[str, Any]) -> None:
     """Add to `stac_extensions` the schema of every extension whose fields the document uses; keeps those declared.
@@ -41,8 +47,10 @@ def declare(document: dict[str, Any]) -> None:
     """
     stated = document.get("stac_extensions") or []
     declared = list(dict.fromkeys(URIS["proj"] if _same(uri, URIS["proj"]) else uri for uri in stated))
-    for prefix in sorted(set(_prefixes(document))):
-        uri = URIS.get(prefix)
+    used = set(_fields(document))
+    older = {name.split(":")[0]: uri for name, uri in OLDER.items() if name in used}
+    for prefix in sorted({name.split(":")[0] for name in used}):
+        uri = older.get(prefix) or URIS.get(prefix)
         if uri and not any(_same(uri, other) for other in declared):
             declared.append(uri)
     document["stac_extensions"] = declared
@@ -52,10 +60,10 @@ def _same(uri: str, other: str) -> bool:
     return uri.rsplit("/", 2)[0] == other.rsplit("/", 2)[0]
 
 
-def _prefixes(document: Mapping[str, Any]) -> Iterator[str]:
+def _fields(document: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the fields that belong to an extension."""
     holders = [document, document.get("properties", {}), document.get("summaries", {})]
     holders += [*document.get("assets", {}).values(), *document.get("item_assets", {}).values()]
     for holder in holders:
         for item in (holder, *holder.get("bands", ())):
-            for name in item:
-                yield name.split(":", 1)[0] if ":" in name else (name if name == "renders" else "")
+            yield from (name for name in item if ":" in name or name == "renders")
