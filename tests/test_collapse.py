@@ -75,3 +75,29 @@ def test_a_scorched_roof_is_black_in_part() -> None:
 
 def test_flooded_houses_look_intact() -> None:
     assert built(3, "flooded").vertices.tobytes() == built(1, "intact").vertices.tobytes()
+
+
+def test_ash_is_pale_in_the_middle_and_dark_along_the_walls() -> None:
+    seeds = range(6)
+    pale, dark = [], []
+    for seed in seeds:
+        mesh = built(4, "burnt", seed=seed)
+        corners = mesh.vertices[mesh.triangles].astype(float)
+        middle = corners.mean(axis=1)
+        floor = np.isclose(corners[..., 2].max(axis=1), HOUSE.base + 0.15, atol=0.01)
+        rim = np.minimum(6.0 - np.abs(middle[:, 0] - 16.0), 4.5 - np.abs(middle[:, 1] - 14.5))
+        brightness = mesh.colour.mean(axis=1)
+        pale.append(brightness[floor & (rim > 2.5)].mean())
+        dark.append(brightness[floor & (rim < 0.5)].mean())
+    assert np.mean(pale) > 3 * np.mean(dark)
+
+
+def test_a_masonry_house_leaves_a_heap_where_a_part_fell() -> None:
+    timber = replace(HOUSE, wall_material="siding_white", damage=Damage(grade=3, look="part_missing", fraction=0.5))
+    stone = replace(timber, wall_material="stone")
+    heights = []
+    for house in (timber, stone):
+        mesh = ruins.build(shells.of([house])[0])
+        corners = mesh.vertices[mesh.triangles].astype(float)
+        heights.append(np.sum((corners[..., 2].min(axis=1) > 50.3) & (corners[..., 2].max(axis=1) < 52.0)))
+    assert heights[1] > heights[0]

@@ -41,6 +41,8 @@ BREAKS: dict[str, dict[str, float]] = {
     "timber": {"part_missing": 0.35, "open_roof": 0.15, "tilt": 0.50},
 }
 """The same for a partial collapse."""
+IN_WALLS = 0.05
+"""Share of a grade that a zenith view shows where only walls are cracked."""
 PIECES = {
     "stone": (("rubble", 0.74), ("tile", 0.16), ("timber_old", 0.08), ("household", 0.02)),
     "concrete": (("rubble", 0.84), ("brick", 0.08), ("metal", 0.04), ("household", 0.04)),
@@ -151,18 +153,21 @@ def _damaged(
     changed, visible = [], {}
     for building, ems, buried in zip(scene.buildings, grades.tolist(), under[1:].tolist(), strict=True):
         worst = 5 if buried > BURIED else ems
-        damage = _damage(worst, _family(building, way), rng)
+        damage = _damage(building, worst, _family(building, way), rng)
         changed.append(replace(building, damage=damage) if damage.grade > 1 else building)
         if damage.grade > 1:
-            visible[building.id] = fragility.VISIBLE[worst]
+            visible[building.id] = IN_WALLS if damage.look == "cracked" else fragility.VISIBLE[worst]
     return tuple(changed), visible
 
 
-def _damage(ems: int, family: str, rng: np.random.Generator) -> Damage:
+def _damage(building: Building, ems: int, family: str, rng: np.random.Generator) -> Damage:
     """How an EMS-98 grade shows; takes as much chance whatever the grade."""
     size, seed = rng.random(), chance.seed(rng)
     falls, breaks = chance.choose(rng, FALLS[family]), chance.choose(rng, BREAKS[family])
-    look = ("intact", "intact", "cover_patches", "cover_patches", breaks, falls)[ems]
+    # Shaking throws tiles off a slope; a flat roof's membrane stays where it is, and half of the slopes keep theirs.
+    slides = building.roof != "flat"
+    slight = "cover_patches" if slides and size > 0.5 else "cracked"
+    look = ("intact", "intact", slight, "cover_patches" if slides else "cracked", breaks, falls)[ems]
     low, high = ((0, 0), (0, 0), (0.02, 0.1), (0.1, 0.35), (0.2, 0.6), (1.0, 1.0))[ems]
     return Damage(grade=fragility.JOINT[ems], look=look, fraction=low + (high - low) * size, seed=seed)
 

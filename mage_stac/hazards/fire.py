@@ -46,6 +46,8 @@ SCORCHING = 0.35
 """Share of the radiation that ignites a wall from which it blackens and its windows break."""
 EMBERS = 15.0
 """Embers that a front at the scene's edge throws into it in a wind of 10 m/s."""
+ASH = 1.0
+"""Distance over which the ash around a burnt house thins, m: it lies where the house was."""
 FEW = 10
 """Cells of burnt ground below which a fire went out where it began."""
 NEAR_CAR = 5.0
@@ -260,8 +262,9 @@ def _ground(scene: Scene, ground: Mask, lost: BaseGeometry | None, seed: int) ->
     if lost is not None and not lost.is_empty:
         homes = raster.inside(scene, [lost])
         far = ndimage.distance_transform_edt(~homes) * raster.step(scene)
-        ash = np.exp(-far / 2.0) * np.clip(0.3 + patch, 0.0, 1.0)
-        films.append(Film(kind="ash_ground", cover=np.where(far < 8.0, ash, 0.0).astype(np.float32), seed=seed + 1))
+        ash = np.where(homes, 0.3 + patch, 0.7 * patch * np.exp(-far / ASH))
+        cover = np.where(far < 5.0 * ASH, ash.clip(0.0, 1.0), 0.0)
+        films.append(Film(kind="ash_ground", cover=cover.astype(np.float32), seed=seed + 1))
         burnt |= homes
     return tuple(films), burnt
 

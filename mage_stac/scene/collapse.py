@@ -1,4 +1,4 @@
-"""Collapse: the looks that shaking and nearby fire give a building: pancaked, leaning, scorched on one side."""
+"""Collapse: the looks that shaking and fire give a building: pancaked, leaning, burnt, scorched on one side."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from mage_stac.scene import fixtures, mesh, mottle, pieces, roofs, shells
+from mage_stac.scene import fixtures, interiors, mesh, mottle, pieces, roofs, shells, tiling, wings
+from mage_stac.scene.interiors import FLOOR
+from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
-from mage_stac.scene.plans import to_rim
+from mage_stac.scene.plans import Plane, lines, to_rim
 from mage_stac.scene.shells import Shell
 
 Array = NDArray[np.float64]
@@ -22,6 +24,8 @@ CRACK = 0.28
 """Width of the gaps between them, m."""
 FLATTENED = 0.4
 """Share of its rise that a fallen roof keeps."""
+CHIMNEYS = 0.35
+"""Share of burnt houses from which a chimney sticks out."""
 SOOT = (0.045, 0.042, 0.040)
 """Reflectance of blackened roofs and walls."""
 
@@ -80,6 +84,42 @@ def scorched(shell: Shell, rng: np.random.Generator) -> Mesh:
     return mesh.join([shells.walls(shell), shells.roof(shell, shell.tiles, colour), fixtures.build(shell)])
 
 
+def burnt(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """Ash within charred stumps of walls, a chimney perhaps; no roof, hardly any timber."""
+    ground = [Plane(plan=shell.outline, slope=(0.0, 0.0, FLOOR))]
+    tiles = tiling.cut(ground, [tiling.cell_size(shell.outline.area)])
+    ash, char = (np.array(pick(material(name), int(rng.integers(2**16)))) for name in ("ash", "char"))
+    # Ash lies deep and pale in the middle; along the walls charred timber and what fell off them keep it dark.
+    edge = np.exp(-np.square(to_rim(shell.outline, tiles.xy) / 1.1))
+    share = (mottle.rough_at(tiles.xy, 3.0, int(rng.integers(2**16))) ** 3 + 0.85 * edge)[:, None].clip(0, 1)
+    grey = np.array([0.45, 0.44, 0.42]) * rng.uniform(0.4, 1.0)
+    at = pieces.within(shell.outline, min(0.8, 9000.0 / max(shell.outline.area, 1.0)), rng)
+    mix = {"metal": 0.4, "rubble": 0.4, "brick": 0.2}
+    outer = lines(roofs.sides(shell.outline))
+    floor = np.column_stack([at, np.full(len(at), shell.building.base + FLOOR)])
+    return mesh.join(
+        [
+            shells.roof(shell, tiles, (ash * (1 - share) + char * share).astype(np.float32)),
+            interiors.stumps(shell, outer, FLOOR, rng, standing=0.5, thickness=0.25, colour=grey, height=1.2),
+            _chimney(shell, rng),
+            pieces.lay(floor, mix, rng, owner=shell.instance, scale=0.8),
+        ]
+    )
+
+
+def _chimney(shell: Shell, rng: np.random.Generator) -> Mesh:
+    """What stands when a house has burnt down: brick up to the former ridge, in a third of the houses."""
+    at = pieces.within(shell.outline.buffer(-1.0), 1.0, rng)[: 1 if rng.random() < CHIMNEYS else 0]
+    size = np.tile([rng.uniform(0.7, 1.3), rng.uniform(0.6, 0.9), shell.building.height + 1.0], (len(at), 1))
+    origin = np.column_stack([at, np.full(len(at), shell.building.base)])
+    brick = np.array(pick(material("brick_red"), int(rng.integers(2**16)))) * rng.uniform(0.5, 0.9)
+    turned = np.full(len(at), wings.box(shell.outline).angle)
+    template = mesh.box(semantic="building", grain=0.1)
+    return mesh.copies(
+        template, origin, mesh.frames(turned, size), np.tile(brick, (len(at), 1)), instance=np.uint32(shell.instance)
+    )
+
+
 def _panels(shell: Shell, rng: np.random.Generator) -> tuple[NDArray[np.intp], Array]:
     """(T,) which panel each tile belongs to, and its distance from the nearest crack, m."""
     xy = shell.tiles.xy
@@ -136,4 +176,5 @@ def _rubble(shell: Shell, level: float, rng: np.random.Generator, share: float =
     z = shell.building.base + np.where(covered, level + rng.exponential(0.25, len(at)), rng.exponential(0.15, len(at)))
     mix = pieces.mix_of(shell.building.wall_material, shell.building.roof_material)
     owner = np.where(covered, shell.instance, 0)
-    return pieces.lay(np.column_stack([at, z]), mix, rng, owner=owner)
+    dust = pieces.dust_of(shell.building.wall_material)
+    return pieces.lay(np.column_stack([at, z]), mix, rng, owner=owner, dust=dust)

@@ -1,4 +1,6 @@
-"""Fences: the fence lines among a scene's surfaces as thin walls that cast shadows; fewer stand where debris lies."""
+"""Fences: the fence lines among a scene's surfaces as thin walls that cast shadows; fewer stand where debris lies or
+fire passed.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,8 @@ HEIGHT = 1.6
 THICKNESS = 0.1
 SPAN = 2.4
 """Of a fence and from post to post, m."""
+FLAMMABLE = 0.95
+"""Share of the spans that burn where the ground has burnt whole."""
 FRAGILE = 4.0
 """A span stands with probability exp(-FRAGILE * pieces of debris a square metre)."""
 
@@ -41,10 +45,19 @@ def build(scene: Scene, ground: ArrayLike) -> Mesh:
 
 def _odds(scene: Scene, at: Array) -> Array:
     """(N,) probability that a span at a point still stands."""
-    if scene.debris is None:
-        return np.ones(len(at))
-    rows, columns = scene.debris.density.shape
+    odds = np.ones(len(at))
+    if scene.debris is not None:
+        odds *= np.exp(-FRAGILE * _under(scene, scene.debris.density, at))
+    for film in scene.films:
+        if film.kind == "burnt_ground":
+            odds *= 1 - FLAMMABLE * _under(scene, film.cover, at).clip(0, 1)
+    return odds
+
+
+def _under(scene: Scene, values: NDArray[np.float32], at: Array) -> Array:
+    """(N,) values of the cells (rows, columns) over the scene that points lie in."""
+    rows, columns = values.shape
     row = np.clip(((1 - at[:, 1] / scene.size[1]) * rows).astype(int), 0, rows - 1)
     column = np.clip((at[:, 0] / scene.size[0] * columns).astype(int), 0, columns - 1)
-    odds: Array = np.exp(-FRAGILE * scene.debris.density[row, column].astype(np.float64))
-    return odds
+    found: Array = values[row, column].astype(np.float64)
+    return found

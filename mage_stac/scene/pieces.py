@@ -64,9 +64,16 @@ METAL_MIX: Mapping[str, float] = {
 """What a steel shed or shop falls into."""
 
 STONE_MIX: Mapping[str, float] = {
-    "drywall": 0.08, "tile": 0.14, "rubble": 0.5, "brick": 0.1, "timber_old": 0.08, "litter": 0.1,
+    "drywall": 0.08, "tile": 0.12, "rubble": 0.62, "brick": 0.06, "timber_old": 0.07, "litter": 0.05,
 }  # fmt: skip
 """What a masonry house falls into."""
+
+MASONRY = ("stone", "stucco", "block")
+"""Walls that fall into STONE_MIX and raise dust."""
+DUST = (0.405, 0.370, 0.322)
+"""Reflectance of mortar, plaster and limestone, which lie on all that fell with masonry."""
+DUSTY = 0.55
+"""Share of the dust's colour in what a masonry house falls into."""
 
 MOST = 200_000
 """Loose pieces in a scene; more are thinned out evenly."""
@@ -88,11 +95,12 @@ def lay(
     owner: ArrayLike = 0,
     scale: float = 1.0,
     bearing: float | None = None,
+    dust: float = 0.0,
 ) -> Mesh:
     """Lay one piece at each of the points (N, 3), of kinds drawn from `mix` (keys of FORMS).
 
     `owner` () or (N,): instance of the building that a piece is still part of; 0 for debris. Sizes are multiplied by
-    `scale`. `bearing`, degrees clockwise from north, is where half of the pieces point to.
+    `scale`. `bearing`, degrees clockwise from north, is where half of the pieces point to. `dust` 0..1 lies on them.
     """
     at = np.asarray(at, np.float64).reshape(-1, 3)
     names = [name for name in FORMS if mix.get(name, 0.0) > 0]
@@ -112,7 +120,8 @@ def lay(
         _yaw(len(at), bearing, rng), np.column_stack([long, wide, np.maximum(thickness, 1e-3)]), pitch=pitch, roll=roll
     )
     soiled = 0.9 * mottle.field(at[:, 0], at[:, 1], 2 * CLUSTER, int(rng.integers(2**16))) - 0.3
-    tint = _tints(names, kind, rng) * np.exp(-np.abs(dirt + soiled + 0.2 * rng.standard_normal(len(at))))[:, None]
+    darker = np.exp(-(1 - dust) * np.abs(dirt + soiled + 0.2 * rng.standard_normal(len(at))))[:, None]
+    tint = ((1 - dust) * _tints(names, kind, rng) + dust * np.array(DUST)) * darker
     flat = thickness == 0
     lifted = at.copy()
     # The lower edge of a sheet touches what it lies on.
@@ -193,9 +202,14 @@ def heights(ground: ArrayLike, size: tuple[float, float], x: ArrayLike, y: Array
 
 def mix_of(wall: str, roof: str) -> Mapping[str, float]:
     """What a building of these materials falls into."""
-    if wall in {"stone", "stucco", "block"}:
+    if wall in MASONRY:
         return STONE_MIX
     return METAL_MIX if wall == "panel_metal" or roof.startswith("membrane") else HOUSE_MIX
+
+
+def dust_of(wall: str) -> float:
+    """What `lay` takes as dust of a building with these walls."""
+    return DUSTY if wall in MASONRY else 0.0
 
 
 def within(region: BaseGeometry, density: float, rng: np.random.Generator) -> Array:

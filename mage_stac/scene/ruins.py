@@ -73,7 +73,7 @@ def part_missing(shell: Shell, rng: np.random.Generator) -> Mesh:
             shells.walls(shell, without=region),
             shells.roof(shell, shell.tiles.where(~hole), colour[~hole]),
             _rafters(shell, hole & rank.lost(fraction) & ~rank.lost(fraction - 0.12), rng, kept=0.5),
-            _inside(shell, region, FLOOR, rng, standing=0.45, rubble=1.6),
+            *_below(shell, region, rng),
             interiors.outer_walls(shell, region, FLOOR, rng, standing=0.35),
             _wreckage(shell, region, 0.5, rng),
             _pieces(shell, [_spill(shell, region, rng, density=1.6)], rng),
@@ -128,27 +128,6 @@ def slab(shell: Shell, rng: np.random.Generator) -> Mesh:
     return mesh.join(parts)
 
 
-def burnt(shell: Shell, rng: np.random.Generator) -> Mesh:
-    """Ash within charred stumps of walls, a chimney perhaps; no roof, hardly any timber."""
-    ground = [Plane(plan=shell.outline, slope=(0.0, 0.0, FLOOR))]
-    tiles = tiling.cut(ground, [tiling.cell_size(shell.outline.area)])
-    ash, char = (np.array(pick(material(name), _seed(rng))) for name in ("ash", "char"))
-    edge = np.exp(-to_rim(shell.outline, tiles.xy) / 1.2)
-    share = (mottle.rough_at(tiles.xy, 3.0, _seed(rng)) + 0.5 * edge)[:, None].clip(0, 1) ** 2
-    grey = np.array([0.45, 0.44, 0.42]) * rng.uniform(0.4, 1.0)
-    at = pieces.within(shell.outline, _bounded(shell.outline, 0.8), rng)
-    mix = {"metal": 0.4, "rubble": 0.4, "brick": 0.2}
-    parts = [
-        shells.roof(shell, tiles, (ash * (1 - share) + char * share).astype(np.float32)),
-        interiors.stumps(shell, _outer_lines(shell), FLOOR, rng, standing=0.3, thickness=0.25, colour=grey, height=1.2),
-        pieces.lay(
-            np.column_stack([at, np.full(len(at), shell.building.base + FLOOR)]),
-            mix, rng, owner=shell.instance, scale=0.8,
-        ),
-    ]  # fmt: skip
-    return mesh.join(parts)
-
-
 def gone(shell: Shell, rng: np.random.Generator) -> Mesh:
     """Nothing left but a few pieces near by."""
     return _pieces(shell, [_spill(shell, shell.outline, rng, density=0.4)], rng)
@@ -185,10 +164,25 @@ def _mound_mesh(shell: Shell, mound: Mound, rng: np.random.Generator) -> Mesh:
     for number, name in enumerate(names):
         own = drawn == number
         tint[own] = pieces.tints(name, int(own.sum()), rng)
-    shade = 0.25 + 0.4 * mottle.rough_at(tiles.xy, 2.0, mound.seed)
+    dust = pieces.dust_of(shell.building.wall_material)
+    tint = (1 - dust) * tint + dust * np.array(pieces.DUST)
+    shade = 0.25 + 0.6 * dust + 0.4 * mottle.rough_at(tiles.xy, 2.0, mound.seed)
     colour = (tint[tiles.cell] * shade[:, None]).astype(np.float32)
     heap = tiling.Tiles(corners=corners, face=tiles.face, cell=tiles.cell, u=tiles.u, v=tiles.v)
     return shells.roof(shell, heap, colour)
+
+
+def _below(shell: Shell, region: BaseGeometry, rng: np.random.Generator) -> list[Mesh]:
+    """Where a part of a building fell: rooms of a timber house, a heap of stone and plaster of a masonry one."""
+    if not pieces.dust_of(shell.building.wall_material):
+        return [_inside(shell, region, FLOOR, rng, standing=0.45, rubble=1.6)]
+    heap = region.intersection(shell.outline).buffer(0.4, quad_segs=1)
+    if heap.is_empty:
+        return []
+    mound = Mound(region=heap, height=rng.uniform(0.6, 1.2) + 0.3 * (shell.building.storeys - 1), seed=_seed(rng))
+    at = pieces.within(heap, _bounded(heap, 4.0), rng)
+    places = np.column_stack([at, mound.at(at) + rng.uniform(0, 0.3, len(at))])
+    return [_mound_mesh(shell, mound, rng), _pieces(shell, [places], rng)]
 
 
 def _slab_mesh(shell: Shell, rng: np.random.Generator) -> Mesh:
@@ -332,7 +326,8 @@ def _pieces(
     at = np.concatenate(places)
     inside = shapely.contains_xy(shell.outline, at[:, 0], at[:, 1])
     lifted = at + np.array([0.0, 0.0, shell.building.base])
-    return pieces.lay(lifted, mix or _mix(shell), rng, owner=np.where(inside, shell.instance, 0))
+    owner = np.where(inside, shell.instance, 0)
+    return pieces.lay(lifted, mix or _mix(shell), rng, owner=owner, dust=pieces.dust_of(shell.building.wall_material))
 
 
 def _mix(shell: Shell) -> dict[str, float]:
@@ -369,9 +364,10 @@ LOOKS: dict[str, Callable[[Shell, np.random.Generator], Mesh]] = {
     "rooms": rooms,
     "rubble": rubble,
     "slab": slab,
-    "burnt": burnt,
+    "burnt": collapse.burnt,
     "gone": gone,
     "flooded": _intact,
+    "cracked": _intact,
     "scorched": collapse.scorched,
     "tilt": collapse.tilt,
     "pancake": collapse.pancake,

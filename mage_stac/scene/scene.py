@@ -46,7 +46,7 @@ SEASONS = ("winter", "spring", "summer", "autumn")
 
 LOOKS: dict[int, tuple[str, ...]] = {
     1: ("intact",),
-    2: ("cover_patches", "tarpaulin", "flooded", "scorched"),
+    2: ("cover_patches", "tarpaulin", "flooded", "scorched", "cracked"),
     3: ("decking", "open_roof", "part_missing", "flooded", "tilt"),
     4: ("rooms", "rubble", "slab", "burnt", "gone", "flooded", "pancake"),
 }
@@ -63,8 +63,9 @@ class Damage:
     of the roof; decking, cover stripped to plain boards; open_roof, rafters over a dark interior; part_missing, a part
     of the roof fallen in or blown off, the rest whole; rooms, no roof, a light grid of inner walls; rubble, a heap in
     place; slab, swept to the floor; burnt, ash between wall stubs; gone, nothing left, the ground shows; flooded, as
-    intact, what is wrong stands around it; scorched, one side blackened; tilt, the whole house leans, its roof cracked;
-    pancake, the roof lies low and broken on what was under it."""
+    intact, what is wrong stands around it; cracked, as intact, what is wrong is in its walls; scorched, one side
+    blackened; tilt, the whole house leans, its roof cracked; pancake, the roof lies low and broken on what was under
+    it."""
     fraction: float = 0.0
     """Share of the roof that the look covers, 0..1."""
     seed: int = 0
