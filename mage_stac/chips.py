@@ -1,4 +1,4 @@
-"""Chips: windows of rasters as torch batches, read ahead by threads; the one bridge from rasters to torch.
+"""Chips of labelled pairs, for training: drawn by damage class, with windows of real images that lend their look.
 
 Axes: B chips, T = 2 dates (pre before post), C bands, H and W pixels.
 """
@@ -6,88 +6,35 @@ Axes: B chips, T = 2 dates (pre before post), C bands, H and W pixels.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 from torch import Tensor
 
-from mage_stac import grid
-from mage_stac.classes import NOT_OBSERVED
-from mage_stac.errors import AssetError
-from mage_stac.pairs import Layer, Pair
+from mage_stac import loader, samplers
+from mage_stac.loader import Access, Batch
+from mage_stac.pairs import Layer
 from mage_stac.reader import Reader
-from mage_stac.tally import ChipIndex, Place, draw
+from mage_stac.samplers import Places, Sampling
+from mage_stac.tally import ChipIndex, Place
+
+__all__ = ["Batch", "Looks", "at", "batches", "statistics"]
 
 LOOK_TRIES, LOOK_VALID = 8, 0.5
 """Draws of a real window before one is taken as it is; share of it that should be observed."""
 STATISTICS_CHIPS, STATISTICS_EDGE = 256, 64
 """Windows read for mean and standard deviation."""
-THREADS = 2
-"""Readers; the network has the cores for most of the time."""
+ROUND = 64
+"""Chips planned together: those that lie close to each other are decoded together."""
 AHEAD = 6
-"""Batches being read or waiting; more only costs memory."""
-
-
-class Batch(TypedDict):
-    image: Tensor
-    """(B, 2, C, H, W) float32, reflectance or DN, 0..1; 0 where not observed."""
-    mask: Tensor
-    """(B, H, W) int64 damage classes 0..4, 255 not observed."""
-    valid: Tensor
-    """(B, H, W) bool, True = observed on both dates and in the label."""
-    geobox: list[GeoBox]
-    """Of each chip; may leave its scene's."""
-    item_ids: list[str]
-    """Ids of the label Items' pairs."""
-    look: NotRequired[Tensor]
-    """(B, 2, C, H, W) float32 0..1: unlabelled real windows, to borrow their look."""
-
-
-def read(part: ChipIndex, places: Sequence[Place], edge: int, reader: Reader) -> Batch:
-    """Read windows into one batch; what lies outside of its scene is not valid.
-
-    Raises:
-        AssetError: a file cannot be read.
-    """
-    chips = [_chip(part.pairs[pair], row, column, edge, reader) for pair, row, column in places]
-    image, mask, valid = (np.stack(arrays) for arrays in zip(*chips, strict=True))
-    boxes = [
-        grid.crop(part.pairs[pair].geobox, slice(row, row + edge), slice(column, column + edge))
-        for pair, row, column in places
-    ]
-    return Batch(
-        image=torch.from_numpy(image),
-        mask=torch.from_numpy(mask),
-        valid=torch.from_numpy(valid),
-        geobox=boxes,
-        item_ids=[part.pairs[pair].id for pair, _, _ in places],
-    )
-
-
-def _chip(pair: Pair, row: int, column: int, edge: int, reader: Reader) -> tuple[NDArray[Any], ...]:
-    """Image (2, C, edge, edge), mask and valid (edge, edge) of one window."""
-    image = np.zeros((2, len(pair.pre.bands), edge, edge), np.float32)
-    mask = np.full((edge, edge), NOT_OBSERVED, np.int64)
-    valid = np.zeros((edge, edge), bool)
-    height, width = pair.geobox.shape
-    top, left = max(row, 0), max(column, 0)
-    rows, columns = min(row + edge, height) - top, min(column + edge, width) - left
-    window = Window(left, top, columns, rows)
-    inside = np.s_[top - row : top - row + rows, left - column : left - column + columns]
-    mask[inside] = reader.label(pair, window)
-    valid[inside] = mask[inside] != NOT_OBSERVED
-    for date, layer in enumerate((pair.pre, pair.post)):
-        image[(date, slice(None), *inside)], observed = reader.image(layer, window)
-        valid[inside] &= observed
-    return image, mask, valid
+"""Looks being read or waiting."""
 
 
 def batches(
@@ -96,11 +43,11 @@ def batches(
     edge: int,
     batch: int,
     seed: int,
-    background: float = 0.1,
+    sampling: Sampling | None = None,
     start: int = 0,
     shard: tuple[int, int] = (0, 1),
     looks: Looks | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """An endless stream of batches, read ahead by threads.
 
     Batch k depends on `seed` and k alone, so a stream that starts at k continues one that was stopped there.
@@ -110,27 +57,52 @@ def batches(
         edge: of the windows, px.
         batch: B over all processes.
         seed: of the run.
-        background: share of windows drawn anywhere, rather than at a building.
+        sampling: how chips are drawn; balanced over the grades unless given.
         start: number of the first batch.
         shard: rank and number of processes; each reads its own part of every batch.
         looks: real images to add windows of, as `look`.
+
+    Raises:
+        AssetError: a file cannot be read.
     """
+    number = max(1, round(ROUND / batch))
+    settings = sampling or Sampling(kind="balanced", ignored=(0,))
+    local = len(range(shard[0], batch, shard[1]))
 
-    def make(number: int) -> Batch:
-        rng = np.random.default_rng([seed, number])
-        places = draw(part, rng, batch, edge=edge, background=background)[shard[0] :: shard[1]]
-        made = read(part, places, edge, reader)
-        if looks is not None:
-            made["look"] = looks.draw(rng, len(places), edge, reader)
-        return made
+    def places(turn: int) -> Places:
+        rng = np.random.default_rng([seed, turn])
+        drawn = samplers.draw(part.table, settings, rng, batch * number, edge)
+        return drawn.reshape(number, batch, 3)[:, shard[0] :: shard[1]].reshape(-1, 3)
 
-    reader = Reader()
-    return _ahead(make, start)
+    with closing(loader.stream(loader.loading(part.table, edge, local, Access()), places, start // number)) as stream:
+        for _ in range(start % number):
+            next(stream)
+        if looks is None:
+            yield from stream
+            return
+        reader, lent = Reader(), looks
+
+        def look(turn: int) -> Tensor:
+            return lent.draw(np.random.default_rng([seed, turn, 1]), local, edge, reader)
+
+        with closing(_ahead(look, start)) as more:
+            for made, borrowed in zip(stream, more, strict=False):
+                made["look"] = borrowed
+                yield made
 
 
-def _ahead(make: Callable[[int], Batch], start: int) -> Iterator[Batch]:
+def at(part: ChipIndex, places: Sequence[Place], edge: int, batch: int) -> Generator[Batch, None, None]:
+    """Chips at given places, in their order, once.
+
+    Raises:
+        AssetError: a file cannot be read.
+    """
+    return loader.epoch(part.table, np.array(places, np.int64).reshape(-1, 3), edge=edge, batch=batch)
+
+
+def _ahead(make: Callable[[int], Tensor], start: int) -> Generator[Tensor, None, None]:
     """make(start), make(start + 1), ... in order, several of them under way."""
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="chips") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="looks") as pool:
         waiting = deque(pool.submit(make, number) for number in range(start, start + AHEAD))
         try:
             for number in count(start + AHEAD):
@@ -173,16 +145,11 @@ def statistics(part: ChipIndex, seed: int) -> tuple[tuple[float, ...], tuple[flo
     """Mean and standard deviation of each band over random windows of both dates, 0..1.
 
     Raises:
-        AssetError: a file cannot be read, or no pixel of those read was observed.
+        AssetError: a file cannot be read.
     """
-    rng = np.random.default_rng(seed)
-    places = draw(part, rng, STATISTICS_CHIPS, edge=STATISTICS_EDGE, background=1)
-    chips = read(part, places, STATISTICS_EDGE, Reader())
+    places = samplers.draw(part.table, Sampling(), np.random.default_rng(seed), STATISTICS_CHIPS, STATISTICS_EDGE)
+    with closing(loader.epoch(part.table, places, edge=STATISTICS_EDGE, batch=len(places))) as stream:
+        chips = next(stream)
     seen = chips["image"].permute(0, 3, 4, 1, 2)[chips["valid"]].double()  # (pixels, T, C)
-    if not len(seen):
-        raise AssetError(
-            f"no pixel of {len(places)} windows of {len(part.pairs)} pairs is observed on both dates and in the label:"
-            " all are NaN, nodata or 255; look at the images"
-        )
     mean, std = seen.mean(dim=(0, 1)), seen.std(dim=(0, 1)).clamp(min=1e-3)
     return tuple(mean.tolist()), tuple(std.tolist())

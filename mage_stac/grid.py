@@ -154,6 +154,14 @@ def crop(geobox: GeoBox, rows: slice, columns: slice) -> GeoBox:
     return GeoBox(shape, geobox.affine @ Affine.translation(columns.start, rows.start), geobox.crs)
 
 
+def apart(one: GeoBox, other: GeoBox) -> float:
+    """Pixels of the second by which the corners of two grids of one CRS and shape differ at most."""
+    rows, columns = one.shape
+    corners = np.array([(0, 0, 1), (columns, 0, 1), (0, rows, 1), (columns, rows, 1)]).T
+    between = np.reshape(tuple(~other.affine @ one.affine), (3, 3))
+    return float(np.abs(between @ corners - corners).max())
+
+
 def ground_resolution(geobox: GeoBox) -> float:
     """Size of the centre pixel on the ground, metres: the square root of its area, in any CRS."""
     middle = geobox.center_pixel

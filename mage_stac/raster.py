@@ -28,7 +28,7 @@ REMOTE_OPTIONS = {
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
 }
 
-_QUERY = re.compile(r"\?[^\s,'\"]+")
+QUERY = re.compile(r"\?[^\s,'\"]+")
 """The query of a URL in GDAL's words, which may cut the URL short in front."""
 
 DRIVERS = {".jp2": "JP2OpenJPEG", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -54,7 +54,7 @@ def opened(path: str | Path, what: str | None = None, *, trusted: bool = False) 
     except (RasterioError, CPLE_BaseError, OSError) as error:
         said = _first_line(error)
         raise AssetError(
-            f"{name} cannot be read: {_QUERY.sub('', said) if hrefs.is_remote(str(path)) else said}"
+            f"{name} cannot be read: {QUERY.sub('', said) if hrefs.is_remote(str(path)) else said}"
         ) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,22 +12,39 @@ from urllib.parse import urlsplit
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from mage_stac.classes import NOT_OBSERVED
+from mage_stac import grid, hrefs
 from mage_stac.errors import AssetError
-from mage_stac.pairs import IMAGE, LABEL, Layer, Pair
-from mage_stac.raster import DRIVERS
+from mage_stac.pairs import IMAGE, Layer
+from mage_stac.plane import Plane, column, observed
+from mage_stac.raster import DRIVERS, QUERY, REMOTE_OPTIONS, can_hold
+from mage_stac.stack import Raster
 
 OPEN_FILES = 96
 """Handles kept by each thread."""
-DESTROYED = 4
-"""The highest damage class."""
 BROKEN = (RasterioError, CPLE_BaseError, OSError)
 """What GDAL raises for a missing or truncated file."""
+EIGHT_BITS = 1 / 255
+"""Scale of uint8 imagery whose Item states none."""
+AGREE = 1e-3
+"""Pixels by which the corners that an Item states may miss its file's."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Handle:
+    """An open file and what need be asked only once."""
+
+    dataset: Any
+    dtype: str
+    nodata: float | None
+    """A value that a pixel can have, else None."""
+    masked: bool
+    """A mask or an alpha band hides pixels."""
 
 
 class Reader:
@@ -34,6 +52,33 @@ class Reader:
 
     def __init__(self) -> None:
         self._local = threading.local()
+
+    def plane(self, raster: Raster, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> Plane:
+        """A window inside a raster; thinned to a `shape` (by overviews where there are any: averaged, classes not).
+
+        Raises:
+            AssetError: the file cannot be opened or read, lies elsewhere than its Item says, or lacks a band.
+        """
+        window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        size = shape or (window.height, window.width)
+        try:
+            with rasterio.Env(**(REMOTE_OPTIONS if hrefs.is_remote(raster.path) else {})):
+                handle = self._handle(raster.path, raster.what, raster)
+                values = handle.dataset.read(
+                    raster.bands,
+                    window=window,
+                    out_shape=(len(raster.bands), *size),
+                    resampling=Resampling.nearest if raster.classes else Resampling.average,
+                )
+                mask = handle.dataset.dataset_mask(window=window, out_shape=size) > 0 if handle.masked else None
+        except BROKEN as error:
+            raise AssetError(f"{raster.what} ({shown(raster.path)}) cannot be read: {said(error)}") from error
+        return decoded(raster, values, handle.dtype, raster.nodata if handle.nodata is None else handle.nodata, mask)
+
+    def blocks(self, raster: Raster) -> tuple[int, int]:
+        """Rows and columns of the file's blocks."""
+        rows, columns = self._handle(raster.path, raster.what, raster).dataset.block_shapes[0]
+        return int(rows), int(columns)
 
     def image(
         self, layer: Layer, window: Window, shape: tuple[int, int] | None = None
@@ -46,7 +91,7 @@ class Reader:
             AssetError: the file cannot be opened or read.
         """
         what = f"asset {IMAGE!r} of Item {layer.item_id}"
-        dataset = self._dataset(layer.path, what)
+        dataset = self._handle(layer.path, what).dataset
         size = shape or (window.height, window.width)
         try:
             raw = dataset.read(
@@ -63,34 +108,81 @@ class Reader:
 
     def shape(self, layer: Layer) -> tuple[int, int]:
         """Rows and columns of an image."""
-        height, width = self._dataset(layer.path, f"asset {IMAGE!r} of Item {layer.item_id}").shape
+        height, width = self._handle(layer.path, f"asset {IMAGE!r} of Item {layer.item_id}").dataset.shape
         return int(height), int(width)
 
-    def label(self, pair: Pair, window: Window) -> NDArray[np.uint8]:
-        """Damage classes of a window inside the label.
-
-        Raises:
-            AssetError: the file cannot be opened or read, or holds values that are no damage class.
-        """
-        what = f"asset {LABEL!r} of Item {pair.items[2].id}"
-        try:
-            label: NDArray[np.uint8] = self._dataset(pair.label, what).read(1, window=window)
-        except BROKEN as error:
-            raise AssetError(f"{what} ({pair.label}) cannot be read: {error}") from error
-        strange = label[(label > DESTROYED) & (label != NOT_OBSERVED)]
-        if strange.size:
-            raise AssetError(f"{what} holds {strange[0]}, which is no damage class: 0 to 4, or 255 where not observed")
-        return label
-
-    def _dataset(self, path: str, what: str) -> Any:
-        handles: OrderedDict[str, Any] = self._local.__dict__.setdefault("handles", OrderedDict())
+    def _handle(self, path: str, what: str, raster: Raster | None = None) -> Handle:
+        handles: OrderedDict[str, Handle] = self._local.__dict__.setdefault("handles", OrderedDict())
         if path not in handles:
             driver = DRIVERS.get(Path(urlsplit(path).path).suffix.lower(), "GTiff")
             try:
-                handles[path] = rasterio.open(path, driver=driver)
+                handles[path] = _facts(rasterio.open(path, driver=driver))
             except BROKEN as error:
-                raise AssetError(f"{what} cannot be opened: {error}") from error
+                raise AssetError(f"{what} ({shown(path)}) cannot be opened: {said(error)}") from error
+            if raster is not None:
+                agreed(raster, grid.of_dataset(handles[path].dataset), handles[path].dataset.count)
         handles.move_to_end(path)
         while len(handles) > OPEN_FILES:
-            handles.popitem(last=False)[1].close()
+            handles.popitem(last=False)[1].dataset.close()
         return handles[path]
+
+
+def _facts(dataset: Any) -> Handle:
+    dtype, nodata = dataset.dtypes[0], dataset.nodata
+    flags = dataset.mask_flag_enums[0]
+    return Handle(
+        dataset=dataset,
+        dtype=dtype,
+        nodata=None if nodata is None or not can_hold(dtype, nodata) else float(nodata),
+        masked=MaskFlags.per_dataset in flags or MaskFlags.alpha in flags,
+    )
+
+
+def shown(path: str) -> str:
+    """A path or URL for people: without its signature."""
+    return hrefs.without_query(path)
+
+
+def said(error: BaseException) -> str:
+    """GDAL's own words in one line, without signatures."""
+    while "previous exception" in str(error) and error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).splitlines()
+    return QUERY.sub("", lines[0]) if lines else type(error).__name__
+
+
+def agreed(raster: Raster, file: GeoBox, count: int) -> None:
+    """Refuse an Item that says of its file what is not so.
+
+    Raises:
+        AssetError: its grid or bands contradict the file's.
+    """
+    stated = raster.geobox
+    if max(raster.bands) > count:
+        raise AssetError(f"{raster.what} lists band {max(raster.bands)}, but {shown(raster.path)} has {count}")
+    if tuple(stated.shape) != tuple(file.shape):
+        problem = f"proj:shape is {list(stated.shape)}, the file's {list(file.shape)}"
+    elif stated.crs != file.crs:
+        problem = f"proj:code is {stated.crs}, the file's {file.crs}"
+    elif grid.apart(stated, file) > AGREE:
+        problem = f"proj:transform is {list(stated.affine)[:6]}, the file's {list(file.affine)[:6]}"
+    else:
+        return
+    raise AssetError(f"{raster.what} contradicts its file {shown(raster.path)}: {problem}; correct the Item")
+
+
+def decoded(
+    raster: Raster, values: NDArray[Any], dtype: str, nodata: float | None, mask: NDArray[np.bool_] | None
+) -> Plane:
+    """Decoded bands (C, h, w) as a Plane: what marks missing pixels, and the scale that the Item states."""
+    default = EIGHT_BITS if dtype == "uint8" and not raster.classes else 1.0
+    fits = nodata is not None and can_hold(dtype, nodata)
+    seen = observed(values, nodata if fits else None)
+    if mask is not None and not mask.all():
+        seen = mask if seen is None else seen & mask
+    return Plane(
+        values=values,
+        scale=None if raster.classes else column(tuple(default if s is None else s for s in raster.scale), 1.0),
+        offset=None if raster.classes else column(raster.offset, 0.0),
+        seen=seen,
+    )

@@ -11,8 +11,7 @@ import torch
 
 from mage_stac import chips, pairs, tally
 from mage_stac.chips import Looks
-from mage_stac.errors import AssetError
-from mage_stac.reader import Reader
+from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.tally import ChipIndex
 
 RGB = ("red", "green", "blue")
@@ -26,6 +25,10 @@ def blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def part(blocks: Path) -> ChipIndex:
     return tally.index([blocks], bands=RGB, gsd=0.6)
+
+
+def at(part: ChipIndex, *places: tally.Place, edge: int = 64) -> chips.Batch:
+    return take(chips.at(part, places, edge, len(places)), 1)[0]
 
 
 def take(stream: object, number: int) -> list[chips.Batch]:
@@ -46,7 +49,7 @@ def test_a_batch_has_the_shapes_and_types_of_the_design(part: ChipIndex) -> None
 
 
 def test_a_chip_lies_where_its_geobox_says(part: ChipIndex) -> None:
-    batch = chips.read(part, [(1, 17, 33)], 64, Reader())
+    batch = at(part, (1, 17, 33))
     box = batch["geobox"][0]
     with rasterio.open(part.pairs[1].post.path) as source:
         window = source.window(*box.boundingbox.bbox)
@@ -57,7 +60,7 @@ def test_a_chip_lies_where_its_geobox_says(part: ChipIndex) -> None:
 
 
 def test_beyond_the_scene_nothing_is_valid(part: ChipIndex) -> None:
-    batch = chips.read(part, [(0, -10, 100)], 64, Reader())
+    batch = at(part, (0, -10, 100))
     valid = batch["valid"][0].numpy()
     assert valid[10:, :28].all()
     assert not valid[:10].any()
@@ -121,6 +124,5 @@ def test_images_without_one_observed_pixel(tmp_path: Path) -> None:
     grey, unseen = np.full((3, 64, 64), 9, np.uint8), np.full((64, 64), 255, np.uint8)
     synthetic.write_pair(tmp_path, "p", grid, grey, grey, unseen)
     synthetic.index(tmp_path)
-    part = tally.index([tmp_path], bands=RGB, gsd=0.6)
-    with pytest.raises(AssetError, match="no pixel of 256 windows of 1 pairs is observed"):
-        chips.statistics(part, seed=0)
+    with pytest.raises(CatalogueError, match="nothing was observed in any of 1 stacks"):
+        tally.index([tmp_path], bands=RGB, gsd=0.6)

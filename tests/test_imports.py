@@ -15,6 +15,8 @@ SOURCES = sorted(p for top in ("mage_stac", "cli", "renderers", "catalogs") for 
 ONLY_IN = {
     "torch": (
         "mage_stac/chips.py",
+        "mage_stac/loader.py",
+        "mage_stac/warp.py",
         "mage_stac/models/",
         "mage_stac/adapt/",
         "mage_stac/train.py",

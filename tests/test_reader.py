@@ -35,7 +35,6 @@ def test_windows_equal_rasterio_s(pair: Pair) -> None:
     assert image.dtype == np.float32
     np.testing.assert_allclose(image, expected, atol=1e-6)
     assert valid.all()
-    np.testing.assert_array_equal(Reader().label(pair, Window(0, 0, 50, 60)).shape, (60, 50))
 
 
 def test_nodata_and_nan_are_not_observed(tmp_path: Path) -> None:
@@ -71,7 +70,9 @@ def test_handles_are_few_and_not_shared_between_threads(pair: Pair, monkeypatch:
 
 
 def test_a_missing_and_a_truncated_file_are_named(pair: Pair, tmp_path: Path) -> None:
-    with pytest.raises(AssetError, match=r"asset 'image' of Item blocks-0-00000-pre cannot be opened: .*absent\.tif"):
+    with pytest.raises(
+        AssetError, match=r"asset 'image' of Item blocks-0-00000-pre \(.*absent\.tif\) cannot be opened"
+    ):
         Reader().image(replace(pair.pre, path=str(tmp_path / "absent.tif")), Window(0, 0, 8, 8))
     noise = np.random.default_rng(0).integers(1, 255, (1, 512, 512)).astype(np.uint8)
     layer = raster(tmp_path / "cut.tif", noise)

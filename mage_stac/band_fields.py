@@ -1,0 +1,43 @@
+"""What an asset states about its bands: STAC 1.1 `bands`, the older `raster:bands` and `eo:bands`, or the asset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pystac
+
+from mage_stac.errors import AssetError
+
+
+def listed(fields: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The entries of `bands` and of `raster:bands`; empty where there are none."""
+    return fields.get("bands") or [], fields.get("raster:bands") or []
+
+
+def stated(asset: pystac.Asset, name: str, bands: Sequence[int]) -> list[Any]:
+    """A field for each band (positions from 1): of the band, new style before old, else of the asset, else None."""
+    fields = asset.extra_fields
+    old = name.removeprefix("raster:")
+    values = []
+    for band in bands:
+        now, before = (entries[band - 1] if band <= len(entries) else {} for entries in listed(fields))
+        values.append(next((v for v in (now.get(name), before.get(old), fields.get(name)) if v is not None), None))
+    return values
+
+
+def positions(item: pystac.Item, key: str, wanted: Sequence[str]) -> tuple[int, ...]:
+    """Positions from 1 of the bands of an asset that are called so, by name or common name.
+
+    Raises:
+        AssetError: the asset lacks a band (names those it has).
+    """
+    fields = item.assets[key].extra_fields
+    rows = fields.get("bands") or fields.get("eo:bands") or []
+    names = [{row.get("name"), row.get("eo:common_name"), row.get("common_name")} - {None} for row in rows]
+    found = [next((at for at, known in enumerate(names, 1) if band in known), None) for band in wanted]
+    if None in found:
+        have = ", ".join("/".join(sorted(known)) for known in names) or "no named bands"
+        absent = ", ".join(band for band, at in zip(wanted, found, strict=True) if at is None)
+        raise AssetError(f"asset {key!r} of Item {item.id} lacks band {absent}; it has {have}")
+    return tuple(at for at in found if at is not None)

@@ -1,0 +1,172 @@
+"""Reading windows of COGs on web servers with many requests in flight, through async-geotiff and obstore."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from mage_stac.errors import AssetError
+from mage_stac.plane import Plane
+from mage_stac.raster import can_hold
+from mage_stac.reader import Reader, agreed, decoded, said, shown
+from mage_stac.stack import Raster
+
+THREADS = 32
+"""Windows asked for at once: a server answers in tens of milliseconds, so requests in flight are everything."""
+RETRIES = {
+    "max_retries": 4,
+    "retry_timeout": timedelta(seconds=20),
+    "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=4), "base": 2},
+}
+"""Of each request: a server that restarts within seconds goes unnoticed."""
+PATIENCE = 60.0
+"""Seconds for which a file that failed is not asked for again: a dead server must not stop an epoch."""
+
+Sign = Callable[[str], str]
+"""URL -> URL with a token; called when a file is opened and when the server refuses the last one."""
+
+
+def available() -> bool:
+    """Whether async-geotiff is installed (`mage-stac[remote]`)."""
+    return importlib.util.find_spec("async_geotiff") is not None
+
+
+def meant(raster: Raster) -> bool:
+    """Whether this module reads a raster: one on a web server."""
+    return urlsplit(raster.path).scheme in ("http", "https")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _File:
+    tiff: Any
+    dtype: str
+    nodata: float | None
+    alpha: int | None
+    """Position of the alpha band, from 0."""
+
+
+class RemoteReader:
+    """Decodes windows of files on web servers; all others, and what it cannot decode, by rasterio.
+
+    `plane` waits for its own window only: call it from many threads.
+    """
+
+    def __init__(self, sign: Sign | None = None) -> None:
+        self._sign = sign
+        self._plain = Reader()
+        self._by_gdal: set[str] = set()
+        self._files: dict[str, asyncio.Task[_File]] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="requests", daemon=True).start()
+
+    def plane(self, raster: Raster, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> Plane:
+        """A window inside a raster; see `Reader.plane`.
+
+        Raises:
+            AssetError: the server or the file failed, after retries; the file contradicts its Item.
+        """
+        whole = shape is None or shape == (rows.stop - rows.start, columns.stop - columns.start)
+        if not meant(raster) or not whole or raster.path in self._by_gdal:
+            return self._plain.plane(raster, rows, columns, shape)
+        when, problem = self._failed.get(raster.path, (-PATIENCE, ""))
+        if time.monotonic() - when < PATIENCE:
+            raise AssetError(problem)
+        try:
+            return asyncio.run_coroutine_threadsafe(self._plane(raster, rows, columns), self._loop).result()
+        except (NotImplementedError, ValueError):  # strips, a codec or a layout that it does not know
+            self._by_gdal.add(raster.path)
+            return self._plain.plane(raster, rows, columns, shape)
+        except AssetError as error:
+            self._failed[raster.path] = (time.monotonic(), str(error))
+            raise
+
+    async def _plane(self, raster: Raster, rows: slice, columns: slice) -> Plane:
+        try:
+            return await self._read(raster, rows, columns)
+        except AssetError:
+            raise
+        except (NotImplementedError, ValueError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the Rust side raises many types, none of them ours
+            if not _refused(error) or self._sign is None:
+                raise AssetError(_told(raster, error)) from None
+        self._files.pop(raster.path, None)  # the token's hour is over: sign anew, once
+        try:
+            return await self._read(raster, rows, columns)
+        except Exception as error:
+            if isinstance(error, AssetError):
+                raise
+            raise AssetError(_told(raster, error)) from None
+
+    async def _read(self, raster: Raster, rows: slice, columns: slice) -> Plane:
+        from async_geotiff import Window
+
+        file = await self._opened(raster)
+        window = Window(
+            col_off=columns.start,
+            row_off=rows.start,
+            width=columns.stop - columns.start,
+            height=rows.stop - rows.start,
+        )
+        found = await file.tiff.read(window=window)
+        values: NDArray[Any] = found.data[[band - 1 for band in raster.bands]]
+        mask = found.mask if file.alpha is None else found.data[file.alpha] > 0
+        return decoded(raster, values, file.dtype, raster.nodata if file.nodata is None else file.nodata, mask)
+
+    async def _opened(self, raster: Raster) -> _File:
+        """The file's header, fetched once however many windows wait for it."""
+        task = self._files.get(raster.path)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._loop.create_task(self._open(raster))
+            self._files[raster.path] = task
+        return await asyncio.shield(task)
+
+    async def _open(self, raster: Raster) -> _File:
+        from async_geotiff import GeoTIFF
+        from async_tiff import TIFF
+        from obstore.store import HTTPStore
+
+        url = urlsplit(self._sign(raster.path) if self._sign else raster.path)
+        folder, _, name = url.path.rpartition("/")
+        store = HTTPStore.from_url(
+            urlunsplit(url._replace(path=folder, fragment="")),
+            client_options={"allow_http": url.scheme == "http", "timeout": timedelta(seconds=60)},
+            retry_config=RETRIES,
+        )
+        header = await TIFF.open(name, store=store)
+        if header.ifds[0].tile_width is None:
+            raise NotImplementedError("strips")
+        tiff = GeoTIFF(header)
+        epsg = tiff.crs.to_epsg()
+        grid = GeoBox((tiff.height, tiff.width), tiff.transform, f"EPSG:{epsg}" if epsg else tiff.crs.to_wkt())
+        agreed(raster, grid, tiff.count)
+        dtype = str(np.dtype(tiff.dtype))
+        usable = tiff.nodata is not None and can_hold(dtype, tiff.nodata)
+        alpha = next((at for at, kind in enumerate(tiff.colorinterp) if kind.name == "ALPHA"), None)
+        return _File(tiff=tiff, dtype=dtype, nodata=tiff.nodata if usable else None, alpha=alpha)
+
+
+def _refused(error: Exception) -> bool:
+    return type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError") or "403" in str(error)
+
+
+def _told(raster: Raster, error: Exception) -> str:
+    """One line for people."""
+    name = f"{raster.what} ({shown(raster.path)}) cannot be read"
+    if _refused(error):
+        return f"{name}: the server refuses it (403): its token has expired or is missing; search anew or give a signer"
+    if isinstance(error, FileNotFoundError):
+        return f"{name}: the server does not have it (404)"
+    return f"{name}: {said(error)}"

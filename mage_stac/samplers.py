@@ -1,0 +1,177 @@
+"""Samplers: which chips a round of batches is made of. They ask the chip index alone, and their seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mage_stac.chip_table import CELL, ChipTable
+from mage_stac.errors import RecipeError
+
+Places = NDArray[np.int64]
+"""(n, 3) stack, row and column of each chip's first pixel; a chip that is larger than its stack starts before it."""
+
+BLOCK = 512
+"""Edge of the blocks in which files are assumed to be compressed, px."""
+SEEN = -1
+"""Stands for "any class": wherever something was observed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How chips are drawn."""
+
+    kind: Literal["random", "balanced"] = "random"
+    """random: every observed pixel is as likely. balanced: first a class, then an event that shows it, then a stack of
+    that event, then a spot; without a label, first an event."""
+    background: float = 0.0
+    """balanced: share of chips drawn anywhere instead, 0..1."""
+    ignored: tuple[int, ...] = ()
+    """balanced: classes that none is drawn for."""
+    reuse: int = 1
+    """Chips cut around each place drawn. They share decoded pixels, so they come faster, and are alike."""
+    span: int = 1024
+    """Edge of the square around such a place, px."""
+
+    def __post_init__(self) -> None:
+        if self.reuse < 1 or self.span < 1 or not 0 <= self.background <= 1:
+            raise RecipeError(
+                f"reuse {self.reuse}, span {self.span}, background {self.background}: reuse and span must be at least"
+                " 1, background 0 to 1"
+            )
+
+
+def draw(table: ChipTable, sampling: Sampling, rng: np.random.Generator, number: int, edge: int) -> Places:
+    """Draw chips of `edge` px in random order. They lie inside their stack if they fit, and each shows something."""
+    places = -(-number // sampling.reuse)
+    chosen = _classes(table, sampling, rng, places)
+    cells = _cells(table, sampling, rng, chosen)
+    if sampling.reuse == 1:
+        return _around(table, cells, rng, edge)
+    return rng.permutation(_cluster(table, sampling, rng, cells, edge)[:number])
+
+
+def _classes(table: ChipTable, sampling: Sampling, rng: np.random.Generator, number: int) -> NDArray[np.int64]:
+    """Columns of the counts to draw for; SEEN: anywhere."""
+    wanted = np.array([k for k, value in enumerate(table.classes) if value not in sampling.ignored], np.int64)
+    if sampling.kind == "random" or not len(wanted):
+        return np.full(number, SEEN)
+    chosen = rng.choice(wanted, number)
+    return np.where(rng.random(number) < sampling.background, SEEN, chosen)
+
+
+def _cells(
+    table: ChipTable, sampling: Sampling, rng: np.random.Generator, chosen: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """A cell for each class asked for."""
+    low, high = np.zeros(len(chosen)), np.zeros(len(chosen))
+    for column in np.unique(chosen):
+        here = chosen == column
+        ends = table.ends[column]
+        if sampling.kind == "random":
+            low[here], high[here] = 0, ends[-1]
+            continue
+        stacks = _stacks(table, ends, rng, int(here.sum()), by_event=column != SEEN or not table.classes)
+        low[here], high[here] = ends[table.starts[stacks]], ends[table.starts[stacks + 1]]
+    spot = low + rng.random(len(chosen)) * (high - low)
+    cells = np.empty(len(chosen), np.int64)
+    for column in np.unique(chosen):
+        here = chosen == column
+        cells[here] = np.searchsorted(table.ends[column], spot[here], side="right") - 1
+    return cells
+
+
+def _stacks(
+    table: ChipTable, ends: NDArray[np.float64], rng: np.random.Generator, number: int, *, by_event: bool
+) -> NDArray[np.int64]:
+    """Stacks that have the class whose running sums are `ends`: each as likely, or first each event."""
+    having = np.flatnonzero(np.diff(ends[table.starts]))
+    if not by_event:
+        return rng.choice(having, number)
+    events = table.events[having]
+    order = np.argsort(events, kind="stable")
+    _, first, count = np.unique(events[order], return_index=True, return_counts=True)
+    event = rng.integers(len(first), size=number)
+    stacks: NDArray[np.int64] = having[order[first[event] + rng.integers(count[event])]]
+    return stacks
+
+
+def _around(table: ChipTable, cells: NDArray[np.int64], rng: np.random.Generator, edge: int) -> Places:
+    """Chips whose middle lies in the cells; they hold the whole cell if they are of 2 cells or more."""
+    stack = table.cells[cells, 0].astype(np.int64)
+    middle = table.cells[cells, 1:] + rng.integers(0, CELL, (len(cells), 2))
+    return np.column_stack([stack, inside(middle - edge // 2, edge, table.sizes[stack])])
+
+
+def inside(corner: NDArray[np.int64], edge: int, size: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Corners (n, 2) moved so that chips lie inside their stacks (n, 2), or are centred on smaller ones."""
+    return np.where(size >= edge, np.clip(corner, 0, np.maximum(size - edge, 0)), (size - edge) // 2)
+
+
+def _cluster(
+    table: ChipTable, sampling: Sampling, rng: np.random.Generator, cells: NDArray[np.int64], edge: int
+) -> Places:
+    """`reuse` chips in the square around each cell, the first at the cell itself, the others balanced in the square."""
+    anchors = _around(table, cells, rng, edge)
+    square = _square(anchors[:, 1:], sampling.span, edge, rng)
+    square = inside(square, sampling.span, table.sizes[anchors[:, 0]])
+    rows = []
+    for anchor, corner in zip(anchors, square, strict=True):
+        near = _near(table, int(anchor[0]), corner, sampling.span)
+        chips = _around(table, _picked(table, sampling, rng, near), rng, edge)
+        high = np.maximum(corner + sampling.span - edge, corner)
+        fits = table.sizes[anchor[0]] >= edge
+        chips[:, 1:] = np.where(fits, np.clip(chips[:, 1:], np.maximum(corner, 0), high), chips[:, 1:])
+        rows += [anchor[None], chips]
+    return np.concatenate(rows)
+
+
+def _square(corner: NDArray[np.int64], span: int, edge: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Corners of squares of `span` px that hold chips at given corners and begin with a block, if there is such."""
+    low, high = -(-(corner + edge - span) // BLOCK), corner // BLOCK
+    start: NDArray[np.int64] = (low + rng.integers(0, np.maximum(high - low, 0) + 1)) * BLOCK
+    return np.minimum(start, corner)
+
+
+def _near(table: ChipTable, stack: int, corner: NDArray[np.int64], span: int) -> NDArray[np.int64]:
+    """Cells of a stack that lie in a square."""
+    start, stop = table.starts[stack], table.starts[stack + 1]
+    where = table.cells[start:stop, 1:]
+    within = ((where >= corner) & (where < corner + span)).all(axis=1)
+    cells: NDArray[np.int64] = start + np.flatnonzero(within)
+    return cells
+
+
+def _picked(
+    table: ChipTable, sampling: Sampling, rng: np.random.Generator, near: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """`reuse - 1` of the cells, by class if balanced."""
+    number = sampling.reuse - 1
+    weights = table.seen[near].astype(np.float64)
+    if sampling.kind == "balanced" and table.classes:
+        wanted = [k for k, value in enumerate(table.classes) if value not in sampling.ignored]
+        counts = table.counts[near][:, wanted]
+        sums = counts.sum(axis=0)
+        present = sums > 0
+        if present.any():
+            balanced = (counts[:, present] / sums[present]).mean(axis=1)
+            weights = sampling.background * weights / weights.sum() + (1 - sampling.background) * balanced
+    ends = np.cumsum(weights)
+    cells: NDArray[np.int64] = near[np.searchsorted(ends, rng.random(number) * ends[-1], side="right")]
+    return cells
+
+
+def grid(table: ChipTable, edge: int, *, stride: int | None = None, least: float = 0.0) -> Places:
+    """All chips on a lattice of each stack that show more than `least` (share of their pixels, to the cell), in order.
+
+    The last chip of a row or column ends with the stack, so all of it is shown.
+    """
+    found = []
+    for stack in range(len(table.stacks)):
+        corners, share = table.share(stack, edge, stride or edge)
+        kept = corners[(share > 0) & (share >= least)]
+        found.append(np.column_stack([np.full(len(kept), stack), kept]))
+    return np.concatenate(found).astype(np.int64)

@@ -1,0 +1,173 @@
+"""Chips from a web server on loopback: the file's pixels, many requests in flight, and servers in trouble."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from layers import geobox, stacked, waves, written
+from web import Site, served
+
+from mage_stac import chip_table, loader, remote, samplers
+from mage_stac.chip_table import ChipTable
+from mage_stac.errors import AssetError
+from mage_stac.loader import Access
+from mage_stac.reader import Reader
+from mage_stac.remote import RemoteReader
+from mage_stac.stack import Raster, Stack
+
+pytest.importorskip("async_geotiff", reason="needs mage-stac[remote]")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with served(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries without waiting."""
+    quick = {"init_backoff": timedelta(milliseconds=10), "max_backoff": timedelta(milliseconds=20), "base": 2}
+    monkeypatch.setattr(remote, "RETRIES", {**remote.RETRIES, "backoff": quick})
+
+
+def afar(raster: Raster, site: Site) -> Raster:
+    return replace(raster, path=f"{site.url}/{Path(raster.path).name}")
+
+
+def scenes(site: Site, number: int, size: int = 256) -> ChipTable:
+    """A chip index of scenes on the web."""
+    stacks = []
+    for scene in range(number):
+        grid = geobox((size, size), x=600_000 + 10_000 * scene)
+        noise = np.random.default_rng(scene).integers(1, 60_000, (1, size, size)).astype(np.uint16)
+        one = written(site.folder / f"s{scene}.tif", noise, grid)
+        stacks.append(stacked(afar(one, site), name=f"s{scene}"))
+    return chip_table.build(stacks, reader=RemoteReader())
+
+
+def names(batches: Iterator[loader.Batch]) -> list[str]:
+    with closing(batches):
+        return sorted(name for batch in batches for name in batch["item_ids"])
+
+
+@pytest.mark.parametrize(("dtype", "bands"), [("uint8", 3), ("int16", 1), ("uint16", 13), ("float32", 2)])
+def test_pixels_are_the_file_s(site: Site, dtype: str, bands: int) -> None:
+    grid = geobox((700, 600))
+    image = waves(grid, bands=bands, dtype=dtype)
+    image[:, 100:200, 30:90] = 0
+    one = written(site.folder / "a.tif", image, grid, nodata=0)
+    plane = RemoteReader().plane(afar(one, site), slice(50, 650), slice(20, 590))
+    expected = Reader().plane(one, slice(50, 650), slice(20, 590))
+    np.testing.assert_array_equal(plane.values, expected.values)
+    np.testing.assert_array_equal(plane.seen, expected.seen)
+    assert all(path == "/a.tif" for path in site.asked)
+
+
+def test_chips_of_a_stream_are_the_file_s_with_many_requests_in_flight(site: Site) -> None:
+    table = scenes(site, 6)
+    site.delay, site.most = 0.03, 0
+    with closing(loader.batches(table, edge=32, batch=16, seed=0)) as stream:
+        for batch in itertools.islice(stream, 3):
+            for image, box, name in zip(batch["image"], batch["geobox"], batch["item_ids"], strict=True):
+                with rasterio.open(site.folder / f"{name}.tif") as source:
+                    expected = source.read(window=source.window(*box.boundingbox.bbox))
+                np.testing.assert_array_equal(image[0].numpy(), expected)
+    assert site.most >= 4
+
+
+def test_thinned_windows_and_local_files_go_through_rasterio(site: Site) -> None:
+    grid = geobox((256, 256))
+    one = written(site.folder / "a.tif", np.full((1, 256, 256), 7, np.uint8), grid)
+    reader = RemoteReader()
+    assert reader.plane(one, slice(0, 9), slice(0, 9)).values.shape == (1, 9, 9)
+    assert (reader.plane(afar(one, site), slice(0, 256), slice(0, 256), (64, 64)).values == 7).all()
+
+
+def test_a_layout_it_does_not_know_goes_through_rasterio(site: Site) -> None:
+    grid = geobox((64, 64))
+    one = written(site.folder / "a.tif", waves(grid), grid)
+    with rasterio.open(one.path) as source:
+        profile, values = {**source.profile, "tiled": False, "blockysize": 8, "compress": "lerc"}, source.read()
+    with rasterio.open(site.folder / "b.tif", "w", **{**profile, "driver": "GTiff"}) as target:
+        target.write(values)
+    plain = afar(replace(one, path="b.tif"), site)
+    np.testing.assert_array_equal(RemoteReader().plane(plain, slice(0, 64), slice(0, 64)).values, values)
+
+
+def test_a_server_that_stumbles_is_asked_again(site: Site) -> None:
+    table = scenes(site, 1)
+    site.failing = 3
+    places = samplers.grid(table, 64)
+    assert len(names(loader.epoch(table, places, edge=64, batch=4))) == 16
+
+
+def test_a_server_that_dies_in_mid_epoch_costs_its_own_chips_only(site: Site, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with served(other) as dying:
+        both = chip_table.build([*scenes(site, 1).stacks, *scenes(dying, 1).stacks], reader=RemoteReader())
+        twice = [
+            Stack(id=name, event="e", geobox=s.geobox, dates=s.dates) for name, s in zip("ab", both.stacks, strict=True)
+        ]
+    table = replace(both, stacks=tuple(twice))
+    places = samplers.grid(table, 64)
+    told: list[AssetError] = []
+    assert names(loader.epoch(table, places, edge=64, batch=4, access=Access(on_problem=told.append))) == ["a"] * 16
+    assert len(told) == 1
+    assert "\n" not in str(told[0])
+    assert f"asset 'image' of Item s0 ({dying.url}/s0.tif) cannot be read" in str(told[0])
+
+
+def test_a_file_that_is_cut_short_costs_its_own_chips_only(site: Site) -> None:
+    table = scenes(site, 2, size=512)
+    whole = (site.folder / "s1.tif").read_bytes()
+    (site.folder / "s1.tif").write_bytes(whole[: len(whole) // 2])
+    told: list[AssetError] = []
+    places = samplers.grid(table, 256)
+    assert names(loader.epoch(table, places, edge=256, batch=4, access=Access(on_problem=told.append))) == ["s0"] * 4
+    (problem,) = told
+    assert "asset 'image' of Item s1" in str(problem)
+    with pytest.raises(AssetError, match="Item s1"):
+        names(loader.epoch(table, places, edge=256, batch=4))
+
+
+def test_a_token_whose_hour_is_over_is_renewed(site: Site) -> None:
+    table = scenes(site, 1)
+    site.token, signed = "first", []
+
+    def sign(url: str) -> str:
+        signed.append(url)
+        return f"{url}?sig={'first' if len(signed) == 1 else 'second'}"
+
+    reader = RemoteReader(sign)
+    raster = table.stacks[0].dates[0][0]
+    reader.plane(raster, slice(0, 64), slice(0, 64))
+    site.token = "second"  # noqa: S105 - no secret
+    assert reader.plane(raster, slice(0, 64), slice(0, 64)).values.shape == (1, 64, 64)
+    assert len(signed) == 2
+
+
+def test_a_token_that_cannot_be_renewed_is_one_line_without_it(site: Site) -> None:
+    raster = scenes(site, 1).stacks[0].dates[0][0]
+    site.token = "another"  # noqa: S105 - no secret
+    signed = RemoteReader(lambda url: f"{url}?sig=worn")
+    for reader in (signed, RemoteReader()):
+        with pytest.raises(AssetError, match=r"Item s0 .*the server refuses it \(403\): its token has expired") as told:
+            reader.plane(raster, slice(0, 64), slice(0, 64))
+        assert "worn" not in str(told.value)
+
+
+def test_an_item_that_contradicts_a_file_on_the_web(site: Site) -> None:
+    raster = scenes(site, 1).stacks[0].dates[0][0]
+    moved = replace(raster, geobox=geobox((256, 256), x=1_000_000))
+    with pytest.raises(AssetError, match="Item s0 contradicts its file"):
+        RemoteReader().plane(moved, slice(0, 64), slice(0, 64))
