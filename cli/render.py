@@ -51,15 +51,22 @@ def render(  # noqa: PLR0913 - a command's options
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pairs.")] = 0,
     size: Annotated[int, typer.Option(min=16, help="Pixels along each side.")] = 512,
     gsd: Annotated[
-        float | None, typer.Option(help="Ground sampling distance, metres; of --like, else 0.6, if not given.")
+        float | None, typer.Option(help="Ground sampling distance, metres; else that of --like, or the sensor's own.")
     ] = None,
     sensor: Annotated[
         str, typer.Option(help="Sensor of both dates, or a TOML file that describes one.")
     ] = "aerial-rgb",
+    post_sensor: Annotated[
+        str | None, typer.Option(help="Sensor of the date after the event if it is another, such as sar-x.")
+    ] = None,
     off_nadir: Annotated[float, typer.Option(help="The most that a view leans, degrees.")] = 8.0,
     off_nadir_from: Annotated[float | None, typer.Option(help="The least that a view leans; 0 if not given.")] = None,
     undamaged: Annotated[float, typer.Option(help="Share of pairs in which nothing happens, 0..1.")] = 0.15,
     samples: Annotated[int, typer.Option(min=1, help="Light paths per rendered pixel (4 to an image pixel).")] = 2,
+    clouds: Annotated[
+        float | None,
+        typer.Option(help="Share of the sky under clouds, 0..1; what they hide is 255 in labels."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes in parallel, each with a Blender of its own.")] = 1,
     blender: Annotated[
         str | None, typer.Option(help="A Blender, or a virtual environment or Python with bpy; else MAGE_STAC_BLENDER.")
@@ -77,10 +84,12 @@ def render(  # noqa: PLR0913 - a command's options
 
     Of a real place: mage-stac render --place town.osm.pbf --place terrain.tif --hazard flood --pairs 5 --out out/town
     """
-    from mage_stac import likeness
+    from mage_stac import likeness, sensors
     from mage_stac.hazards import events
+    from mage_stac.scenario import fitting_oversample
     from mage_stac.synthesis import RenderSpec, render_pairs
 
+    metres = gsd or (likeness.opened(like).gsd if like else sensors.read(sensor).gsd)
     spec = RenderSpec(
         hazard=events.read(event).hazard if event else hazard,
         intensity=intensity,
@@ -91,12 +100,15 @@ def render(  # noqa: PLR0913 - a command's options
         columns=columns,
         like=like,
         size_px=size,
-        gsd=gsd or (likeness.opened(like).gsd if like else 0.6),
+        gsd=metres,
+        oversample=fitting_oversample(metres),
         sensor=sensor,
+        post_sensor=post_sensor,
         off_nadir=off_nadir,
         off_nadir_from=off_nadir_from,
         undamaged_share=undamaged,
         samples=samples,
+        clouds=clouds,
         pairs=pairs,
         workers=workers,
         blender=blender,

@@ -20,12 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
+import numpy as np
+
 from mage_stac.errors import RenderError
+from mage_stac.scene import infrared
 from mage_stac.scene.geometry import Geometry, save
 
 SCHEMA = "mage-stac-render/1"
 """Of job.json; renderers/job.py reads it."""
 PASSES = ("image", "labels", "labels_buildings")
+"""What a job renders unless it says otherwise; `infrared` is another image of the bands of scene.infrared."""
 VARIABLE = "MAGE_STAC_BLENDER"
 HOW_TO_GET_ONE = (
     "run `make setup` in a checkout, or `uv venv --python 3.11 .venv-render && uv pip install --python .venv-render "
@@ -124,6 +128,10 @@ class Job:
         """Lay the job out in `folder`, for Session.render."""
         folder.mkdir(parents=True, exist_ok=True)
         save(geometry, folder / "geometry.npz")
+        if "infrared" in self.passes:
+            faces = infrared.of(geometry.colour, geometry.semantic)
+            ground = infrared.of(geometry.ground_texture, geometry.ground_semantic)
+            np.savez(folder / "infrared.npz", allow_pickle=False, faces=faces, ground=ground)
         (folder / "job.json").write_text(json.dumps(self.as_dict(), indent=2), encoding="utf-8")
 
 

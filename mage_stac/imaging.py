@@ -12,31 +12,40 @@ from PIL import Image
 from scipy import ndimage, sparse
 from scipy.special import erf
 
+from mage_stac import clouds
 from mage_stac.errors import RenderError
+from mage_stac.scene import infrared
 from mage_stac.sensors import Sensor
 
 FWHM_PER_SIGMA = 2.354820045
 """Full width at half maximum of a Gaussian of unit standard deviation: 2 sqrt(2 ln 2)."""
 APERTURE = 12.0**-0.5
 """Standard deviation of a square aperture of one pixel."""
-PATH_COLOUR = (0.75, 1.0, 1.3)
-"""Path radiance relative to green, in red, green, blue: between Rayleigh's and a rural aerosol's."""
+PATH_COLOUR = (0.75, 1.0, 1.3, 0.40, 0.14, 0.09)
+"""Path radiance relative to green, in the bands RENDERED: between Rayleigh's and a rural aerosol's."""
+LOSS_COLOUR = (1.0, 1.0, 1.0, 0.55, 0.25, 0.18)
+"""What the air takes away, relative to the visible mean, in the bands RENDERED: an aerosol's, to the power of -1.3."""
 SHOULDER = 0.6
 """Level from which the tone curve bends towards white."""
 STRETCH = 1.7
 EXPOSURE = 1.8
 """Gain that puts concrete (reflectance 0.32) at 0.77 of a picture's range, as orthophotos do."""
-RENDERED = ("red", "green", "blue")
-"""Bands of the renderer, in its order."""
+INFRARED_EXPOSURE = 1.4
+"""The same for infrared bands, which puts crops (0.42) where NAIP has them, at 0.77."""
+RENDERED = ("red", "green", "blue", *infrared.BANDS)
+"""Bands of the renderer, in its order: of its image pass, then of its infrared pass."""
+ALIASES = {"nir08": "nir"}
+"""Common names of STAC for bands that lie within a rendered one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
     """The conditions and the processing of one acquisition."""
 
-    path: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Radiance that air adds, in units of a white ground in the same light."""
-    transmittance: float = 1.0
+    path: tuple[float, ...] = (0.0,) * len(RENDERED)
+    """Radiance that air adds, by band of RENDERED, in units of a white ground in the same light."""
+    transmittance: tuple[float, ...] = (1.0,) * len(RENDERED)
+    """Share of the light that air lets through, by band of RENDERED."""
     exposure: float = 1.0
     """Gain before the tone curve, where `white` does not set it."""
     white: float | None = None
@@ -61,6 +70,7 @@ class Look:
     jpeg_quality: int | None = None
     shift: tuple[float, float] = (0.0, 0.0)
     """Misregistration in product pixels (rows, columns): out[r, c] shows what lies at (r - rows, c - columns)."""
+    clouds: clouds.Clouds | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -81,8 +91,8 @@ def draw_look(
     """
     air = 0.012 + 0.10 * haze * rng.uniform(0.7, 1.3)
     optics = Look(
-        path=(air * PATH_COLOUR[0], air * PATH_COLOUR[1], air * PATH_COLOUR[2]),
-        transmittance=1.0 - 1.5 * air,
+        path=tuple(air * colour for colour in PATH_COLOUR),
+        transmittance=tuple(1.0 - 1.5 * air * colour for colour in LOSS_COLOUR),
         psf_fwhm=sensor.psf_fwhm * rng.uniform(0.9, 1.25),
         noise=sensor.noise * rng.uniform(0.2, 1.0),
         gamma=sensor.gamma,
@@ -137,8 +147,8 @@ def expose(
     """Image of a rendered scene as `sensor` would deliver it.
 
     Args:
-        radiance: (rows * oversample, columns * oversample, 3) linear red, green, blue; white level ground is 1.
-        sensor: the product; its bands must be among red, green and blue.
+        radiance: (rows * oversample, columns * oversample, 3 or 6) linear bands RENDERED; white level ground is 1.
+        sensor: the product; its bands must be among those of `radiance`.
         look: conditions of this acquisition.
         oversample: rendered pixels per product pixel, along each axis.
         rng: draws the noise.
@@ -150,11 +160,15 @@ def expose(
         RenderError: the sensor has bands that are not rendered, or the shape is no multiple of `oversample`.
     """
     order = band_order(sensor)
-    height, width = radiance.shape[0], radiance.shape[1]
+    height, width, bands = radiance.shape
+    if max(order) >= bands:
+        raise RenderError(f"sensor {sensor.name} has infrared bands, the render has none")
     if height % oversample or width % oversample:
         raise RenderError(f"a render of {width}x{height} pixels cannot be cut into {oversample}x{oversample} blocks")
-    light = np.float32(look.transmittance) * radiance + np.asarray(look.path, np.float32)
-    pixels = resample(light, oversample=oversample, fwhm=look.psf_fwhm, shift=look.shift)
+    pixels = resample(radiance, oversample=oversample, fwhm=look.psf_fwhm, shift=look.shift)
+    if look.clouds is not None:
+        pixels = clouds.lay(pixels, *look.clouds.over(pixels.shape[:2], sensor.gsd))
+    pixels = np.asarray(look.transmittance[:bands], np.float32) * pixels + np.asarray(look.path[:bands], np.float32)
     if look.noise:
         # Photon noise grows with the square root of the signal; at 0.25, half of the variance is the readout's.
         spread = look.noise * np.sqrt(0.5 + 2.0 * np.clip(pixels, 0.0, None))
@@ -168,10 +182,16 @@ def expose(
 def band_order(sensor: Sensor) -> list[int]:
     """Positions of the sensor's bands among the rendered ones. RenderError names a band that is not rendered."""
     names = [band.common_name or band.name for band in sorted(sensor.bands, key=lambda band: band.index)]
+    names = [ALIASES.get(name, name) for name in names]
     missing = [name for name in names if name not in RENDERED]
     if missing:
         raise RenderError(f"sensor {sensor.name} has {', '.join(missing)}; renders have {', '.join(RENDERED)} only")
     return [RENDERED.index(name) for name in names]
+
+
+def needs_infrared(sensor: Sensor) -> bool:
+    """Whether the sensor has bands of the infrared pass, which is rendered only then."""
+    return sensor.radar is None and any(index >= len(RENDERED) - len(infrared.BANDS) for index in band_order(sensor))
 
 
 def resample(
@@ -217,27 +237,43 @@ def _integral(x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 
 
 def _tone(pixels: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
-    """Linear radiance to a picture in 0..1: exposure, white balance, saturation, gamma, S-curve, lifted blacks."""
-    dark, gain = _stretch(pixels, look)
-    linear = np.clip((pixels - dark) * (gain * np.asarray(look.cast, np.float32)), 0.0, None)
-    # A soft shoulder keeps white roofs from clipping to flat areas.
-    room = 1.0 - SHOULDER
-    linear = np.where(linear > SHOULDER, SHOULDER + room * np.tanh((linear - SHOULDER) / room), linear)
+    """Linear radiance to a picture in 0..1: exposure, white balance, saturation, gamma, S-curve, lifted blacks.
+
+    Infrared bands are stretched each by itself, and their blacks stay black, as NAIP's do.
+    """
+    visible, beyond = pixels[..., :3], pixels[..., 3:]
+    linear = _exposed(visible, look, look.exposure) * np.asarray(look.cast, np.float32)
+    linear = _shoulder(linear)
     grey = linear.mean(axis=-1, keepdims=True)
-    picture = np.clip(grey + look.saturation * (linear - grey), 0.0, 1.0) ** np.float32(1.0 / look.gamma)
-    curved = picture * picture * (3.0 - 2.0 * picture)
-    picture = picture + look.contrast * (curved - picture)
-    return np.asarray(look.black + (1.0 - look.black) * picture, dtype=np.float32)
+    picture = _curve(grey + look.saturation * (linear - grey), look)
+    parts = [look.black + (1.0 - look.black) * picture]
+    for band in np.moveaxis(beyond, -1, 0):
+        one = _exposed(band[..., None], look, INFRARED_EXPOSURE)
+        parts.append(_curve(_shoulder(one), look))
+    return np.concatenate(parts, axis=-1).astype(np.float32)
 
 
-def _stretch(pixels: NDArray[np.float32], look: Look) -> tuple[np.float32, np.float32]:
-    """Level to subtract and gain to apply, from the image's own darkest and brightest hundredth."""
+def _exposed(pixels: NDArray[np.float32], look: Look, exposure: float) -> NDArray[np.float32]:
+    """Less the air's light, times a gain: both from the bands' own darkest and brightest hundredth."""
     low, high = np.percentile(pixels.mean(axis=-1), (1.0, 99.0))
     dark = look.dehaze * max(float(low), 0.0)
-    if look.white is None:
-        return np.float32(dark), np.float32(look.exposure)
-    gain = look.white / max(float(high) - dark, 1e-3)
-    return np.float32(dark), np.float32(np.clip(gain, look.exposure / STRETCH, look.exposure * STRETCH))
+    gain = look.exposure
+    if look.white is not None:
+        gain = float(np.clip(look.white / max(float(high) - dark, 1e-3), exposure / STRETCH, exposure * STRETCH))
+    return np.asarray((pixels - np.float32(dark)) * np.float32(gain), dtype=np.float32)
+
+
+def _shoulder(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A soft shoulder keeps white roofs from clipping to flat areas."""
+    linear = np.clip(linear, 0.0, None)
+    room = 1.0 - SHOULDER
+    return np.where(linear > SHOULDER, SHOULDER + room * np.tanh((linear - SHOULDER) / room), linear)
+
+
+def _curve(linear: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
+    picture = np.clip(linear, 0.0, 1.0) ** np.float32(1.0 / look.gamma)
+    curved = picture * picture * (3.0 - 2.0 * picture)
+    return np.asarray(picture + look.contrast * (curved - picture), dtype=np.float32)
 
 
 def _sharpen(values: NDArray[np.float32], amount: float) -> NDArray[np.float32]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pystac
+from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+from rasterio.features import rasterize
 
 from mage_stac import catalogue, footprint, publish, quicklook, visible
 from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, Class, Classes, colour_table
@@ -75,6 +77,8 @@ class Rasters:
     """SEMANTIC_CLASSES before the event, trees and cars in front."""
     instance: NDArray[np.uint32]
     """0, or 1 + number of the building whose roof is seen bare of trees."""
+    footprint: NDArray[np.uint32]
+    """0, or 1 + number of the building whose footprint it is, seen or not; off-nadir, roofs lean off it."""
     height: NDArray[np.float32]
     """Metres above ground of what is seen before the event, trees and cars in front."""
     flood_depth: NDArray[np.float32]
@@ -109,6 +113,7 @@ def rasters(seen: Labels, bare: Labels, scenario: Scenario) -> Rasters:
         water=water.astype(np.uint8),
         semantic=seen.semantic[cut],
         instance=roof,
+        footprint=_plans(scenario),
         height=np.maximum(seen.height[cut], 0.0),
         flood_depth=(none if depth is None else depth).astype(np.float32),
         debris=none if debris is None else debris.astype(np.uint8),
@@ -131,6 +136,37 @@ def _driven(scenario: Scenario) -> NDArray[np.uint8]:
         code[raster.inside(scene, plans, scenario.geobox.affine.a / 2)] = number
     found = _on_grid(code, scenario)
     return np.zeros(scenario.geobox.shape, np.uint8) if found is None else found.astype(np.uint8)
+
+
+def _plans(scenario: Scenario) -> NDArray[np.uint32]:
+    """Building numbers over the footprints on the ground, at pixel centres; of two that overlap, the later."""
+    scene, gsd = scenario.pre.scene, scenario.geobox.affine.a
+    rows, columns = scenario.geobox.shape
+    shapes = [
+        ({"type": "Polygon", "coordinates": [one.footprint, *one.holes]}, number)
+        for number, one in enumerate(scene.buildings, start=1)
+    ]
+    if not shapes:
+        return np.zeros((rows, columns), np.uint32)
+    grid = Affine(gsd, 0.0, MARGIN * gsd, 0.0, -gsd, (rows + MARGIN) * gsd)
+    burnt: NDArray[np.uint32] = rasterize(shapes, (rows, columns), transform=grid, dtype="uint32")
+    return burnt
+
+
+def hide(truth: Rasters, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Rasters:
+    """The labels with 255 where an image does not show the ground: `before` and `after`, (rows, columns).
+
+    Damage takes both dates to see. What lies where (instance, height) and how deep the water is stays known.
+    """
+    return replace(
+        truth,
+        damage=np.where(before | after, np.uint8(255), truth.damage),
+        water=np.where(after, np.uint8(255), truth.water),
+        semantic=np.where(before, np.uint8(255), truth.semantic),
+        debris=np.where(after, np.uint8(255), truth.debris),
+        burnt=np.where(after, np.uint8(255), truth.burnt),
+        passable=np.where(after, np.uint8(255), truth.passable),
+    )
 
 
 def _roofs(bare: Labels, scenario: Scenario) -> NDArray[np.uint32]:
@@ -206,7 +242,8 @@ def _add_vector(
 
 def _add_measures(folder: Path, item: pystac.Item, truth: Rasters, scenario: Scenario) -> None:
     for key, title, unit in (
-        ("instance", "Building numbers", None),
+        ("instance", "Building numbers over visible roofs", None),
+        ("footprint", "Building numbers over footprints on the ground", None),
         ("height", "Height above ground before the event", "m"),
         ("flood_depth", "Flood depth", "m"),
     ):

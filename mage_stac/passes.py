@@ -31,9 +31,15 @@ class Labels:
 
 
 def read_image(path: Path) -> NDArray[np.float32]:
-    """(rows, columns, 3), local metres; off-nadir over terrain displaced, see renderers/meshes.py."""
+    """(rows, columns, 3) linear radiance, white level ground is 1: of the image pass, or of the infrared pass."""
     channels = _channels(path)
     return _stack(channels, path, ("R", "G", "B"))
+
+
+def read_radiance(folder: Path, *, infrared: bool) -> NDArray[np.float32]:
+    """(rows, columns, 3) of a job's image pass, or with its infrared pass (rows, columns, 6): imaging.RENDERED."""
+    names = ("image", "infrared") if infrared else ("image",)
+    return np.concatenate([read_image(folder / f"{name}.exr") for name in names], axis=-1)
 
 
 def read_labels(path: Path) -> Labels:

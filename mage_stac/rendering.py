@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ import numpy as np
 import pystac
 from numpy.typing import NDArray
 
-from mage_stac import __version__, blender, catalogue, imaging, labelling, passes, publish, sensors
-from mage_stac.scenario import MARGIN, RenderSpec, Scenario, Shot, draw
+from mage_stac import __version__, blender, catalogue, exposure, labelling, passes, publish
+from mage_stac.scenario import RenderSpec, Scenario, draw
 from mage_stac.scene import geometry
 from mage_stac.scene import scene as scenes
+from mage_stac.shots import Shot
 
 PHASES = ("pre", "post")
 
@@ -48,80 +48,77 @@ def render_pair(
     with clock.stage("total"):
         with clock.stage("scene"):
             scenario = draw(spec, number)
-        jobs = {phase: _job(spec, getattr(scenario, phase), phase, threads) for phase in PHASES}
+        jobs = {phase: exposure.job(spec, getattr(scenario, phase), phase, threads) for phase in PHASES}
         root, name = collection.parent, collection.name
         with (
             catalogue.staged(root, name, f"{scenario.id}-label") as label,
             catalogue.staged(root, name, f"{scenario.id}-post") as post,
             catalogue.staged(root, name, f"{scenario.id}-pre") as pre,
         ):
+            unseen = {}
             for phase, folder in (("pre", pre), ("post", post)):
                 with tempfile.TemporaryDirectory(prefix="mage-stac-") as scratch:
                     shot: Shot = getattr(scenario, phase)
-                    _render(Path(scratch), shot, jobs[phase], session, clock)
-                    _write_image(spec, scenario, phase, Path(scratch), folder, clock)
+                    _render(spec, Path(scratch), shot, jobs[phase], session, clock)
+                    unseen[phase] = _write_image(spec, scenario, phase, Path(scratch), folder, clock)
                     if phase == "pre":
-                        _write_label(spec, scenario, jobs, Path(scratch), label, clock)
+                        truth = _truth(Path(scratch), scenario, clock)
+            _write_label(spec, scenario, jobs, labelling.hide(truth, unseen["pre"], unseen["post"]), label, clock)
     return dict(clock)
 
 
-def _job(spec: RenderSpec, shot: Shot, phase: str, threads: int) -> blender.Job:
-    scene = shot.scene
-    side = spec.size_px + 2 * MARGIN
-    return blender.Job(
-        width=side,
-        height=side,
-        gsd=spec.gsd,
-        oversample=spec.oversample,
-        samples=spec.samples,
-        sun_azimuth=scene.light.sun_azimuth,
-        sun_elevation=scene.light.sun_elevation,
-        overcast=scene.light.overcast,
-        off_nadir=scene.view.off_nadir,
-        view_azimuth=scene.view.azimuth,
-        seed=int(shot.noise.generate_state(1)[0]),
-        threads=threads,
-        passes=blender.PASSES if phase == "pre" else ("image",),
-    )
-
-
-def _render(scratch: Path, shot: Shot, job: blender.Job, session: blender.Session, clock: Clock) -> None:
+def _render(
+    spec: RenderSpec, scratch: Path, shot: Shot, job: blender.Job, session: blender.Session, clock: Clock
+) -> None:
     with clock.stage("geometry"):
-        job.write(geometry.build(shot.scene), scratch)
+        job.write(geometry.build(shot.scene, spec.texel), scratch)
     with clock.stage("render"):
         seconds = session.render(scratch, shot.scene.id)
     for stage, value in seconds.items():
         clock[f"render.{stage}"] = clock.get(f"render.{stage}", 0.0) + value
 
 
-def _write_image(spec: RenderSpec, scenario: Scenario, phase: str, scratch: Path, folder: Path, clock: Clock) -> None:
-    """image.tif and what imagery_item makes of it, and the Item's JSON."""
-    sensor = replace(sensors.read(spec.sensor), gsd=spec.gsd)
+def _truth(scratch: Path, scenario: Scenario, clock: Clock) -> labelling.Rasters:
+    with clock.stage("label"):
+        seen, bare = (passes.read_labels(scratch / f"{name}.exr") for name in ("labels", "labels_buildings"))
+        return labelling.rasters(seen, bare, scenario)
+
+
+def _write_image(
+    spec: RenderSpec, scenario: Scenario, phase: str, scratch: Path, folder: Path, clock: Clock
+) -> NDArray[np.bool_]:
+    """image.tif and what imagery_item makes of it, and the Item's JSON; returns which pixels do not show the ground."""
     shot: Shot = getattr(scenario, phase)
     with clock.stage("sensor"):
-        radiance = passes.read_image(scratch / "image.exr")
-        chance = np.random.default_rng(shot.noise)
-        numbers = imaging.expose(radiance, sensor=sensor, look=shot.look, oversample=spec.oversample, rng=chance)
+        image = exposure.of(spec, shot, phase, scratch)
     with clock.stage("write"):
-        publish.write_cog(folder / "image.tif", _inside(numbers), scenario.geobox, nodata=sensor.nodata)
+        publish.write_cog(folder / "image.tif", image.numbers, scenario.geobox, nodata=image.sensor.nodata)
+        fields = {**_properties(spec, scenario, phase), **image.properties}
         item = publish.imagery_item(
             id=f"{scenario.id}-{phase}",
             geobox=scenario.geobox,
             datetime=shot.scene.datetime,
-            sensor=sensor,
+            sensor=image.sensor,
             folder=folder,
-            properties=_properties(spec, scenario, phase),
+            properties={name: value for name, value in fields.items() if value is not None},
         )
+        if image.radar is not None:
+            _add_radar(item, image.radar, scenario, folder)
         if phase == "pre":
             _add_scene(item, shot.scene, folder)
         if shot.scene.photo is not None:
             publish.derived_from(item, scenario.sources)
         item.collection_id = folder.parent.name
         catalogue.write_item(folder, item)
+    return image.unseen
 
 
-def _inside(numbers: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(numbers[:, MARGIN:-MARGIN, MARGIN:-MARGIN])
+def _add_radar(item: pystac.Item, classes: NDArray[np.uint8], scenario: Scenario, folder: Path) -> None:
+    """The asset that says where a radar's image is laid over or dark for want of a beam."""
+    table = exposure.RADAR_CLASSES
+    publish.write_cog(folder / "radar.tif", classes, scenario.geobox, colours=publish.colour_table(table))
+    asset = publish.class_asset("./radar.tif", title="Layover and shadow", classes=table, geobox=scenario.geobox)
+    item.add_asset("radar", asset)
 
 
 def _properties(spec: RenderSpec, scenario: Scenario, phase: str | None) -> dict[str, Any]:
@@ -166,11 +163,14 @@ def _credits(scene: scenes.Scene, notes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _write_label(
-    spec: RenderSpec, scenario: Scenario, jobs: dict[str, blender.Job], scratch: Path, folder: Path, clock: Clock
+    spec: RenderSpec,
+    scenario: Scenario,
+    jobs: dict[str, blender.Job],
+    truth: labelling.Rasters,
+    folder: Path,
+    clock: Clock,
 ) -> None:
     with clock.stage("label"):
-        seen, bare = (passes.read_labels(scratch / f"{name}.exr") for name in ("labels", "labels_buildings"))
-        truth = labelling.rasters(seen, bare, scenario)
         item = labelling.write(folder, scenario, truth, _properties(spec, scenario, None))
         _add_scene(item, scenario.post.scene, folder)
         described = {

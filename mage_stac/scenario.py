@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -11,16 +12,16 @@ from affine import Affine
 from numpy.random import SeedSequence
 from odc.geo.geobox import GeoBox
 
-from mage_stac import hybrid, imaging, likeness, sensors
+from mage_stac import hybrid, imaging, likeness, sensors, shots
 from mage_stac.errors import RenderError
 from mage_stac.hazards import HAZARDS, Truth, events
 from mage_stac.hazards.hazard import Hazard
-from mage_stac.imaging import Look
 from mage_stac.likeness import Likeness
 from mage_stac.scene import procedural, site, sun, twin
-from mage_stac.scene.scene import Light, Scene, View
+from mage_stac.scene.scene import Light, Scene
 from mage_stac.scene.site import Site
 from mage_stac.scene.styles import STYLES
+from mage_stac.shots import Shot
 
 MARGIN = 8
 """Pixels rendered beyond each side of the image, for the PSF, the shift and what throws shadows into the frame."""
@@ -33,10 +34,10 @@ METRES_PER_DEGREE = 110_600.0
 YEARS = (2012, 2024)
 DRAWS = 200
 """Parts of an image that are tried before it is said to have none that is observed."""
-SHARP = 0.3
-"""Pixels less of PSF for a render in which ground and roofs have been through a sensor's PSF already."""
 OBSERVED = 0.995
 """Share of a part of an image that must be observed."""
+FINEST, COARSEST = 0.05, 1.25
+"""Texels of the ground, metres: for less than a drone sees, or for more than a lane's width, nothing is painted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +54,8 @@ class RenderSpec:
     """Ground sampling distance, metres."""
     sensor: str = "aerial-rgb"
     """A name for sensors.read."""
+    post_sensor: str | None = None
+    """Of the date after the event; None is the same as before."""
     undamaged_share: float = 0.15
     """Share of the pairs in which nothing happens between the dates, 0..1."""
     off_nadir: float = 8.0
@@ -63,6 +66,8 @@ class RenderSpec:
     """Rendered pixels per image pixel along each axis."""
     samples: int = 2
     """Light paths per rendered pixel."""
+    clouds: float | None = None
+    """Share of the sky under clouds, each date with its own, 0..1; None is a clear sky."""
     intensity: float | None = None
     """In the hazard's unit, the same for every pair; None draws one for each, or takes the event's."""
     event: str | None = None
@@ -100,12 +105,15 @@ class RenderSpec:
         _within("largest shift", self.max_shift, 0.0, MARGIN - 4.0)
         _within("oversample", self.oversample, 1, 8)
         _within("samples", self.samples, 1, 4096)
+        _within("clouds", self.clouds or 0.0, 0.0, 1.0)
         _within("pairs", self.pairs, 0, 100_000)
         _within("workers", self.workers, 1, 1024)
         _within("restart after", self.restart_after, 1, 10_000)
         if not self.timeout > 0:
             raise RenderError(f"timeout {self.timeout} must be more than 0 seconds")
-        imaging.band_order(sensors.read(self.sensor))
+        for phase in ("pre", "post"):
+            if self.sensor_of(phase).radar is None:
+                imaging.band_order(self.sensor_of(phase))
         if self.like is not None:
             _framed(self)
         if self.place is not None:
@@ -115,6 +123,15 @@ class RenderSpec:
     def side(self) -> float:
         """Of a scene, which is larger than its image, metres."""
         return (self.size_px + 2 * MARGIN) * self.gsd
+
+    def sensor_of(self, phase: str) -> sensors.Sensor:
+        """The sensor of a date, `pre` or `post`."""
+        return sensors.read(self.post_sensor if phase == "post" and self.post_sensor is not None else self.sensor)
+
+    @property
+    def texel(self) -> float:
+        """Of the ground's texture, metres: a rendered pixel, within what the painted detail is made for."""
+        return min(max(self.gsd / self.oversample, FINEST), COARSEST)
 
     def _check_strength(self) -> None:
         if self.event is not None and events.read(self.event).hazard != self.hazard:
@@ -144,6 +161,11 @@ class RenderSpec:
         return f"{self.hazard}-{self.seed}-{index:05d}"
 
 
+def fitting_oversample(gsd: float) -> int:
+    """Rendered pixels per image pixel along each axis: two, and more where a pixel would be larger than COARSEST."""
+    return min(max(2, math.ceil(gsd / COARSEST)), 8)
+
+
 def _among(what: str, value: str, known: object) -> None:
     names = sorted(known)  # type: ignore[call-overload]
     if value not in names:
@@ -153,15 +175,6 @@ def _among(what: str, value: str, known: object) -> None:
 def _within(what: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise RenderError(f"{what} {value} is outside {low}..{high}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shot:
-    """One date: what stands there, how the sensor sees it, and the seed of its noise."""
-
-    scene: Scene
-    look: Look
-    noise: SeedSequence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,8 +227,8 @@ def draw(spec: RenderSpec, index: int) -> Scenario:
         hazard=hazard,
         intensity=None if hazard == "none" else intensity,
         unit=happening.unit,
-        pre=_shot(spec, place, rng, noise[0], "pre"),
-        post=_shot(spec, replace(damaged, id=f"{name}-post"), rng, noise[1], "post"),
+        pre=shots.take(spec, place, rng, noise[0], "pre"),
+        post=shots.take(spec, replace(damaged, id=f"{name}-post"), rng, noise[1], "post"),
         truth=truth,
         geobox=_geobox(spec, crs, origin),
         place=name if place.photo is None else _block(spec, origin),
@@ -353,29 +366,6 @@ def _dates(rng: np.random.Generator, crs: str, origin: tuple[float, float]) -> t
     months = tuple(range(1, 13))
     before = sun.daytime(rng, crs, origin, year=year, months=months)
     return before, sun.daytime(rng, crs, origin, year=year + int(rng.integers(1, 3)), months=months)
-
-
-def _shot(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedSequence, phase: str) -> Shot:
-    lean = float(rng.uniform(spec.off_nadir_from or 0.0, spec.off_nadir))
-    view = View(off_nadir=lean, azimuth=float(rng.uniform(0.0, 360.0)))
-    view = scene.view if phase == "pre" and spec.like is not None else view
-    reach = spec.max_shift if phase == "post" else 0.0
-    shift = (float(rng.uniform(-reach, reach)), float(rng.uniform(-reach, reach)))
-    light = scene.light
-    look = imaging.draw_look(
-        sensors.read(spec.sensor),
-        rng,
-        haze=light.haze,
-        shift=(round(shift[0], 3), round(shift[1], 3)),
-    )
-    if scene.photo is not None:
-        sensor = sensors.read(spec.sensor)
-        look = (
-            imaging.faithful(sensor)
-            if phase == "pre"
-            else replace(look, psf_fwhm=min(look.psf_fwhm, sensor.psf_fwhm) - SHARP)
-        )
-    return Shot(scene=replace(scene, view=view), look=look, noise=noise)
 
 
 def _geobox(spec: RenderSpec, crs: str, origin: tuple[float, float]) -> GeoBox:

@@ -34,6 +34,22 @@ class Band:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
+class Radar:
+    """How an imaging radar looks: sideways, and with speckle."""
+
+    incidence: float = Field(gt=5, lt=85)
+    """Degrees from the vertical at the ground."""
+    looks: float = Field(gt=0)
+    """Equivalent number of looks: mean squared over variance of the speckle."""
+    frequency_band: Literal["L", "S", "C", "X"] = "X"
+    polarization: Literal["VV", "HH"] = "VV"
+    noise_floor: float = -20.0
+    """Noise-equivalent sigma nought, dB."""
+    product_type: str = "GTC"
+    """As the SAR extension of STAC names it; GTC: the ground is where the map has it, what stands on it leans."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)
 class Sensor:
     """An imaging sensor and its product.
 
@@ -63,6 +79,8 @@ class Sensor:
     """Tone curve: DN follows reflectance to the power 1 / gamma. 1 is linear."""
     platform: str | None = None
     instruments: tuple[str, ...] = field(default_factory=tuple)
+    radar: Radar | None = None
+    """Set for a radar: a pixel's value is then sigma nought in dB."""
 
     def picture(self) -> tuple[int, int, int]:
         """Positions (from 1) of red, green and blue in the `image` asset; the first band thrice if it lacks them."""

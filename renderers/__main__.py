@@ -38,6 +38,8 @@ def render(folder: Path) -> dict[str, float]:
         start = time.perf_counter()
         if name == "image":
             passes.render_image(job)
+        elif name == "infrared":
+            passes.render_infrared(job)
         else:
             passes.render_labels(job, objects, name=f"{name}.exr", clutter=name == "labels")
         seconds[name] = time.perf_counter() - start

@@ -10,6 +10,7 @@ import numpy as np
 
 SCHEMA = "mage-stac-render/1"
 PASSES = ("image", "labels", "labels_buildings")
+KNOWN = (*PASSES, "infrared")
 ARRAYS = (
     "vertices", "triangles", "colour", "grain", "semantic", "instance",
     "ground_texture", "ground_semantic", "ground_z",
@@ -40,6 +41,8 @@ class Job:
     passes: tuple[str, ...]
     arrays: dict[str, Any]
     """The arrays of geometry.npz, by name."""
+    infrared: dict[str, Any]
+    """For the pass of that name: reflectance of `faces` (T, 3) and `ground` (rows, columns, 3); empty without it."""
 
     @property
     def lean(self) -> tuple[float, float]:
@@ -75,18 +78,19 @@ def read(folder: Path) -> Job:
         seed=int(data.get("seed", 0)) % 2**31,
         threads=int(data.get("threads", 0)),
         passes=tuple(data.get("passes", PASSES)),
-        arrays=_arrays(folder / "geometry.npz"),
+        arrays=_arrays(folder / "geometry.npz", ARRAYS),
+        infrared=_arrays(folder / "infrared.npz", ("faces", "ground")) if "infrared" in data.get("passes", ()) else {},
     )
     _check(job)
     return job
 
 
-def _arrays(path: Path) -> dict[str, Any]:
+def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as file:
-        missing = [name for name in ARRAYS if name not in file]
+        missing = [name for name in names if name not in file]
         if missing:
             raise ValueError(f"{path}: lacks {', '.join(missing)}")
-        return {name: file[name] for name in ARRAYS}
+        return {name: file[name] for name in names}
 
 
 def _check(job: Job) -> None:
@@ -99,9 +103,9 @@ def _check(job: Job) -> None:
         raise ValueError(f"{where}: off_nadir {job.off_nadir} is outside 0..60 degrees")
     if min(job.width, job.height, job.oversample, job.samples) < 1 or job.gsd <= 0:
         raise ValueError(f"{where}: width, height, oversample, samples and gsd must be positive")
-    unknown = sorted(set(job.passes) - set(PASSES))
+    unknown = sorted(set(job.passes) - set(KNOWN))
     if unknown:
-        raise ValueError(f"{where}: unknown passes {unknown}; there are {PASSES}")
+        raise ValueError(f"{where}: unknown passes {unknown}; there are {KNOWN}")
     triangles, vertices = job.arrays["triangles"], job.arrays["vertices"]
     if triangles.size and not 0 <= int(triangles.min()) <= int(triangles.max()) < len(vertices):
         raise ValueError(f"{job.folder}: triangles name vertices outside 0..{len(vertices) - 1}")

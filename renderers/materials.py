@@ -29,6 +29,7 @@ def faces() -> Any:
     links.new(colour.outputs["Vector"], scaled.inputs[0])
     links.new(factor, scaled.inputs["Scale"])
     _matt(nodes, links, scaled.outputs["Vector"])
+    _attribute(nodes, "infrared").name = "infrared"
     for name in LABELS:
         _label(nodes, links, name, _attribute(nodes, name).outputs["Fac"])
     return material
@@ -46,6 +47,21 @@ def ground(texture: Any, semantic: Any) -> Any:
     links.new(code.outputs["Color"], channel.inputs[0])
     _label(nodes, links, "semantic", channel.outputs["X"])
     return material
+
+
+def show_infrared(ground_infrared: Any) -> None:
+    """Colour everything by its infrared from now on: the faces' attribute of that name, and the ground's raster.
+
+    The colour's node is left out, whatever it is made of; the fine grain stays.
+    """
+    tree = bpy.data.materials["faces"].node_tree
+    scaled = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeVectorMath")
+    tree.links.new(tree.nodes["infrared"].outputs["Vector"], scaled.inputs[0])
+    tree = bpy.data.materials["ground"].node_tree
+    diffuse = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfDiffuse")
+    image = _image("ground_infrared", ground_infrared)
+    colour = _texture(tree.nodes, tree.links, _attribute(tree.nodes, "uv_ground"), image, "Linear")
+    tree.links.new(colour.outputs["Color"], diffuse.inputs["Color"])
 
 
 def _new(name: str) -> tuple[Any, Any, Any]:

@@ -39,6 +39,8 @@ def _faces(name: str, job: Job, chosen: Any, material: Any) -> Any:
     height = (vertices[:, 2] - ground).astype(np.float32)
     mesh = _mesh(name, _slide(job, vertices, ground), triangles)
     _attribute(mesh, "colour", "FLOAT_VECTOR", "FACE", job.arrays["colour"][chosen])
+    if job.infrared:
+        _attribute(mesh, "infrared", "FLOAT_VECTOR", "FACE", job.infrared["faces"][chosen])
     for key in ("grain", "semantic", "instance"):
         _attribute(mesh, key, "FLOAT", "FACE", job.arrays[key][chosen])
     _attribute(mesh, "height", "FLOAT", "POINT", height)

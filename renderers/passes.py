@@ -4,7 +4,7 @@ from typing import Any
 
 import bpy
 
-from renderers import materials
+from renderers import light, materials
 from renderers.job import Job
 
 
@@ -35,7 +35,17 @@ def prepare(job: Job) -> None:
         aov.name, aov.type = name, "VALUE"
 
 
-def render_image(job: Job) -> None:
+def render_infrared(job: Job) -> None:
+    """infrared.exr: as the image, of nir, swir16 and swir22, with the same light paths and so the same noise.
+
+    The last image of a job: the scene keeps these colours.
+    """
+    materials.show_infrared(job.infrared["ground"])
+    light.shine(job, light.INFRARED_TINT)
+    render_image(job, "infrared.exr")
+
+
+def render_image(job: Job, name: str = "image.exr") -> None:
     """image.exr: linear RGB at `oversample` times the resolution, mean over each subpixel."""
     cycles = bpy.context.scene.cycles
     cycles.samples = job.samples
@@ -44,7 +54,7 @@ def render_image(job: Job) -> None:
     layer = bpy.context.view_layer
     layer.use_pass_combined = True
     layer.use_pass_position = layer.use_pass_normal = layer.use_pass_z = False
-    _render(job, "image.exr", job.oversample, multilayer=False)
+    _render(job, name, job.oversample, multilayer=False)
 
 
 def render_labels(job: Job, objects: dict[str, Any], *, name: str, clutter: bool) -> None:

@@ -23,7 +23,7 @@ def main() -> None:
             arrays = dict(file)
         for name in job["passes"]:
             path = folder / f"{name}.exr"
-            image(path, job) if name == "image" else labels(path, job, arrays)
+            image(path, job) if name in ("image", "infrared") else labels(path, job, arrays)
         sys.stdout.write(json.dumps({"job": str(folder), "seconds": {"image": 0.01}}) + "\n")
         sys.stdout.flush()
 

@@ -134,8 +134,12 @@ def test_haze_lifts_shadows_and_cuts_contrast() -> None:
 
 
 def test_bands_that_are_not_rendered_are_named() -> None:
-    with pytest.raises(RenderError, match=r"naip has nir; renders have red, green, blue only"):
-        imaging.band_order(sensors.read("naip"))
+    sensor = replace(sensors.read("naip"), bands=(sensors.Band(name="B1", common_name="coastal"),))
+    with pytest.raises(RenderError, match=r"naip has coastal; renders have red, green, blue, nir, swir16, swir22 only"):
+        imaging.band_order(sensor)
+    light = np.zeros((8, 8, 3), np.float32)
+    with pytest.raises(RenderError, match="sensor naip has infrared bands, the render has none"):
+        imaging.expose(light, sensor=sensors.read("naip"), look=Look(), oversample=1, rng=np.random.default_rng(0))
 
 
 def test_odd_renders_are_refused() -> None:
@@ -167,3 +171,38 @@ def test_the_faithful_look_gives_back_what_linear_undid() -> None:
         rng=np.random.default_rng(0),
     )
     assert np.abs(again.astype(int) - numbers).max() <= 1
+
+
+def test_another_sensor_takes_no_other_render() -> None:
+    """One array of light gives every preset's product, each in its own bands, type and numbers."""
+    light = np.random.default_rng(4).uniform(0.02, 0.6, (64, 64, 6)).astype(np.float32)
+    untouched = light.copy()
+    products = {}
+    for name in sensors.names():
+        sensor = sensors.read(name)
+        if sensor.radar is not None:
+            continue
+        look = imaging.draw_look(sensor, np.random.default_rng(2), haze=0.2)
+        one = imaging.expose(light, sensor=sensor, look=look, oversample=2, rng=np.random.default_rng(3))
+        assert one.shape == (len(sensor.bands), 32, 32)
+        assert one.dtype == np.dtype(sensor.dtype)
+        products[name] = one
+    np.testing.assert_array_equal(light, untouched)
+    assert len({one.tobytes() for one in products.values()}) == len(products) >= 9
+
+
+def test_haze_and_shadow_follow_the_wavelength() -> None:
+    look = imaging.draw_look(sensors.read("sentinel-2-20m"), np.random.default_rng(5), haze=1.0)
+    by_wave = [imaging.RENDERED.index(name) for name in ("blue", "green", "red", "nir", "swir16", "swir22")]
+    assert (np.diff(np.array(look.path)[by_wave]) < 0).all()
+    assert (np.diff(np.array(look.transmittance)[by_wave]) >= 0).all()
+
+
+def test_a_picture_s_infrared_keeps_its_blacks() -> None:
+    sensor = sensors.read("naip")
+    light = np.full((64, 64, 6), 0.3, np.float32)
+    light[:32, :, 3] = 0.01  # water
+    look = replace(imaging.draw_look(sensor, np.random.default_rng(5)), black=0.15, noise=0.0)
+    red, *_, near = imaging.expose(light, sensor=sensor, look=look, oversample=1, rng=np.random.default_rng(0))
+    assert red.min() > 30
+    assert near[:24].max() < 30 < near[40:].min()

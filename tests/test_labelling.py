@@ -124,7 +124,18 @@ def test_truth_rasters_of_another_cell_size_are_taken_at_pixel_centres(scenario:
 def test_files_and_item(scenario: Scenario, tmp_path: Path) -> None:
     seen = passes_of(scenario)
     item = labelling.write(tmp_path, scenario, labelling.rasters(seen, seen, scenario), {"gsd": 1.0})
-    always = {"damage", "water", "semantic", "instance", "height", "flood_depth", "debris", "burnt", "passable"}
+    always = {
+        "damage",
+        "water",
+        "semantic",
+        "instance",
+        "footprint",
+        "height",
+        "flood_depth",
+        "debris",
+        "burnt",
+        "passable",
+    }
     always |= {"visual", "thumbnail"}
     assert set(item.assets) == always | {"buildings"}
     truth = replace(scenario.truth, burnt=np.zeros((int(SIDE), int(SIDE)), bool), roads={"road-0": False})
@@ -175,3 +186,28 @@ def test_roads_say_whether_they_can_be_driven(scenario: Scenario) -> None:
     assert feature["geometry"]["type"] == "LineString"
     assert len(feature["geometry"]["coordinates"]) == 2
     assert feature["properties"] == {"id": "road-0", "passable": False, "width": 4.0, "kind": "asphalt"}
+
+
+def test_footprints_stay_on_the_ground_where_roofs_lean(scenario: Scenario) -> None:
+    """Both are kept: `instance` over the roofs as the image shows them, `footprint` where the buildings stand."""
+    plan = passes_of(scenario)
+    leaning = replace(
+        plan, **{name: np.roll(getattr(plan, name), 3, axis=1) for name in ("instance", "height", "semantic")}
+    )
+    made = labelling.rasters(leaning, leaning, scenario)
+    inside = (slice(MARGIN, -MARGIN),) * 2
+    np.testing.assert_array_equal(made.footprint, plan.instance[inside])
+    np.testing.assert_array_equal(made.instance, leaning.instance[inside])
+
+
+def test_what_an_image_hides_is_not_observed(scenario: Scenario) -> None:
+    seen = passes_of(scenario)
+    made = labelling.rasters(seen, seen, scenario)
+    before, after = np.zeros((SIZE, SIZE), bool), np.zeros((SIZE, SIZE), bool)
+    before[:5], after[:, :7] = True, True
+    told = labelling.hide(made, before, after)
+    np.testing.assert_array_equal(told.damage == 255, before | after)
+    np.testing.assert_array_equal(told.semantic == 255, before)
+    for name in ("water", "debris", "burnt", "passable"):
+        np.testing.assert_array_equal(getattr(told, name) == 255, after)
+    np.testing.assert_array_equal(told.instance, made.instance)

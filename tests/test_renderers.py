@@ -11,6 +11,7 @@ import pytest
 
 from mage_stac import blender, passes
 from mage_stac.errors import RenderError
+from mage_stac.scene import infrared
 from mage_stac.scene.geometry import Geometry
 from mage_stac.scene.scene import SEMANTIC
 
@@ -224,3 +225,30 @@ def test_an_empty_scene_renders(session: blender.Session, tmp_path: Path) -> Non
     )
     labels = passes.read_labels(render(session, tmp_path, empty, JOB) / "labels.exr")
     assert labels.instance.max() == 0
+
+
+def test_infrared_is_another_image_of_the_same_geometry(session: blender.Session, tmp_path: Path) -> None:
+    geometry = town()
+    texture = np.empty((96, 128, 3), np.float32)
+    texture[:, :64], texture[:, 64:] = (0.058, 0.088, 0.034), (0.140, 0.137, 0.130)
+    painted = replace(geometry, ground_texture=texture, colour=np.full((30, 3), 0.3, np.float32))
+    job = replace(JOB, samples=16, oversample=1, overcast=1.0, passes=("image", "infrared", "labels"))
+    folder = render(session, tmp_path, painted, job)
+    light = passes.read_radiance(folder, infrared=True)
+    assert light.shape == (96, 128, 6)
+    lawn, road = light[80:, 36:56], light[80:, 104:124]
+    ndvi = [(part[..., 3] - part[..., 0]).mean() / (part[..., 3] + part[..., 0]).mean() for part in (lawn, road)]
+    assert ndvi[0] > 0.6
+    assert ndvi[1] < 0.15
+    known = infrared.of(texture[80:, 104:124], geometry.ground_semantic[80:, 104:124])
+    np.testing.assert_allclose(road[..., 3:].mean((0, 1)), known.mean((0, 1)), rtol=0.05)
+    labels = passes.read_labels(folder / "labels.exr")
+    assert set(np.unique(labels.instance)) == {0, 1, 2}  # colours changed, labels did not
+
+
+def test_shadows_are_deeper_in_the_infrared(session: blender.Session, tmp_path: Path) -> None:
+    job = replace(JOB, samples=32, oversample=1, sun_elevation=30.0, passes=("image", "infrared"))
+    light = passes.read_radiance(render(session, tmp_path, town(0.9), job), infrared=True)
+    shaded, open_ground = light[24:28, 68:70], light[80:, 104:124]
+    share = shaded.mean((0, 1)) / open_ground.mean((0, 1))
+    assert (np.diff(share[[2, 1, 0, 3, 4, 5]]) < 0).all()  # from blue to short-wave infrared

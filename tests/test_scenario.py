@@ -65,7 +65,6 @@ def test_some_pairs_stay_undamaged() -> None:
         ({"hazard": "frogs"}, r"no hazard 'frogs': there are .*none.*wind"),
         ({"style": "moon"}, r"no style 'moon': there are .*suburb"),
         ({"sensor": "moon"}, "no sensor 'moon'"),
-        ({"sensor": "naip"}, "naip has nir"),
         ({"size_px": 8}, r"size 8 is outside 16\.\.8192"),
         ({"seed": -1}, "seed -1"),
         ({"gsd": 0.0}, "gsd 0.0"),

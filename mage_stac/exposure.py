@@ -1,0 +1,135 @@
+"""One date's passes to its image: the numbers, what they do not show, and what its Item says beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mage_stac import blender, imaging, passes, radar
+from mage_stac.classes import Class, Classes
+from mage_stac.scenario import MARGIN, RenderSpec
+from mage_stac.sensors import Sensor
+from mage_stac.shots import Shot
+
+RADAR_CLASSES: Classes = (
+    Class(value=0, name="plain", description="One place, seen", colour="404040"),
+    Class(value=1, name="layover", description="What stands up is laid over other things", colour="FDAE61"),
+    Class(value=2, name="shadow", description="No beam reaches the ground or roof there", colour="2B83BA"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exposure:
+    """An image on its Item's grid, MARGIN cut off."""
+
+    sensor: Sensor
+    """At the image's ground sampling distance."""
+    numbers: NDArray[Any]
+    """(bands, rows, columns)."""
+    unseen: NDArray[np.bool_]
+    """(rows, columns) True where the image does not show what is on the map there: under clouds, in their shadows and
+    in a radar's. Layover is no such case: what lies there still returns, with other things."""
+    properties: dict[str, Any] = field(default_factory=dict)
+    """Fields of the Item that follow from the sensor; None takes a field away."""
+    radar: NDArray[np.uint8] | None = None
+    """(rows, columns) RADAR_CLASSES; None for other sensors."""
+
+
+def job(spec: RenderSpec, shot: Shot, phase: str, threads: int) -> blender.Job:
+    """What Blender renders of one date: the sensor's image, and before the event the labels.
+
+    A radar is given what stands where, seen from above, finer than its image where there are no labels to share it.
+    """
+    scene, sensor = shot.scene, spec.sensor_of(phase)
+    labels = ("labels", "labels_buildings") if phase == "pre" else ()
+    if sensor.radar is None:
+        wanted = ("image", *(("infrared",) if imaging.needs_infrared(sensor) else ()), *labels)
+    else:
+        wanted = labels or ("labels",)
+    finer = spec.oversample if wanted == ("labels",) else 1
+    side = (spec.size_px + 2 * MARGIN) * finer
+    return blender.Job(
+        width=side,
+        height=side,
+        gsd=spec.gsd / finer,
+        oversample=spec.oversample,
+        samples=spec.samples,
+        sun_azimuth=scene.light.sun_azimuth,
+        sun_elevation=scene.light.sun_elevation,
+        overcast=scene.light.overcast,
+        off_nadir=0.0 if sensor.radar is not None else scene.view.off_nadir,
+        view_azimuth=scene.view.azimuth,
+        seed=int(shot.noise.generate_state(1)[0]),
+        threads=threads,
+        passes=wanted,
+    )
+
+
+def of(spec: RenderSpec, shot: Shot, phase: str, scratch: Path) -> Exposure:
+    """The image of one date from the passes in `scratch`.
+
+    Raises:
+        RenderError: a pass cannot be read.
+    """
+    sensor = replace(spec.sensor_of(phase), gsd=spec.gsd)
+    return _optical(spec, shot, sensor, scratch) if sensor.radar is None else _radar(spec, shot, sensor, scratch)
+
+
+def _optical(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exposure:
+    radiance = passes.read_radiance(scratch, infrared=imaging.needs_infrared(sensor))
+    chance = np.random.default_rng(shot.noise)
+    numbers = imaging.expose(radiance, sensor=sensor, look=shot.look, oversample=spec.oversample, rng=chance)
+    unseen, sky = np.zeros(numbers.shape[1:], bool), shot.look.clouds
+    if sky is not None:
+        unseen = sky.hidden((numbers.shape[1], numbers.shape[2]), spec.gsd)
+    unseen = _inside(unseen)
+    cover = {} if sky is None else {"eo:cloud_cover": round(100 * float(unseen.mean()), 1)}
+    return Exposure(sensor=sensor, numbers=_inside(numbers), unseen=unseen, properties=cover)
+
+
+def _radar(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exposure:
+    seen = passes.read_labels(scratch / "labels.exr")
+    finer = seen.semantic.shape[0] // (spec.size_px + 2 * MARGIN)
+    view = shot.scene.view
+    found = radar.scan(seen, gsd=spec.gsd / finer, incidence=view.off_nadir, azimuth=view.azimuth)
+    chance = np.random.default_rng(shot.noise)
+    numbers = radar.expose(found.power, sensor=sensor, look=shot.look, oversample=finer, rng=chance)
+    shadow, layover = (_inside(_mostly(mask, finer)) for mask in (found.shadow, found.layover))
+    classes = np.where(layover, 1, np.where(shadow, 2, 0)).astype(np.uint8)
+    return Exposure(
+        sensor=sensor, numbers=_inside(numbers), unseen=shadow, properties=_sar(sensor, shot), radar=classes
+    )
+
+
+def _sar(sensor: Sensor, shot: Shot) -> dict[str, Any]:
+    """Fields of the SAR extension, and of the view; the sun has no part in it."""
+    view, beam = shot.scene.view, sensor.radar
+    if beam is None:
+        return {}
+    return {
+        "sar:instrument_mode": "SM",
+        "sar:frequency_band": beam.frequency_band,
+        "sar:polarizations": [beam.polarization],
+        "sar:product_type": beam.product_type,
+        "sar:looks_equivalent_number": beam.looks,
+        "view:incidence_angle": view.off_nadir,
+        "view:azimuth": view.azimuth,
+        "view:off_nadir": None,
+        "view:sun_azimuth": None,
+        "view:sun_elevation": None,
+    }
+
+
+def _mostly(mask: NDArray[np.bool_], finer: int) -> NDArray[np.bool_]:
+    """Pixels of which more than half is True."""
+    rows, columns = mask.shape
+    shares: NDArray[np.floating] = mask.reshape(rows // finer, finer, columns // finer, finer).mean(axis=(1, 3))
+    return np.asarray(shares > 0.5)
+
+
+def _inside(numbers: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(numbers[..., MARGIN:-MARGIN, MARGIN:-MARGIN])

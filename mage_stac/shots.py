@@ -1,0 +1,61 @@
+"""Shots: from where, in which conditions and with which sensor a date is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.random import SeedSequence
+
+from mage_stac import clouds, imaging
+from mage_stac.imaging import Look
+from mage_stac.scene.scene import Scene, View
+
+if TYPE_CHECKING:
+    from mage_stac.scenario import RenderSpec
+
+SHARP = 0.3
+"""Pixels less of PSF for a render in which ground and roofs have been through a sensor's PSF already."""
+TRACK = 12.0
+"""Degrees by which a polar orbit's radar looks away from due east or west, at most, round 10 north of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shot:
+    """One date: what stands there, how the sensor sees it, and the seed of its noise."""
+
+    scene: Scene
+    look: Look
+    noise: SeedSequence
+
+
+def take(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedSequence, phase: str) -> Shot:
+    """A shot of a scene, `phase` pre or post, with what is drawn for each: lean, shift, air, processing, clouds."""
+    view = _view(spec, scene, rng, phase)
+    reach = spec.max_shift if phase == "post" else 0.0
+    shift = (round(float(rng.uniform(-reach, reach)), 3), round(float(rng.uniform(-reach, reach)), 3))
+    sensor, light = spec.sensor_of(phase), scene.light
+    look = imaging.draw_look(sensor, rng, haze=light.haze, shift=shift)
+    if sensor.radar is not None:
+        view = View(off_nadir=sensor.radar.incidence, azimuth=_across(view.azimuth))
+        look = Look(psf_fwhm=sensor.psf_fwhm, shift=shift)
+    elif scene.photo is not None and phase == "pre":
+        look = imaging.faithful(sensor)
+    elif scene.photo is not None:
+        look = replace(look, psf_fwhm=min(look.psf_fwhm, sensor.psf_fwhm) - SHARP)
+    if spec.clouds and sensor.radar is None and (phase == "post" or scene.photo is None):
+        look = replace(look, clouds=clouds.draw(spec.clouds, light, noise))
+    return Shot(scene=replace(scene, view=view), look=look, noise=noise)
+
+
+def _view(spec: RenderSpec, scene: Scene, rng: np.random.Generator, phase: str) -> View:
+    lean = float(rng.uniform(spec.off_nadir_from or 0.0, spec.off_nadir))
+    azimuth = float(rng.uniform(0.0, 360.0))
+    return scene.view if phase == "pre" and spec.like is not None else View(off_nadir=lean, azimuth=azimuth)
+
+
+def _across(azimuth: float) -> float:
+    """Towards a radar on a polar orbit, which looks across its track: from about the east or the west."""
+    side = 80.0 if azimuth < 180.0 else 280.0
+    return round(side + (azimuth % 180.0 - 90.0) / 90.0 * TRACK, 3)
