@@ -61,6 +61,9 @@ def render(  # noqa: PLR0913 - a command's options
     ] = None,
     off_nadir: Annotated[float, typer.Option(help="The most that a view leans, degrees.")] = 8.0,
     off_nadir_from: Annotated[float | None, typer.Option(help="The least that a view leans; 0 if not given.")] = None,
+    altitude: Annotated[
+        float | None, typer.Option(help="Metres above ground of a camera whose perspective shows; else the sensor's.")
+    ] = None,
     undamaged: Annotated[float, typer.Option(help="Share of pairs in which nothing happens, 0..1.")] = 0.15,
     samples: Annotated[int, typer.Option(min=1, help="Light paths per rendered pixel (4 to an image pixel).")] = 2,
     clouds: Annotated[
@@ -108,6 +111,7 @@ def render(  # noqa: PLR0913 - a command's options
         off_nadir_from=off_nadir_from,
         undamaged_share=undamaged,
         samples=samples,
+        altitude=altitude,
         clouds=clouds,
         pairs=pairs,
         workers=workers,

@@ -102,6 +102,8 @@ class Job:
     overcast: float = 0.0
     off_nadir: float = 0.0
     view_azimuth: float = 0.0
+    altitude: float = 0.0
+    """Of a perspective camera over the middle, metres above the ground there; 0 for parallel rays."""
     seed: int = 0
     threads: int = 0
     """Processor cores to use; 0 is all."""
@@ -118,7 +120,7 @@ class Job:
             "oversample": self.oversample,
             "samples": self.samples,
             "sun": {"azimuth": self.sun_azimuth, "elevation": self.sun_elevation, "overcast": self.overcast},
-            "view": {"off_nadir": self.off_nadir, "azimuth": self.view_azimuth},
+            "view": {"off_nadir": self.off_nadir, "azimuth": self.view_azimuth, "altitude": self.altitude},
             "seed": self.seed,
             "threads": self.threads,
             "passes": list(self.passes),

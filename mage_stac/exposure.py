@@ -63,6 +63,7 @@ def job(spec: RenderSpec, shot: Shot, phase: str, threads: int) -> blender.Job:
         overcast=scene.light.overcast,
         off_nadir=0.0 if sensor.radar is not None else scene.view.off_nadir,
         view_azimuth=scene.view.azimuth,
+        altitude=scene.view.altitude,
         seed=int(shot.noise.generate_state(1)[0]),
         threads=threads,
         passes=wanted,

@@ -151,6 +151,7 @@ def _properties(spec: RenderSpec, scenario: Scenario, phase: str | None) -> dict
         "view:sun_elevation": scene.light.sun_elevation,
         "view:off_nadir": scene.view.off_nadir,
         "view:azimuth": scene.view.azimuth,
+        **({"synthetic:altitude": scene.view.altitude} if scene.view.altitude else {}),
         **_credits(scene, ()),
     }
 

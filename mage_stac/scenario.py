@@ -66,6 +66,8 @@ class RenderSpec:
     """Rendered pixels per image pixel along each axis."""
     samples: int = 2
     """Light paths per rendered pixel."""
+    altitude: float | None = None
+    """Metres above ground of a camera whose perspective shows; None is as the sensor has it."""
     clouds: float | None = None
     """Share of the sky under clouds, each date with its own, 0..1; None is a clear sky."""
     intensity: float | None = None
@@ -105,6 +107,7 @@ class RenderSpec:
         _within("largest shift", self.max_shift, 0.0, MARGIN - 4.0)
         _within("oversample", self.oversample, 1, 8)
         _within("samples", self.samples, 1, 4096)
+        _within("altitude", self.altitude or 100.0, 10.0, 20_000.0)
         _within("clouds", self.clouds or 0.0, 0.0, 1.0)
         _within("pairs", self.pairs, 0, 100_000)
         _within("workers", self.workers, 1, 1024)

@@ -79,6 +79,8 @@ class Sensor:
     """Tone curve: DN follows reflectance to the power 1 / gamma. 1 is linear."""
     platform: str | None = None
     instruments: tuple[str, ...] = field(default_factory=tuple)
+    altitude: float | None = Field(default=None, gt=0)
+    """Metres above ground from which a camera flies so low that its perspective shows; None for parallel rays."""
     radar: Radar | None = None
     """Set for a radar: a pixel's value is then sigma nought in dB."""
 

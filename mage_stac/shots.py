@@ -52,6 +52,9 @@ def take(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedSe
 def _view(spec: RenderSpec, scene: Scene, rng: np.random.Generator, phase: str) -> View:
     lean = float(rng.uniform(spec.off_nadir_from or 0.0, spec.off_nadir))
     azimuth = float(rng.uniform(0.0, 360.0))
+    low = spec.altitude or spec.sensor_of(phase).altitude
+    if low is not None:
+        return View(altitude=low)
     return scene.view if phase == "pre" and spec.like is not None else View(off_nadir=lean, azimuth=azimuth)
 
 

@@ -1,4 +1,4 @@
-"""The camera: parallel rays, one per pixel of the map grid, slanted when the view is off-nadir."""
+"""The camera: rays through the pixels of the map grid, parallel, slanted when off-nadir, or from one point above."""
 
 from typing import Any
 
@@ -12,7 +12,39 @@ CLEARANCE = 50.0
 
 
 def build(job: Job) -> dict[str, Any]:
-    """Add the camera and return its description for camera.json.
+    """Add the camera and return its description for camera.json."""
+    return _perspective(job) if job.altitude else _parallel(job)
+
+
+def _perspective(job: Job) -> dict[str, Any]:
+    """A drone's camera over the middle, looking straight down, whose pixels are the map's on the plane of `job.level`.
+
+    meshes.py slides what stands higher or lower along the rays, so that the ground is in place everywhere: one frame,
+    orthorectified with the terrain.
+    """
+    width, height = job.extent
+    lens = bpy.data.cameras.new("camera")
+    lens.type = "PERSP"
+    lens.sensor_fit = "HORIZONTAL"
+    lens.sensor_width = 36.0
+    lens.lens = 36.0 * job.altitude / width
+    lens.clip_start = 0.1
+    lens.clip_end = 2.0 * job.altitude + 10_000.0
+    thing = bpy.data.objects.new("camera", lens)
+    thing.location = (width / 2, height / 2, job.level + job.altitude)
+    bpy.context.scene.collection.objects.link(thing)
+    bpy.context.scene.camera = thing
+    return {
+        "type": "perspective",
+        "width": job.width,
+        "height": job.height,
+        "transform": [job.gsd, 0.0, 0.0, 0.0, -job.gsd, height],
+        "centre": [width / 2, height / 2, job.level + job.altitude],
+    }
+
+
+def _parallel(job: Job) -> dict[str, Any]:
+    """Parallel rays.
 
     An orthographic camera whose axes are not at right angles: the image plane stays level, so level ground keeps its
     map scale, while rays come in along the view; what stands leans, as in an orthorectified image, and light falls on

@@ -10,6 +10,8 @@ import numpy as np
 
 SCHEMA = "mage-stac-render/1"
 PASSES = ("image", "labels", "labels_buildings")
+CLEAR = 2.0
+"""Least distance of a perspective camera from what it sees, m."""
 KNOWN = (*PASSES, "infrared")
 ARRAYS = (
     "vertices", "triangles", "colour", "grain", "semantic", "instance",
@@ -34,6 +36,8 @@ class Job:
     off_nadir: float
     view_azimuth: float
     """From the ground towards the sensor."""
+    altitude: float
+    """Of a perspective camera over the middle, above the ground there; 0 for parallel rays."""
     samples: int
     seed: int
     threads: int
@@ -50,6 +54,11 @@ class Job:
         run = math.tan(math.radians(self.off_nadir))
         azimuth = math.radians(self.view_azimuth)
         return run * math.sin(azimuth), run * math.cos(azimuth)
+
+    @property
+    def level(self) -> float:
+        """Height of the plane on which a perspective camera's pixels are the map's, m: the middle one of the ground."""
+        return float(np.median(self.arrays["ground_z"]))
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -74,6 +83,7 @@ def read(folder: Path) -> Job:
         overcast=float(sun.get("overcast", 0.0)),
         off_nadir=float(view.get("off_nadir", 0.0)),
         view_azimuth=float(view.get("azimuth", 0.0)),
+        altitude=float(view.get("altitude", 0.0)),
         samples=int(data.get("samples", 2)),
         seed=int(data.get("seed", 0)) % 2**31,
         threads=int(data.get("threads", 0)),
@@ -101,6 +111,9 @@ def _check(job: Job) -> None:
         raise ValueError(f"{where}: overcast {job.overcast} is outside 0..1")
     if not 0.0 <= job.off_nadir <= 60.0:
         raise ValueError(f"{where}: off_nadir {job.off_nadir} is outside 0..60 degrees")
+    top = float(job.arrays["vertices"][:, 2].max(initial=job.level))
+    if job.altitude < 0 or (job.altitude and job.level + job.altitude < top + CLEAR):
+        raise ValueError(f"{where}: altitude {job.altitude} is not over all that stands there: {top - job.level:.0f} m")
     if min(job.width, job.height, job.oversample, job.samples) < 1 or job.gsd <= 0:
         raise ValueError(f"{where}: width, height, oversample, samples and gsd must be positive")
     unknown = sorted(set(job.passes) - set(KNOWN))

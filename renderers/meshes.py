@@ -84,10 +84,16 @@ def ground_height(job: Job, x: Any, y: Any) -> Any:
 def _slide(job: Job, vertices: Any, ground: Any) -> Any:
     """Move each vertical line along the view by its ground height: the oblique camera then sees the ground in place.
 
-    This is what orthorectification with a terrain model does; on flat ground at 0 nothing moves.
+    This is what orthorectification with a terrain model does; on flat ground at 0 nothing moves. Under a perspective
+    camera each vertical line moves towards the point below the camera, or away from it, and nothing on `job.level`.
     """
     east, north = job.lean
     moved = np.array(vertices, dtype=np.float32)
+    if job.altitude:
+        middle = np.array(job.extent, np.float32) / 2
+        scale = 1.0 - (np.asarray(ground, np.float32) - np.float32(job.level)) / np.float32(job.altitude)
+        moved[:, :2] = middle + (moved[:, :2] - middle) * scale[:, None]
+        return moved
     moved[:, 0] += np.float32(east) * ground
     moved[:, 1] += np.float32(north) * ground
     return moved

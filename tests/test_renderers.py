@@ -252,3 +252,49 @@ def test_shadows_are_deeper_in_the_infrared(session: blender.Session, tmp_path: 
     shaded, open_ground = light[24:28, 68:70], light[80:, 104:124]
     share = shaded.mean((0, 1)) / open_ground.mean((0, 1))
     assert (np.diff(share[[2, 1, 0, 3, 4, 5]]) < 0).all()  # from blue to short-wave infrared
+
+
+@pytest.mark.parametrize("ground", [0.0, 7.0])
+def test_a_drone_sees_roofs_where_the_rays_through_them_meet_the_ground(
+    session: blender.Session, tmp_path: Path, ground: float
+) -> None:
+    """Every pixel's ray goes from the camera through the pixel's place on the map: a roof h high is seen A / (A - h) as
+    far from the middle as it stands, wherever the ground is."""
+    altitude = 40.0
+    geometry = town()
+    raised = geometry.vertices + np.array([0, 0, ground], np.float32)
+    geometry = replace(geometry, vertices=raised, ground_z=np.full((2, 2), ground, np.float32))
+    job = replace(JOB, altitude=altitude, passes=("labels",))
+    labels = passes.read_labels(render(session, tmp_path, geometry, job) / "labels.exr")
+    x, y = centres()
+    east, north = JOB.width * GSD / 2, JOB.height * GSD / 2
+    for number, (west, south, right, top, height) in enumerate(BOXES[:2], start=1):
+        grown = altitude / (altitude - height)
+        left, low = east + (west - east) * grown, north + (south - north) * grown
+        far, high = east + (right - east) * grown, north + (top - north) * grown
+        slack = 0.05 * GSD  # a twentieth of a pixel
+        within = (x > left + slack) & (x < far - slack) & (y > low + slack) & (y < high - slack)
+        assert (labels.instance[within] == number).all()
+        np.testing.assert_allclose(labels.height[within], height, atol=1e-3)
+        roof = (labels.instance == number) & (labels.normal[..., 2] > 0.5)
+        beyond = (x < left - slack) | (x > far + slack) | (y < low - slack) | (y > high + slack)
+        assert not (roof & beyond).any()
+    np.testing.assert_array_equal(labels.semantic[:8] == SEMANTIC["road"], x[:8] > 32.0)
+
+
+def test_a_drone_s_ground_stays_in_place_on_a_slope(session: blender.Session, tmp_path: Path) -> None:
+    slope = np.linspace(0.0, 12.0, 65, dtype=np.float32)[None, :].repeat(49, axis=0)
+    geometry = replace(town(), ground_z=slope)
+    geometry = replace(geometry, vertices=np.zeros((0, 3), np.float32), triangles=np.zeros((0, 3), np.int32),
+                       colour=np.zeros((0, 3), np.float32), grain=np.zeros(0, np.float32),
+                       semantic=np.zeros(0, np.uint8), instance=np.zeros(0, np.uint32))  # fmt: skip
+    job = replace(JOB, altitude=60.0, passes=("labels",))
+    labels = passes.read_labels(render(session, tmp_path, geometry, job) / "labels.exr")
+    x, _ = centres()
+    np.testing.assert_array_equal(labels.semantic == SEMANTIC["road"], x > 32.0)
+    np.testing.assert_allclose(labels.position[..., 2], np.interp(x, [0, 64], [0, 12]), atol=0.1 * GSD * 12 / 64)
+
+
+def test_a_drone_below_the_roofs_is_refused(session: blender.Session, tmp_path: Path) -> None:
+    with pytest.raises(RenderError, match=r"altitude 5\.0 is not over all that stands there: 8 m"):
+        render(session, tmp_path, town(), replace(JOB, altitude=5.0))

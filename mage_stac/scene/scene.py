@@ -214,6 +214,8 @@ class View:
 
     off_nadir: float = 0.0
     azimuth: float = 0.0
+    altitude: float = 0.0
+    """Of a camera straight above the middle, m above the ground there, whose perspective shows; 0 is far away."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
