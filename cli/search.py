@@ -13,7 +13,12 @@ from .progress import bar
 
 def search(  # noqa: PLR0913 - one parameter an option
     *,
-    api: Annotated[str, typer.Option(help="Name of a known API, a URL, or a catalogue's folder.")],
+    api: Annotated[
+        str,
+        typer.Option(
+            help="Name of a known API, a URL, a catalogue's folder, or a GeoJSON file of Items or of a Maxar event."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the catalogue; it is added to.")],
     collection: Annotated[list[str] | None, typer.Option(help="Collection to search; may be repeated.")] = None,
     id: Annotated[list[str] | None, typer.Option(help="Id of an Item; may be repeated.")] = None,  # noqa: A002 - the option's name

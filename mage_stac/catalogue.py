@@ -14,7 +14,7 @@ from typing import Any
 
 import pystac
 
-from mage_stac import extensions, hrefs, item_table
+from mage_stac import extensions, hrefs, item_table, maxar
 from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.summaries import collection_document
 
@@ -315,7 +315,7 @@ def _walk(path: Path, document: dict[str, Any], seen: set[Path]) -> Iterator[pys
         yield parse_item(document, path)
     elif kind == "FeatureCollection":
         for feature in document.get("features", []):
-            yield parse_item(feature, path)
+            yield parse_item(maxar.item(feature, path) if maxar.known(feature) else feature, path)
     elif kind in ("Catalog", "Collection"):
         for link in document.get("links", []):
             if link.get("rel") in ("child", "item"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pystac
 
-from mage_stac import catalogue, item_table
+from mage_stac import catalogue, item_table, maxar
 from mage_stac.query import Query, answers, matches
 
 
@@ -63,8 +63,15 @@ def _search(path: Path, query: Query, answer: Answer, seen: set[Path]) -> None:
                 _search(catalogue.local_target(link, path), query, answer, seen)
         return
     found = [item for item in catalogue.read_items(path) if matches(item, query)]
-    collection = item_table.described(document) if document.get("type") == "Collection" else None
-    answer.add(found[:room], len(found), collection)
+    answer.add(found[:room], len(found), _described(document, found))
+
+
+def _described(document: Mapping[str, Any], items: list[pystac.Item]) -> Mapping[str, Any] | None:
+    """What is known of the Collection of a file's Items."""
+    if document.get("type") == "Collection":
+        return item_table.described(document)
+    ours = any(maxar.known(feature) for feature in document.get("features", [])[:1])
+    return maxar.collection(str(items[0].collection_id)) if ours and items else None
 
 
 def _by_table(path: Path, query: Query, answer: Answer, room: int | None) -> None:
