@@ -31,9 +31,9 @@ def strew(
     soft = np.isin(semantic, [SEMANTIC[name] for name in ("grass", "bare", "field", "ground")])
     thick = np.where(soft, 0.6 * density + 0.4 * spread, density)
     clumped = thick * np.exp(0.6 * smooth(canvas, 2.5, 101) + 0.4 * smooth(canvas, 0.8, 102))
-    smeared = mix(reflectance, SMEAR, np.where(soft, 0.75, 0.3) * (1 - np.exp(-1.3 * clumped)))
+    smeared = mix(reflectance, SMEAR, np.where(soft, 0.6, 0.3) * (1 - np.exp(-1.0 * clumped)))
     rng = canvas.rng(103)
-    specks = rng.random(canvas.shape, dtype=np.float32) < 1 - np.exp(-0.42 * clumped)
+    specks = rng.random(canvas.shape, dtype=np.float32) < 1 - np.exp(-0.32 * clumped)
     names = [kind for kind, _ in debris.mix if kind in PIECES]
     shares = np.array([share for kind, share in debris.mix if kind in PIECES])
     palette = np.array([colour for name in names for colour in PIECES[name].variants], np.float32)

@@ -52,8 +52,8 @@ FORMS: dict[str, Form] = {
 kinds that look alike next to each other; `litter` is splinters, leaves and soil."""
 
 HOUSE_MIX: Mapping[str, float] = {
-    "insulation": 0.04, "drywall": 0.10, "sheet": 0.10, "timber": 0.20, "metal": 0.01, "household": 0.03,
-    "rubble": 0.05, "brick": 0.04, "timber_old": 0.17, "shingle": 0.08, "litter": 0.18,
+    "insulation": 0.06, "drywall": 0.16, "sheet": 0.17, "timber": 0.25, "metal": 0.02, "household": 0.03,
+    "rubble": 0.05, "brick": 0.04, "timber_old": 0.09, "shingle": 0.06, "litter": 0.07,
 }  # fmt: skip
 """What a timber house falls into, by number."""
 

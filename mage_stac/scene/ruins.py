@@ -87,11 +87,11 @@ def rooms(shell: Shell, rng: np.random.Generator) -> Mesh:
     around = _around(shell)
     return mesh.join(
         [
-            _inside(shell, around, FLOOR, rng, standing=rng.uniform(0.4, 0.85), rubble=rng.uniform(0.2, 1.8)),
+            _inside(shell, around, FLOOR, rng, standing=rng.uniform(0.4, 0.85), rubble=rng.uniform(1.0, 3.5)),
             interiors.outer_walls(shell, around, FLOOR, rng, standing=rng.uniform(0.3, 0.8)),
             _drifts(shell, rng),
             _wreckage(shell, shell.outline.buffer(1.0), 0.8, rng),
-            _pieces(shell, [_spill(shell, shell.outline, rng, density=2.0)], rng),
+            _pieces(shell, [_spill(shell, shell.outline, rng, density=3.0)], rng),
         ]
     )
 
@@ -107,7 +107,7 @@ def rubble(shell: Shell, rng: np.random.Generator) -> Mesh:
             _mound_mesh(shell, mound, rng),
             interiors.inner_walls(shell, interiors.rooms(shell, rng), shell.outline, 0.0, rng, standing=0.12),
             interiors.outer_walls(shell, _around(shell), 0.0, rng, standing=0.08),
-            _pieces(shell, [np.column_stack([at, z]), _spill(shell, heap, rng, density=3.0)], rng),
+            _pieces(shell, [np.column_stack([at, z]), _spill(shell, heap, rng, density=4.0)], rng),
             _drifts(shell, rng),
             _wreckage(shell, heap, 0.5 * mound.height, rng),
         ]
@@ -166,7 +166,7 @@ def _mound_mesh(shell: Shell, mound: Mound, rng: np.random.Generator) -> Mesh:
         tint[own] = pieces.tints(name, int(own.sum()), rng)
     dust = pieces.dust_of(shell.building.wall_material)
     tint = (1 - dust) * tint + dust * np.array(pieces.DUST)
-    shade = 0.25 + 0.6 * dust + 0.4 * mottle.rough_at(tiles.xy, 2.0, mound.seed)
+    shade = 0.4 + 0.45 * dust + 0.5 * mottle.rough_at(tiles.xy, 2.0, mound.seed)
     colour = (tint[tiles.cell] * shade[:, None]).astype(np.float32)
     heap = tiling.Tiles(corners=corners, face=tiles.face, cell=tiles.cell, u=tiles.u, v=tiles.v)
     return shells.roof(shell, heap, colour)
