@@ -49,8 +49,8 @@ def strewn(
 ) -> Debris | None:
     """Density of loose pieces over a damaged scene, on cells of 1 m; None where nothing flew.
 
-    ABOUT of what leaves a building falls about it, the rest is carried downwind: an exponential in the distance, longer the
-    stronger the wind, widening as it goes.
+    ABOUT of what leaves a building falls about it, the rest is carried downwind: an exponential in the distance,
+    longer the stronger the wind, widening as it goes.
 
     Args:
         scene: with its buildings' damage.
