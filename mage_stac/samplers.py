@@ -56,7 +56,9 @@ def draw(table: ChipTable, sampling: Sampling, rng: np.random.Generator, number:
 
 def _classes(table: ChipTable, sampling: Sampling, rng: np.random.Generator, number: int) -> NDArray[np.int64]:
     """Columns of the counts to draw for; SEEN: anywhere."""
-    wanted = np.array([k for k, value in enumerate(table.classes) if value not in sampling.ignored], np.int64)
+    pixels = table.counts.sum(axis=0)  # a class may occur in the whole table and not in this part of it
+    held = [k for k, value in enumerate(table.classes) if value not in sampling.ignored and pixels[k]]
+    wanted = np.array(held, np.int64)
     if sampling.kind == "random" or not len(wanted):
         return np.full(number, SEEN)
     chosen = rng.choice(wanted, number)

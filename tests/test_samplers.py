@@ -68,6 +68,13 @@ def test_each_event_that_shows_a_class_is_drawn_as_often() -> None:
     assert 7 not in stacks
 
 
+def test_a_class_that_only_other_parts_of_the_table_show_is_not_drawn(rare: np.ndarray) -> None:
+    whole = table(np.full((64, 64), 3, np.uint8), rare)
+    part = whole.only(np.array([False, True]))
+    assert 3 in part.classes
+    assert len(samplers.draw(part, Sampling(kind="balanced", ignored=(0,)), np.random.default_rng(0), 50, 32)) == 50
+
+
 def test_no_chip_is_empty_and_every_observed_pixel_as_likely() -> None:
     label = np.full((256, 512), 255, np.uint8)
     label[:32, :32] = 0
