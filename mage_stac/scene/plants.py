@@ -21,7 +21,7 @@ MANY = 400
 """Trees in a scene, low ones not counted, above which each gets half as many leaf clusters, larger ones."""
 LEAVES_TO_CROWN = 1.6
 """Reflectance of leaf clusters over that of whole crowns, which is what materials.py gives: here shade is cast."""
-SCORCHED = (0.110, 0.078, 0.050)
+SCORCHED = (0.090, 0.058, 0.036)
 """Reflectance of dry brown leaves."""
 
 
