@@ -59,7 +59,7 @@ def _print(found: Scores) -> None:
     console.print(f"{found.prediction} against {found.reference}", soft_wrap=True)
     for note in found.notes:
         console.print(f"  {note}", soft_wrap=True)
-    for table in (found.pixels, found.buildings):
+    for table in (found.pixels, found.buildings, found.given):
         if table is not None:
             console.print(_confusion(table), _by_class(table.figures), _overall(table.figures))
 
@@ -67,7 +67,7 @@ def _print(found: Scores) -> None:
 def _confusion(table: Table) -> Drawn:
     unseen = f", {table.unseen:,} more not observed" if table.unseen else ""
     names = [entry.name for entry in table.figures.classes]
-    title = f"{table.compared:,} {table.unit}s compared{unseen}; rows: reference, columns: map"
+    title = f"{table.compared:,} {table.unit} compared{unseen}; rows: reference, columns: map"
     drawn = _drawn(title, "", *map(str, range(len(names))))
     for value, row in enumerate(table.figures.confusion):
         drawn.add_row(f"{value} {names[value]}", *(f"{count:,}" for count in row))

@@ -43,7 +43,7 @@ class Table:
     """One comparison."""
 
     unit: str
-    """"pixel" or "building"."""
+    """"pixels", "buildings" or "buildings given as such"."""
     figures: Figures
     compared: int
     """Units that both sides know."""
@@ -63,6 +63,9 @@ class Scores:
     """None for a reference of points."""
     buildings: Table | None
     """None for a raster reference."""
+    given: Table | None
+    """The same buildings, each with the likeliest of grades 1-4, as `buildings.parquet` says of footprints given: what
+    a classifier of footprints is scored by. None for a raster reference."""
     notes: tuple[str, ...]
     """What a reader of the figures must know."""
 
@@ -75,7 +78,7 @@ class Scores:
                 name: None if table is None else {
                     "compared": table.compared, "unseen": table.unseen, **table.figures.as_dict()
                 }
-                for name, table in (("pixels", self.pixels), ("buildings", self.buildings))
+                for name, table in (("pixels", self.pixels), ("buildings", self.buildings), ("given", self.given))
             },
             "notes": list(self.notes),
         }  # fmt: skip
@@ -105,16 +108,19 @@ def score(prediction: Path, against: Path, *, column: str | None = None, layer: 
     with opened(path, f"asset 'damage' of Item {item.id}") as damage:
         if found.raster is not None:
             table, notes = of_raster(damage, found.raster)
-            return Scores(prediction=item.id, reference=found.name, pixels=table, buildings=None, notes=notes)
+            return Scores(
+                prediction=item.id, reference=found.name, pixels=table, buildings=None, given=None, notes=notes
+            )
         features = _on_map(found, grid.of_dataset(damage))
         areal = bool((features.geom_type != "Point").all())
         pixels = of_polygons(damage, features) if areal else None
-    per_building, notes = of_buildings(item, features, areal=areal)
+    per_building, given, notes = of_buildings(item, features, areal=areal)
     return Scores(
         prediction=item.id,
         reference=found.name,
         pixels=pixels,
         buildings=per_building,
+        given=given,
         notes=(f"grades from column {found.column!r}", *notes),
     )
 
@@ -144,7 +150,7 @@ def of_raster(damage: Any, path: Path) -> tuple[Table, tuple[str, ...]]:
             f" ({overlap.place(box.extent.geom, str(box.crs))})"
         )
     moved = f"put on the map's grid by nearest neighbour from {own.crs}, {own.shape[0]}x{own.shape[1]} pixels"
-    return _table("pixel", matrix, unseen), () if own == box else (moved,)
+    return _table("pixels", matrix, unseen), () if own == box else (moved,)
 
 
 def _classes(values: NDArray[Any], known: NDArray[np.bool_], path: Path) -> NDArray[np.int64]:
@@ -173,7 +179,7 @@ def of_polygons(damage: Any, table: Any) -> Table:
         return burnt
 
     matrix, unseen, _ = _compare(damage, read)
-    return _table("pixel", matrix, unseen)
+    return _table("pixels", matrix, unseen)
 
 
 def _compare(damage: Any, read: Callable[[Window], NDArray[np.int64]]) -> tuple[Matrix, int, int]:
@@ -189,13 +195,21 @@ def _compare(damage: Any, read: Callable[[Window], NDArray[np.int64]]) -> tuple[
     return matrix, unseen, known
 
 
-def of_buildings(item: pystac.Item, table: Any, *, areal: bool) -> tuple[Table, tuple[str, ...]]:
+def of_buildings(item: pystac.Item, table: Any, *, areal: bool) -> tuple[Table, Table, tuple[str, ...]]:
     """Compare a prediction Item with graded polygons or points in its map's CRS, each once; and what to know of it.
 
-    A reference building gets the grade of its mean probabilities (`buildings.graded`), or 0 where these say that there
-    is none. Outlines that the map found itself and that touch no reference polygon are false alarms (row 0); points do
-    not say where there is nothing, so against them there are none.
+    A reference building gets the grade of its mean probabilities (`buildings.graded`); in the first table 0 where these
+    say that there is none, in the second never. Outlines that the map found itself and that touch no reference polygon
+    are false alarms (row 0 of the first); points do not say where there is nothing, so against them there are none.
+    Polygons below `buildings.SMALLEST` are slivers, not houses, and left out.
+
+    Raises:
+        GridError: no other is left.
     """
+    whole = table
+    table = table[~(areal & (buildings.areas(table.geometry) < buildings.SMALLEST))]
+    if table.empty:
+        raise GridError(f"no polygon of the reference on the map of {item.id} has {buildings.SMALLEST:g} m2 or more")
     key = "probability" if "probability" in item.assets else "damage"
     graded = buildings.graded(_surroundings(table), Path(catalogue.asset_path(item, key)))
     said = np.where(graded["probability_0"] > BUILDING, 0, graded["grade"])
@@ -203,13 +217,20 @@ def of_buildings(item: pystac.Item, table: Any, *, areal: bool) -> tuple[Table, 
     truth = table["grade"].to_numpy()
     matrix = confusion.count(truth, said)
     unseen = int(((truth != NOT_OBSERVED) & (said == NOT_OBSERVED)).sum())
+    known = np.where(truth > 0, truth, NOT_OBSERVED)
+    given = _table("buildings given as such", confusion.count(known, graded["grade"].to_numpy()), unseen)
     if not areal:
-        return _table("building", matrix, unseen), (f"the map is read within {RADIUS:g} m of each point",)
-    alarms = _false_alarms(item, table)
+        return _table("buildings", matrix, unseen), given, (f"the map is read within {RADIUS:g} m of each point",)
+    alarms = _false_alarms(item, whole)
     matrix[0] += np.bincount(alarms, minlength=len(confusion.NAMES))
-    return _table("building", matrix, unseen), (
-        f"{len(alarms)} outlines of the map touch no reference building",
-        "pixels between the reference's polygons, within their bounding box, count as no building",
+    return (
+        _table("buildings", matrix, unseen),
+        given,
+        (
+            f"{len(alarms)} outlines of the map touch no reference building",
+            f"{len(whole) - len(table)} reference polygons below {buildings.SMALLEST:g} m2 are not counted as buildings",
+            "pixels between the reference's polygons, within their bounding box, count as no building",
+        ),
     )
 
 

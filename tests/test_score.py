@@ -158,6 +158,10 @@ def test_polygons_are_compared_as_pixels_and_one_by_one(tmp_path: Path, mapped: 
     one_by_one = np.zeros((5, 5), int)
     one_by_one[[1, 2, 3, 4, 0], [1, 2, 0, 3, 2]] = 1
     assert np.array_equal(found.buildings.figures.confusion, one_by_one)
+    outlined = np.zeros((5, 5), int)
+    outlined[[1, 2, 3, 4], [1, 2, 1, 3]] = 1  # nothing speaks for damage where nothing was found
+    assert np.array_equal(found.given.figures.confusion, outlined)
+    assert found.given.compared == 4
     pixels = np.array(found.pixels.figures.confusion)
     assert pixels.sum() == pytest.approx(70 * 70, rel=0.03)  # the box of the houses
     assert pixels[4, 3] == pytest.approx(400, rel=0.06)
@@ -185,6 +189,8 @@ def test_vectors_that_cannot_be_used(tmp_path: Path, mapped: Callable[[np.ndarra
     path = mapped(town())
     with pytest.raises(GridError, match=r"none of the 1 features of .*far\.geojson .* lies on the map"):
         score(path, vector(tmp_path / "far.geojson", [square(9000, 9000)], [1]))
+    with pytest.raises(GridError, match="no polygon of the reference on the map of map has 10 m2"):
+        score(path, vector(tmp_path / "sliver.geojson", [square(10, 10, 2)], [1]))
     line = shapely.LineString([GRID.affine @ (0, 0), GRID.affine @ (50, 50)])
     with pytest.raises(AssetError, match="has LineString: a reference has points or polygons"):
         score(path, vector(tmp_path / "lines.geojson", [line], [1]))
