@@ -172,12 +172,12 @@ def grid_fields(geobox: GeoBox) -> dict[str, Any]:
     }
 
 
-def derived_from(item: pystac.Item, sources: Iterable[pystac.Item], rel: str = "derived_from") -> None:
-    """Link an Item to what it was made from; a model source brings its `mlm:name` along.
+def derived_from(item: pystac.Item, sources: Iterable[pystac.Item], rel: str = "derived_from", **fields: Any) -> None:
+    """Link an Item to what it was made from; a model source brings its `mlm:name` along. `fields` are of the links.
 
     Raises:
         CatalogueError: a source has no place yet.
     """
     for source in sources:
         name = source.properties.get("mlm:name")
-        catalogue.link_to(item, source, rel, **({"mlm:name": name} if name else {}))
+        catalogue.link_to(item, source, rel, **fields, **({"mlm:name": name} if name else {}))

@@ -80,6 +80,20 @@ def test_the_rim_does_not_decide_either(tmp_path: Path, cube: np.ndarray) -> Non
     assert found["probability_4"].tolist() == pytest.approx([0.4], abs=0.002)
 
 
+def test_not_even_of_a_house_smaller_than_a_pixel(tmp_path: Path, cube: np.ndarray) -> None:
+    cube[:, 15, 15] = coded(0, 0, 0, 0, 1)
+    hut = shapely.Point(GRID.affine @ (15.5, 15.5)).buffer(0.1)
+    assert buildings.graded(frame(hut), written(tmp_path, cube))["grade"].tolist() == [1]
+
+
+@pytest.mark.parametrize(("clouded", "grade"), [(4, 1), (6, 1), (7, 255), (12, 255)])
+def test_a_house_half_under_cloud_says_so(tmp_path: Path, cube: np.ndarray, clouded: int, grade: int) -> None:
+    cube[:, 5:25, 10 : 10 + clouded] = 255
+    found = buildings.graded(frame(HOUSES[0]), written(tmp_path, cube))
+    assert found["observed"].tolist() == pytest.approx([1 - clouded / 12], abs=1e-3)
+    assert found["grade"].tolist() == [grade]
+
+
 def test_means_agree_with_numpy_for_any_polygon(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     cube = rng.integers(0, 251, (5, *GRID.shape), dtype=np.uint8)

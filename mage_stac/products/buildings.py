@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,16 @@ SEEN = 0.5
 IDS = ("footprint_id", "id", "osm_id", "building_id", "uid", "gml_id", "fid")
 """Columns taken as a footprint's own id, the first that exists."""
 
+FORMATS = {
+    "gpkg": ("GPKG", "application/geopackage+sqlite3"),
+    "fgb": ("FlatGeobuf", "application/vnd.flatgeobuf"),
+    "geojson": ("GeoJSON", "application/geo+json"),
+}
+"""Suffix -> GDAL's driver and the media type of what buildings may be written as beside GeoParquet."""
+
+SHIFTS = ("shift_east", "shift_north")
+"""Columns that `alignment.aligned` adds to footprints."""
+
 COLUMNS = {
     "building_id": "Number in this file",
     "footprint_id": "Id in the file of footprints; null where the outline comes from the damage map",
@@ -61,6 +72,8 @@ COLUMNS = {
     "fraction": "Share of the observed pixels whose likeliest grade is 2-4, 0..1",
     "observed": "Share of the footprint observed on both dates, 0..1",
     "area": "Square metres",
+    "shift_east": "Metres east by which the footprint was moved to fit the image",
+    "shift_north": "Metres north",
     "geometry": "Footprint",
 }
 """Columns of buildings.parquet and what they hold."""
@@ -146,7 +159,8 @@ def graded(frame: Any, probability: Path) -> Any:
     """The footprints with grade, probabilities, damaged fraction, observed fraction and area: see COLUMNS.
 
     The grade is the likeliest of 1-4 by the mean probabilities over the observed pixels of the eroded footprint, so
-    that no single pixel decides; 255 where less than half the footprint was observed.
+    that no single pixel decides; 255 where less than half the footprint was observed. A footprint of fewer than FEWEST
+    pixels is judged with those around it.
 
     Args:
         frame: polygons with `footprint_id`, in the CRS of the map.
@@ -156,7 +170,9 @@ def graded(frame: Any, probability: Path) -> Any:
         grid = of_dataset(source)
         polygons = moved(frame.geometry.to_numpy(), ~grid.affine)
         whole = tally(source, polygons)
-        inner = tally(source, shapely.buffer(polygons, -INSET))
+        eroded = shapely.buffer(polygons, -INSET)
+        eroded[shapely.area(eroded) < FEWEST] = shapely.Polygon()
+        inner = tally(source, eroded)
     usable = inner.observed >= FEWEST
     sums = np.where(usable[:, None], inner.probabilities, whole.probabilities)
     means = sums / np.maximum(np.where(usable, inner.observed, whole.observed), 1)[:, None]
@@ -171,6 +187,7 @@ def graded(frame: Any, probability: Path) -> Any:
         "fraction": np.where(whole.observed > 0, whole.damaged / np.maximum(whole.observed, 1), np.nan).round(4),
         "observed": observed.round(4),
         "area": areas(frame.geometry).round(2),
+        **{name: frame.get(name, np.zeros(len(frame))) for name in SHIFTS},
     }
     return gpd.GeoDataFrame(columns, geometry=frame.geometry.to_numpy(), crs=frame.crs).astype({"footprint_id": "str"})
 
@@ -186,33 +203,33 @@ def tally(source: Any, polygons: NDArray[Any]) -> Tally:
     """Sum the map over each polygon (in pixels: x right, y down), reading ROWS rows at a time.
 
     A pixel belongs to the polygon that holds its centre, the last of those that overlap; polygons smaller than FEWEST
-    pixels take every pixel they touch.
+    pixels look at every pixel within one of theirs, whosever it is.
     """
-    bounds = shapely.bounds(polygons).reshape(-1, 4)
     small = shapely.area(polygons) < FEWEST
+    polygons = np.where(small, shapely.buffer(polygons, INSET), polygons)
+    bounds = shapely.bounds(polygons).reshape(-1, 4)
     rows, columns = source.shape
     sums = np.zeros((8, len(polygons)))
     for row in range(0, rows, ROWS):
         height = min(ROWS, rows - row)
         near = np.flatnonzero((bounds[:, 1] < row + height) & (bounds[:, 3] > row))
         if len(near):
-            owner = _burnt(polygons, near, small, (row, height, columns))
-            sums += _sums(source.read(window=Window(0, row, columns, height)), owner, len(polygons))
+            block = source.read(window=Window(0, row, columns, height))
+            for kind in (small, ~small):
+                owner = _burnt(polygons, near[kind[near]], (row, height, columns))
+                sums += _sums(block, owner, len(polygons))
     return Tally(
         probabilities=sums[:5].T, damaged=sums[5].astype(int), observed=sums[6].astype(int), pixels=sums[7].astype(int)
     )
 
 
-def _burnt(
-    polygons: NDArray[Any], near: NDArray[np.int64], small: NDArray[np.bool_], strip: tuple[int, int, int]
-) -> NDArray[np.int32]:
-    """Number of the polygon that owns each pixel of a strip, -1 for none."""
+def _burnt(polygons: NDArray[Any], near: NDArray[np.int64], strip: tuple[int, int, int]) -> NDArray[np.int32]:
+    """Number of the polygon of those `near` that owns each pixel of a strip, -1 for none."""
     row, height, columns = strip
     owner = np.full((height, columns), -1, np.int32)
-    for touched in (False, True):
-        chosen = [(polygons[i], i) for i in near if small[i] == touched and not polygons[i].is_empty]
-        if chosen:
-            rasterio.features.rasterize(chosen, out=owner, transform=Affine.translation(0, row), all_touched=touched)
+    chosen = [(polygons[i], i) for i in near if not polygons[i].is_empty]
+    if chosen:
+        rasterio.features.rasterize(chosen, out=owner, transform=Affine.translation(0, row))
     return owner
 
 
@@ -238,6 +255,29 @@ def write(path: Path, frame: Any) -> None:
     """
     with writing(path):
         frame.to_parquet(path, index=False, schema_version="1.1.0", write_covering_bbox=True)
+
+
+def write_as(path: Path, frame: Any) -> None:
+    """Write what GDAL writes, by the suffix: one of FORMATS.
+
+    Raises:
+        CatalogueError: the disk refuses.
+    """
+    driver, _ = FORMATS[path.suffix[1:]]
+    with writing(path), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*has no.*|.*organizePolygons.*")
+        frame.to_file(path, driver=driver, layer="buildings", engine="pyogrio")
+
+
+def other_assets(folder: Path) -> dict[str, pystac.Asset]:
+    """Assets of the files that `write_as` left in a folder."""
+    return {
+        f"buildings-{name}": pystac.Asset(
+            f"buildings.{name}", title=f"Buildings ({driver})", media_type=media_type, roles=["data"]
+        )
+        for name, (driver, media_type) in FORMATS.items()
+        if (folder / f"buildings.{name}").is_file()
+    }
 
 
 def asset(path: Path, frame: Any) -> pystac.Asset:
