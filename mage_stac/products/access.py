@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,11 @@ import numpy as np
 import pystac
 import shapely
 from numpy.typing import NDArray
-from pystac.utils import datetime_to_str
 from scipy.spatial import cKDTree
 
-import mage_stac
-from mage_stac import catalogue, grid, publish
+from mage_stac import catalogue, grid
 from mage_stac.errors import AccessError
-from mage_stac.products import access_files, areas, isochrones, obstruction, roadmap, roads, routing
+from mage_stac.products import access_files, areas, derived, isochrones, obstruction, roadmap, roads, routing
 from mage_stac.products.access_files import Findings
 from mage_stac.products.obstruction import Condition
 from mage_stac.products.roads import Roads
@@ -98,7 +95,7 @@ def access(
     chosen = options or Options()
     _check(origins, targets)
     item = catalogue.read_item(prediction)
-    root = out or areas.root_of(item)
+    root = out or derived.root_of(item)
     found = findings(item, files, origins, targets, chosen)
     name = f"{item.id}-access-{_digest(files, origins, targets, chosen)}"
     with catalogue.staged(root, COLLECTION, name) as folder:
@@ -106,8 +103,7 @@ def access(
         stops = (origins, targets)
         roadmap.draw(folder / "thumbnail.png", found.roads, found.condition, _shown(found, item), stops)
         catalogue.write_item(folder, _item(name, item, files, found, chosen))
-    known = catalogue.identity(root, title="Products")
-    catalogue.index(root, id=known["id"], title=known["title"], collections={COLLECTION: TEMPLATE})
+    derived.index(root, COLLECTION, TEMPLATE)
     return root / COLLECTION / name
 
 
@@ -288,27 +284,19 @@ def _digest(files: Path, origins: Sequence[Point], targets: Sequence[Point], opt
 
 def _item(name: str, prediction: pystac.Item, files: Path, found: Findings, options: Options) -> pystac.Item:
     water = f" and water of {options.water.name}" if options.water else ""
-    made = pystac.Item(
-        id=name,
-        geometry=prediction.geometry,
-        bbox=prediction.bbox,
-        datetime=prediction.datetime,
-        properties={
+    return derived.item(
+        name, prediction, COLLECTION,
+        words={
             "title": "Access by road",
             "description": f"Roads of {files.name} as damage of {prediction.id}{water} leaves them; not checked.",
-            "created": datetime_to_str(datetime.now(UTC)),
-            "processing:level": "L4",
-            "processing:lineage": (
+            "lineage": (
                 f"An edge is closed where debris, {options.spread:g} m around buildings of {prediction.id}, or water of"
                 f" {options.ford:g} m closes it with probability {obstruction.SURE} or more; ways by Dijkstra"
             ),
-            "processing:software": {"mage-stac": mage_stac.__version__},
+        },
+        fields={
             "mage:access": found.told,
             **({"providers": [ODBL]} if files.suffix.lower() in roads.OSM else {}),
         },
-        collection=COLLECTION,
-    )
-    for key, asset in access_files.assets(found).items():
-        made.add_asset(key, asset)
-    publish.derived_from(made, [prediction])
-    return made
+        assets=access_files.assets(found),
+    )  # fmt: skip

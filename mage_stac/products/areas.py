@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,14 @@ import rasterio.features
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pystac.utils import datetime_to_str
 from rasterio.windows import Window
 
-import mage_stac
 from mage_stac import catalogue, grid, publish, vectors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED
 from mage_stac.cog import writing
-from mage_stac.errors import AssetError, CatalogueError
+from mage_stac.errors import AssetError
 from mage_stac.overlap import moved, pixel_metres
-from mage_stac.products import buildings, heat, wilson
+from mage_stac.products import buildings, derived, heat, wilson
 from mage_stac.products.units import Units, extent
 from mage_stac.raster import opened
 
@@ -83,7 +80,7 @@ def areas(prediction: Path, units: Units, out: Path | None = None, *, by: str = 
         AssetError: the Item lacks `damage` or `buildings`, or they are broken.
     """
     item = catalogue.read_item(prediction)
-    root = out or root_of(item)
+    root = out or derived.root_of(item)
     name = f"{item.id}-areas-{units.kind}"
     damage = damage_of(item)
     table, outside = summed(units, graded_of(item), damage)
@@ -93,21 +90,8 @@ def areas(prediction: Path, units: Units, out: Path | None = None, *, by: str = 
         geobox = heat.grid_of(units, extent(grid.of_raster(damage), str(units.frame.crs)).bounds)
         heat.write(folder, heat.drawn(units, _density(table), geobox), geobox)
         catalogue.write_item(folder, _item(name, item, units, ranked, (outside, by), geobox))
-    known = catalogue.identity(root, title="Products")
-    catalogue.index(root, id=known["id"], title=known["title"], collections={COLLECTION: TEMPLATE})
+    derived.index(root, COLLECTION, TEMPLATE)
     return root / COLLECTION / name
-
-
-def root_of(item: pystac.Item) -> Path:
-    """The catalogue that an Item lies in.
-
-    Raises:
-        CatalogueError: it lies in none.
-    """
-    folder = Path(item.get_self_href() or ".").absolute().parents[2]
-    if not (folder / "catalog.json").is_file():
-        raise CatalogueError(f"Item {item.id} lies in no catalogue: say with --out where to write")
-    return folder
 
 
 def damage_of(item: pystac.Item) -> Path:
@@ -234,11 +218,20 @@ def _density(table: Any) -> NDArray[np.float64]:
 
 
 def _write_tables(folder: Path, ranked: Any) -> None:
+    write_csv(folder / "areas.csv", ranked)
+    buildings.write(folder / "areas.parquet", ranked)
+
+
+def write_csv(path: Path, ranked: Any) -> None:
+    """Write ranked areas as a table, with `lon` and `lat` of a point inside each.
+
+    Raises:
+        CatalogueError: the disk refuses.
+    """
     points = ranked.geometry.representative_point().to_crs("EPSG:4326")
     plain = ranked.drop(columns="geometry").assign(lon=points.x.round(6), lat=points.y.round(6))
-    with writing(folder / "areas.csv"):
-        plain.to_csv(folder / "areas.csv", index=False)
-    buildings.write(folder / "areas.parquet", ranked)
+    with writing(path):
+        plain.to_csv(path, index=False)
 
 
 def totals(table: Any, outside: dict[str, int]) -> dict[str, Any]:
@@ -260,27 +253,16 @@ def _item(
 ) -> pystac.Item:
     outside, by = how
     order = "number of damaged buildings" if by == "count" else "lower bound of the share of damaged buildings"
-    made = pystac.Item(
-        id=name,
-        geometry=prediction.geometry,
-        bbox=prediction.bbox,
-        datetime=prediction.datetime,
-        properties={
+    return derived.item(
+        name, prediction, COLLECTION,
+        words={
             "title": f"Affected areas: {units.title}",
             "description": f"Buildings of {prediction.id} by grade in {units.title}, ranked by {order}.",
-            "created": datetime_to_str(datetime.now(UTC)),
-            "processing:level": "L4",
-            "processing:lineage": f"Buildings of {prediction.id} counted in {units.title}; intervals after Wilson, 95%",
-            "processing:software": {"mage-stac": mage_stac.__version__},
-            "mage:totals": totals(ranked, outside),
-            **publish.grid_fields(geobox),
+            "lineage": f"Buildings of {prediction.id} counted in {units.title}; intervals after Wilson, 95%",
         },
-        collection=COLLECTION,
-    )
-    for key, asset in _assets(ranked, geobox).items():
-        made.add_asset(key, asset)
-    publish.derived_from(made, [prediction])
-    return made
+        fields={"mage:totals": totals(ranked, outside), **publish.grid_fields(geobox)},
+        assets=_assets(ranked, geobox),
+    )  # fmt: skip
 
 
 def _assets(ranked: Any, geobox: GeoBox) -> dict[str, pystac.Asset]:
