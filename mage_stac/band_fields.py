@@ -9,6 +9,12 @@ import pystac
 
 from mage_stac.errors import AssetError
 
+CLASS_FIELDS = ("classification:classes", "classification:bitfields")
+MASKS = frozenset({"scl", "fmask", "qa", "qa60", "qa_pixel", "qa_radsat", "qa_aerosol", "sr_qa_aerosol", "cloud_mask"})
+"""Keys of assets that hold classes, for Items that do not say so."""
+MASK_ROLES = frozenset({"cloud", "cloud-shadow", "snow-ice", "water-mask", "land-water", "saturation", "data-mask"})
+"""Roles of such assets (extension eo, best practices of STAC)."""
+
 
 def listed(fields: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The entries of `bands` and of `raster:bands`; empty where there are none."""
@@ -24,6 +30,13 @@ def stated(asset: pystac.Asset, name: str, bands: Sequence[int]) -> list[Any]:
         now, before = (entries[band - 1] if band <= len(entries) else {} for entries in listed(fields))
         values.append(next((v for v in (now.get(name), before.get(old), fields.get(name)) if v is not None), None))
     return values
+
+
+def holds_classes(key: str, asset: pystac.Asset) -> bool:
+    """Whether an asset holds classes or bits (a label, SCL, QA): values that no resampling may mix and none scale."""
+    entries = [asset.extra_fields, *(row for rows in listed(asset.extra_fields) for row in rows)]
+    told = any(name in entry for entry in entries for name in CLASS_FIELDS)
+    return told or key.lower() in MASKS or bool(MASK_ROLES & set(asset.roles or ()))
 
 
 def positions(item: pystac.Item, key: str, wanted: Sequence[str]) -> tuple[int, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import numpy as np
 import odc.stac
@@ -13,12 +15,15 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
+from odc.geo.xr import xr_coords
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from mage_stac import grid
+from mage_stac import cube_stackstac, grid
+from mage_stac.band_fields import holds_classes, listed, stated
 from mage_stac.catalogue import asset_path
+from mage_stac.cube_stackstac import File
 from mage_stac.errors import AssetError, GridError
 from mage_stac.raster import opened
 
@@ -35,8 +40,13 @@ PLAIN_KERNEL = {"XSCALE": "1", "YSCALE": "1"}
 """GDAL would widen its kernel by the ratio of the two windows' sizes, so that a pixel depended on the window it is read
 in (by up to 7 grey levels on Joplin's pixels of 0.53 x 0.67 m). What shrinks by 2 and more is averaged before."""
 
+Engine = Literal["odc", "stackstac"]
+
 CHUNK = 2048
 """Pixels a side of the lazy pieces."""
+
+HEADERS = 8
+"""Files opened at once when grids are compared."""
 
 EIGHT_BITS = 1 / 255
 """Scale of uint8 imagery whose Item states none."""
@@ -48,8 +58,8 @@ def read(
     """One asset of several Items as one mosaic on a grid: the first Item that observed a pixel gives it.
 
     `bands` are positions in the asset, from 1; all without. Pixels are copied where the grids agree, else interpolated:
-    bilinear, or nearest for an asset with `classification:classes`. Values are `DN * raster:scale + raster:offset` as
-    the asset states them (DN / 255 for uint8 that states none), classes as they are.
+    bilinear, or nearest for an asset of classes or bits (`band_fields.holds_classes`). Values are `DN * raster:scale +
+    raster:offset` as the asset states them (DN / 255 for uint8 that states none), classes as they are.
 
     Returns:
         values (bands, y, x), 0 where not observed; valid (y, x), True where observed. A pixel is observed unless all
@@ -57,7 +67,7 @@ def read(
 
     Raises:
         GridError: no Items.
-        AssetError: an Item lacks the asset or band, or the file cannot be read.
+        AssetError: an Item lacks the asset or band, contradicts its file, or the file cannot be read.
     """
     if not items:
         raise GridError(f"no Items to read asset {asset!r} from")
@@ -72,7 +82,8 @@ def read(
                 raise AssetError(
                     f"asset {asset!r} of Item {item.id} has {len(wanted)} bands, those before {len(values)}"
                 )
-            _fill(values, source, geobox, wanted, item.assets[asset])
+            _checked_grid(item, asset, grid.of_dataset(source))
+            _fill(values, source, geobox, wanted, item.assets[asset], classes=holds_classes(asset, item.assets[asset]))
         if not np.isnan(values[0]).any():
             break
     filled = np.zeros((0, *geobox.shape), "float32") if values is None else values
@@ -101,7 +112,22 @@ def _checked_bands(item: pystac.Item, key: str, bands: Sequence[int] | None, cou
     return wanted
 
 
-def _fill(values: NDArray[np.float32], source: Any, geobox: GeoBox, bands: list[int], asset: pystac.Asset) -> None:
+def _checked_grid(item: pystac.Item, key: str, file: GeoBox) -> None:
+    """Refuse an asset whose Item says of its grid what is not so: it would be read in the wrong place."""
+    problem = grid.contradiction(grid.of_asset(item, key), file)
+    if problem:
+        raise AssetError(f"asset {key!r} of Item {item.id} contradicts its file: {problem}; correct the Item")
+
+
+def _fill(
+    values: NDArray[np.float32],
+    source: Any,
+    geobox: GeoBox,
+    bands: list[int],
+    asset: pystac.Asset,
+    *,
+    classes: bool,
+) -> None:
     """Put what the dataset observed into the NaN of `values` (bands, y, x), in place."""
     own = grid.of_dataset(source)
     overlap = compute_reproject_roi(own, geobox, ttol=SAME_GRID, stol=SAME_GRID / max(own.shape), padding=2)
@@ -110,7 +136,6 @@ def _fill(values: NDArray[np.float32], source: Any, geobox: GeoBox, bands: list[
         return
     target = values[:, rows, columns]
     if np.isnan(target[0]).any():
-        classes = "classification:classes" in asset.extra_fields
         piece = _warped(source, own, geobox[rows, columns], bands, asset, overlap, nearest=classes)
         if not classes:
             scale, offset = _scale(asset, source, bands)
@@ -178,7 +203,7 @@ def _observed(
     resampling = Resampling.nearest if nearest else Resampling.average
     dn = source.read(bands, window=box, out_shape=(len(bands), *shape), resampling=resampling)
     seen = source.dataset_mask(window=box, out_shape=shape) > 0
-    nodata = _stated(asset, "nodata", bands)[0] if source.nodata is None else None
+    nodata = stated(asset, "nodata", bands)[0] if source.nodata is None else None
     if nodata is not None and nodata != "nan":
         seen &= (dn != nodata).any(axis=0)
     piece = dn.astype("float32")
@@ -189,29 +214,14 @@ def _observed(
 def _scale(asset: pystac.Asset, source: Any, bands: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scale and offset of each band, (bands, 1, 1)."""
     default = EIGHT_BITS if source.dtypes[0] == "uint8" else 1.0
-    stated = _stated(asset, "raster:scale", bands), _stated(asset, "raster:offset", bands)
-    scale = [default if value is None else value for value in stated[0]]
-    offset = [0.0 if value is None else value for value in stated[1]]
+    scales, offsets = (stated(asset, name, bands) for name in ("raster:scale", "raster:offset"))
+    scale = [default if value is None else value for value in scales]
+    offset = [0.0 if value is None else value for value in offsets]
     return _column(scale), _column(offset)
 
 
 def _column(numbers: Sequence[float]) -> NDArray[np.float32]:
     return np.asarray(numbers, "float32")[:, np.newaxis, np.newaxis]
-
-
-def _stated(asset: pystac.Asset, name: str, bands: Sequence[int]) -> list[Any]:
-    """A field for each band: of the band (STAC 1.1 `bands`, or `raster:bands` before), else of the asset, else None."""
-    fields = asset.extra_fields
-    old = name.removeprefix("raster:")
-    values = []
-    for band in bands:
-        now, before = (entries[band - 1] if band <= len(entries) else {} for entries in _band_lists(fields))
-        values.append(next((v for v in (now.get(name), before.get(old), fields.get(name)) if v is not None), None))
-    return values
-
-
-def _band_lists(fields: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    return fields.get("bands") or [], fields.get("raster:bands") or []
 
 
 def load(
@@ -221,19 +231,22 @@ def load(
     *,
     asset: str = "image",
     resampling: str = "bilinear",
+    engine: Engine = "odc",
 ) -> xr.Dataset:
-    """Items as one lazy mosaic on a grid, through odc-stac: the first Item that observed a pixel gives it.
+    """Items as one lazy mosaic on a grid: the first Item that observed a pixel gives it.
 
     With `sensor_bands` None: every band of `asset`, named as its `bands` say. Else the asset keys (one asset a band) or
-    names of bands within `asset` to load.
+    names of bands within `asset` to load. Assets of classes or bits are never interpolated and never scaled. Both
+    engines give the same pixels; stackstac knows only assets of one band and grids that are north-up.
 
     Returns:
         Dataset of float32 (time 1, y, x) with pixel-centre coordinates, backed by dask. Values as `read` gives them;
         NaN where not observed.
 
     Raises:
-        GridError: no Items.
-        AssetError: an Item lacks its geometry, an asset or a band.
+        GridError: no Items, or stackstac cannot make such a grid.
+        AssetError: an Item lacks its geometry, an asset or a band, or contradicts its file; stackstac is not installed
+            or cannot read the asset.
     """
     if not items:
         raise GridError("no Items to load")
@@ -241,21 +254,63 @@ def load(
     for item in items:
         if item.geometry is None:
             raise AssetError(f"Item {item.id} has no geometry, without which it cannot be placed")
-        for key, _ in names.values():
-            asset_path(item, key)
+    with ThreadPoolExecutor(HEADERS) as pool:
+        files = {
+            key: list(pool.map(_header, items, [key] * len(items)))
+            for key in dict.fromkeys(key for key, _ in names.values())
+        }
+    if engine == "stackstac":
+        found = _by_stackstac(items, geobox, names, files, resampling)
+    else:
+        found = _by_odc(items, geobox, names, resampling)
+    return _in_units(found, items[0], names)
+
+
+def _header(item: pystac.Item, key: str) -> File:
+    """What a file says of itself, if its Item agrees."""
+    what, path = f"asset {key!r} of Item {item.id}", asset_path(item, key)
+    with opened(path, what) as source:
+        geobox = grid.of_dataset(source)
+        _checked_grid(item, key, geobox)
+        return File(what=what, path=path, geobox=geobox, bands=source.count, nodata=source.nodata)
+
+
+def _resampling(item: pystac.Item, key: str, asked: str) -> str:
+    return "nearest" if holds_classes(key, item.assets[key]) else asked
+
+
+def _by_odc(items: Sequence[pystac.Item], geobox: GeoBox, names: Names, resampling: str) -> xr.Dataset:
+    """DN, NaN where not observed."""
+    bands = {name: f"{key}.{index}" if index else key for name, (key, index) in names.items()}
     found = odc.stac.load(
         items,
-        bands=[f"{key}.{index}" if index else key for key, index in names.values()],
+        bands=list(bands.values()),
         geobox=geobox,
         dtype="float32",
         nodata=float("nan"),
         groupby=_together,
         preserve_original_order=True,
-        resampling=resampling,
+        resampling={bands[name]: _resampling(items[0], key, resampling) for name, (key, _) in names.items()},
         chunks={"y": CHUNK, "x": CHUNK},
     )
-    renamed = found.rename({f"{key}.{index}" if index else key: name for name, (key, index) in names.items()})
-    return _in_units(renamed, items[0], names)
+    renamed: xr.Dataset = found.rename({band: name for name, band in bands.items()})
+    return renamed
+
+
+def _by_stackstac(
+    items: Sequence[pystac.Item], geobox: GeoBox, names: Names, files: dict[str, list[File]], resampling: str
+) -> xr.Dataset:
+    """The same through stackstac."""
+    first = items[0]
+    moment = first.datetime or first.common_metadata.start_datetime or datetime.fromtimestamp(0, UTC)
+    coords = {"time": [np.datetime64(moment.replace(tzinfo=None), "ns")], **xr_coords(geobox)}
+    result = {}
+    for name, (key, _) in names.items():
+        nodata = stated(first.assets[key], "nodata", [1])[0]
+        cube_stackstac.checked(files[key], geobox, nodata)
+        layer = cube_stackstac.mosaic(files[key], geobox, resampling=_resampling(first, key, resampling), chunk=CHUNK)
+        result[name] = xr.DataArray(layer.data[np.newaxis], dims=("time", *geobox.dims), coords=coords)
+    return xr.Dataset(result)
 
 
 def _together(item: pystac.Item, parsed: Any, index: int) -> int:  # noqa: ARG001 - odc-stac's signature
@@ -269,7 +324,7 @@ Names = dict[str, tuple[str, int]]
 
 def _names(item: pystac.Item, asset: str, wanted: Sequence[str] | None) -> Names:
     fields = item.assets[asset].extra_fields if asset in item.assets else {}
-    bands = next((entries for entries in _band_lists(fields) if entries), [])
+    bands = next((entries for entries in listed(fields) if entries), [])
     single = len(bands) < 2
     inside: Names = {
         band.get("name", f"{asset}.{position}"): (asset, 0 if single else position)
@@ -294,10 +349,13 @@ def _in_units(found: xr.Dataset, item: pystac.Item, names: Names) -> xr.Dataset:
         fields = item.assets[key]
         position = [index or 1]
         (scale,), (offset,), (nodata,) = (
-            _stated(fields, field, position) for field in ("raster:scale", "raster:offset", "nodata")
+            stated(fields, field, position) for field in ("raster:scale", "raster:offset", "nodata")
         )
-        default = EIGHT_BITS if _stated(fields, "data_type", position) == ["uint8"] else 1.0
+        default = EIGHT_BITS if stated(fields, "data_type", position) == ["uint8"] else 1.0
         values = found[name]
+        if holds_classes(key, fields):
+            result[name] = values
+            continue
         if index and isinstance(nodata, (int, float)):
             siblings = [other for other, (asset, _) in names.items() if asset == key]
             seen = found[siblings].to_array().notnull().any("variable")

@@ -26,6 +26,9 @@ Slices = tuple[slice, slice]
 UTM_LIMIT = 84.0
 """Degrees of latitude beyond which UTM gives way to the polar stereographic grids."""
 
+AGREE = 1e-3
+"""Pixels by which the corners that an Item states may miss its file's."""
+
 BOUNDARY_POINTS = 64
 """Points a side when a border is carried to another CRS: the sagitta of a 10 km side is then below 1 mm."""
 
@@ -160,6 +163,17 @@ def apart(one: GeoBox, other: GeoBox) -> float:
     corners = np.array([(0, 0, 1), (columns, 0, 1), (0, rows, 1), (columns, rows, 1)]).T
     between = np.reshape(tuple(~other.affine @ one.affine), (3, 3))
     return float(np.abs(between @ corners - corners).max())
+
+
+def contradiction(stated: GeoBox, file: GeoBox) -> str | None:
+    """What an Item says of its file's grid that is not so, in the words of STAC; None if all is."""
+    if tuple(stated.shape) != tuple(file.shape):
+        return f"proj:shape is {list(stated.shape)}, the file's {list(file.shape)}"
+    if stated.crs != file.crs:
+        return f"proj:code is {stated.crs}, the file's {file.crs}"
+    if apart(stated, file) > AGREE:
+        return f"proj:transform is {list(stated.affine)[:6]}, the file's {list(file.affine)[:6]}"
+    return None
 
 
 def ground_resolution(geobox: GeoBox) -> float:

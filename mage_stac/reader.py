@@ -31,8 +31,6 @@ BROKEN = (RasterioError, CPLE_BaseError, OSError)
 """What GDAL raises for a missing or truncated file."""
 EIGHT_BITS = 1 / 255
 """Scale of uint8 imagery whose Item states none."""
-AGREE = 1e-3
-"""Pixels by which the corners that an Item states may miss its file's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,18 +155,11 @@ def agreed(raster: Raster, file: GeoBox, count: int) -> None:
     Raises:
         AssetError: its grid or bands contradict the file's.
     """
-    stated = raster.geobox
     if max(raster.bands) > count:
         raise AssetError(f"{raster.what} lists band {max(raster.bands)}, but {shown(raster.path)} has {count}")
-    if tuple(stated.shape) != tuple(file.shape):
-        problem = f"proj:shape is {list(stated.shape)}, the file's {list(file.shape)}"
-    elif stated.crs != file.crs:
-        problem = f"proj:code is {stated.crs}, the file's {file.crs}"
-    elif grid.apart(stated, file) > AGREE:
-        problem = f"proj:transform is {list(stated.affine)[:6]}, the file's {list(file.affine)[:6]}"
-    else:
-        return
-    raise AssetError(f"{raster.what} contradicts its file {shown(raster.path)}: {problem}; correct the Item")
+    problem = grid.contradiction(raster.geobox, file)
+    if problem:
+        raise AssetError(f"{raster.what} contradicts its file {shown(raster.path)}: {problem}; correct the Item")
 
 
 def decoded(

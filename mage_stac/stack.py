@@ -14,7 +14,6 @@ from mage_stac.errors import AssetError, GridError
 from mage_stac.pairs import IMAGE, LABEL, Layer, Pair
 from mage_stac.raster import data_bands, opened
 
-CLASSES_FIELD = "classification:classes"
 EVENTS = ("mage:event", "synthetic:hazard")
 """Properties that tell which event an Item belongs to; without one it is its Collection."""
 
@@ -87,7 +86,7 @@ def raster(item: pystac.Item, asset: str = IMAGE, bands: Sequence[str] | None = 
         scale=tuple(scale),
         offset=tuple(float(value or 0) for value in offset),
         nodata=float(nodata[0]) if nodata[0] is not None else None,
-        classes=CLASSES_FIELD in item.assets[asset].extra_fields,
+        classes=band_fields.holds_classes(asset, item.assets[asset]),
     )
 
 

@@ -30,7 +30,7 @@ ONLY_IN = {
     "pypgstac": ("mage_stac/pgstac.py",),
     "psycopg": ("mage_stac/pgstac.py",),
     "odc.stac": ("mage_stac/cube.py",),
-    "stackstac": ("mage_stac/cube.py",),
+    "stackstac": ("mage_stac/cube_stackstac.py",),
     "OpenEXR": ("mage_stac/passes.py",),
 }
 """Module -> the only places that may import it."""
