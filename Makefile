@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 UV = $(BIN)/uv
 
-.PHONY: setup setup-system demo test lint types lock browser clean
+.PHONY: setup setup-system example demo test lint types lock browser clean
 
 setup: .venv/.done .venv-render/.done
 
@@ -27,6 +27,11 @@ SYSTEM := chromium fonts-dejavu-core python3-qgis qgis-providers gdal-bin postgr
 
 setup-system:
 	./.ci/system-packages $(SYSTEM)
+
+# The example catalogue anew, mapped by MODEL (a model Item's folder) or else by the model that the demo trains.
+example: setup $(if $(MODEL),,demo)
+	$(BIN)/python -W ignore -c 'import pathlib, sys; from mage_stac import example; \
+	  example.make(pathlib.Path("catalogs/example"), model=pathlib.Path(sys.argv[1]))' $(or $(MODEL),out/demo/models/models/demo-*)
 
 demo: setup
 	$(BIN)/mage-stac demo --out out/demo

@@ -20,6 +20,14 @@ OWN = ("browser", "tiles")
 OPENSTREETMAP = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 ATTRIBUTION = '&copy; <a href="https://www.openstreetmap.org/copyright" target="_blank">OpenStreetMap</a> contributors'
 
+SEE_THROUGH = """(type, options) => {
+  for (const source of options.sources || []) {
+    if (source.nodata === undefined) source.nodata = 0;
+  }
+  return options;
+}"""
+"""JavaScript: around a COG without nodata the map shows what is behind it; without this, black to its tiles' edges."""
+
 EXPOSED = ("Accept-Ranges", "Content-Length", "Content-Range", "ETag", "Last-Modified")
 """Headers that scripts of other origins may read; a COG cannot be read by ranges without them."""
 
@@ -99,6 +107,7 @@ def config(basemap: str | None) -> str:
         f"window.STAC_BROWSER_CONFIG = {json.dumps(options)};\n"
         'window.STAC_BROWSER_CONFIG.catalogUrl = window.location.origin + "/catalog.json";\n'
         f"window.MAGE_STAC_BASEMAP = {json.dumps(background if basemap else None)};\n"
+        f"window.STAC_BROWSER_CONFIG.getMapSourceOptions = {SEE_THROUGH};\n"
     )
 
 
