@@ -47,6 +47,14 @@ def render(  # noqa: PLR0913 - a command's options
     event: Annotated[
         str | None, typer.Option(help="A well-known event, such as norcia-2016: its hazard, settings and intensity.")
     ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting of the hazard, such as source=rain, by=discharge, distance=20, smoke=true; repeatable.",
+        ),
+    ] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of images, before and after.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pairs.")] = 0,
     size: Annotated[int, typer.Option(min=16, help="Pixels along each side.")] = 512,
@@ -85,6 +93,8 @@ def render(  # noqa: PLR0913 - a command's options
 
     Into a real image: mage-stac render --like real/pre --place footprints.geojson --hazard wind --out out/hybrid
 
+    A known event: mage-stac render --event norcia-2016 --set distance=12 --procedural old_town --out out/quake
+
     Of a real place: mage-stac render --place town.osm.pbf --place terrain.tif --hazard flood --pairs 5 --out out/town
     """
     from mage_stac import likeness, sensors
@@ -97,6 +107,7 @@ def render(  # noqa: PLR0913 - a command's options
         hazard=events.read(event).hazard if event else hazard,
         intensity=intensity,
         event=event,
+        settings=tuple(setting) if setting else None,
         seed=seed,
         style=procedural,
         place=tuple(place) if place else None,
@@ -122,7 +133,9 @@ def render(  # noqa: PLR0913 - a command's options
     for pair, note in report.untouched.items():
         typer.echo(f"warning: {pair}: {note}", err=True)
     if report.failed:
-        typer.echo(f"{len(report.failed)} of {pairs} scenes failed: see {spec.hazard}-pairs/failures.json", err=True)
+        first, why = next(iter(report.failed.items()))
+        where = f"{spec.hazard}-pairs/failures.json"
+        typer.echo(f"{len(report.failed)} of {pairs} scenes failed: see {where}; {first}: {why}", err=True)
     if as_json:
         summary = {"catalogue": str(out), "made": report.made, "skipped": report.skipped, "failed": report.failed}
         typer.echo(json.dumps(summary | {"seconds": report.seconds}))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mage_stac import blender, imaging, passes, radar
+from mage_stac import blender, imaging, passes, radar, veil
 from mage_stac.classes import Class, Classes
 from mage_stac.scenario import MARGIN, RenderSpec
 from mage_stac.sensors import Sensor
@@ -31,8 +31,8 @@ class Exposure:
     numbers: NDArray[Any]
     """(bands, rows, columns)."""
     unseen: NDArray[np.bool_]
-    """(rows, columns) True where the image does not show what is on the map there: under clouds, in their shadows and
-    in a radar's. Layover is no such case: what lies there still returns, with other things."""
+    """(rows, columns) True where the image does not show what is on the map there: under clouds or smoke, in
+    shadows of clouds and of a radar. Layover is no such case: what lies there still returns, with other things."""
     properties: dict[str, Any] = field(default_factory=dict)
     """Fields of the Item that follow from the sensor; None takes a field away."""
     radar: NDArray[np.uint8] | None = None
@@ -82,14 +82,17 @@ def of(spec: RenderSpec, shot: Shot, phase: str, scratch: Path) -> Exposure:
 
 def _optical(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exposure:
     radiance = passes.read_radiance(scratch, infrared=imaging.needs_infrared(sensor))
-    chance = np.random.default_rng(shot.noise)
+    chance, smoke = np.random.default_rng(shot.noise), shot.scene.smoke
+    if smoke is not None:
+        radiance = veil.lay(radiance, smoke.depth)
     numbers = imaging.expose(radiance, sensor=sensor, look=shot.look, oversample=spec.oversample, rng=chance)
-    unseen, sky = np.zeros(numbers.shape[1:], bool), shot.look.clouds
+    unseen, sky, cover = np.zeros(numbers.shape[1:], bool), shot.look.clouds, {}
     if sky is not None:
         unseen = sky.hidden((numbers.shape[1], numbers.shape[2]), spec.gsd)
-    unseen = _inside(unseen)
-    cover = {} if sky is None else {"eo:cloud_cover": round(100 * float(unseen.mean()), 1)}
-    return Exposure(sensor=sensor, numbers=_inside(numbers), unseen=unseen, properties=cover)
+        cover = {"eo:cloud_cover": round(100 * float(_inside(unseen).mean()), 1)}
+    if smoke is not None:
+        unseen = unseen | veil.hidden(unseen.shape, smoke.depth)
+    return Exposure(sensor=sensor, numbers=_inside(numbers), unseen=_inside(unseen), properties=cover)
 
 
 def _radar(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exposure:

@@ -74,6 +74,8 @@ class RenderSpec:
     """In the hazard's unit, the same for every pair; None draws one for each, or takes the event's."""
     event: str | None = None
     """A name of hazards.events: its settings, and its intensity unless that is given."""
+    settings: tuple[str, ...] | None = None
+    """Of the hazard, such as `source=rain`, over the event's: see hazards.events.settings."""
     off_nadir_from: float | None = None
     """The least that a view leans, degrees; None is straight down."""
     place: tuple[str, ...] | None = None
@@ -147,7 +149,8 @@ class RenderSpec:
 
     def happening(self) -> Hazard:
         """The hazard with its settings."""
-        return HAZARDS[self.hazard] if self.event is None else events.read(self.event).happening()
+        own = {} if self.event is None else events.read(self.event).settings
+        return events.configured(self.hazard, own | events.settings(self.settings or ()))
 
     def strength(self) -> float | None:
         """The intensity that every damaged pair has; None where each draws its own."""

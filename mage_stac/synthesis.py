@@ -87,6 +87,8 @@ def render_pairs(spec: RenderSpec, out: Path, progress: Progress | None = None) 
                 progress(len(done) + len(made) + len(failed), spec.pairs, outcome.id)
             _stop_if_hopeless(made, failed)
     finally:
+        if failed:
+            folder.mkdir(parents=True, exist_ok=True)
         if folder.is_dir():
             _record(folder / FAILURES, failed, {*made, *done})
             index(out)
@@ -163,7 +165,8 @@ def _check_same(spec: RenderSpec, folder: Path, done: list[str]) -> None:
         return
     path = folder / f"{done[0]}-label" / "render.json"
     then, now = catalogue.read_json(path).get("spec", {}), json.loads(json.dumps(spec.pixels()))
-    other = [f"{name} {then.get(name)!r}, not {now[name]!r}" for name in now if then.get(name) != now[name]]
+    names = [name for name in then | now if then.get(name) != now.get(name)]
+    other = [f"{name} {then.get(name)!r}, not {now.get(name)!r}" for name in names]
     if other:
         raise RenderError(
             f"{folder} holds {done[0]}, made with {'; '.join(other)}: give another --out or --seed, or the same options"

@@ -6,8 +6,10 @@ import json
 import sys
 from pathlib import Path
 
+import geopandas as gpd
 import pytest
 from mage_stac.cli import app
+from shapely import box
 
 
 @pytest.fixture
@@ -43,6 +45,15 @@ def test_the_folder_of_what_was_made_is_printed(
     [
         (("--hazard", "frogs"), "no hazard 'frogs': there are"),
         (("--procedural", "moon"), "no style 'moon': there are"),
+        (("--hazard", "fire", "--intensity", "300"), "fire of intensity 300.0 m/s is outside 0.0..40.0 m/s"),
+        (("--hazard", "earthquake", "--intensity", "9"), "earthquake of intensity 9.0 Mw is outside 4.0..7.6 Mw"),
+        (("--hazard", "flood", "--intensity", "99"), "flood of intensity 99.0 m is outside 0.05..20.0 m"),
+        (
+            ("--hazard", "flood", "--set", "by=return_period"),
+            "a flood by return period needs the mean annual flood, m3/s",
+        ),
+        (("--hazard", "fire", "--set", "hours"), "setting 'hours' is not NAME=VALUE"),
+        (("--hazard", "wind", "--set", "days=-1"), "days since the storm -1: give 0 to 365"),
         (("--blender", "/nowhere/blender"), "no Blender at /nowhere/blender (from --blender): run `make setup`"),
     ],
 )
@@ -60,6 +71,53 @@ def test_bad_input_is_one_line(
     assert len(said.err.strip().splitlines()) == 1
     assert said.out == ""
     assert not out.exists()
+
+
+TOWN = "houses.geojson"
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> tuple[str, ...]:
+    """A place of houses alone: no water, no roads, no terrain."""
+    boxes = [box(x, y, x + 11, y + 8) for x in range(352000, 352120, 20) for y in range(4739000, 4739100, 20)]
+    gpd.GeoDataFrame({"height": [6.0] * len(boxes)}, geometry=boxes, crs="EPSG:32633").to_file(tmp_path / TOWN)
+    return ("--place", str(tmp_path / TOWN), "--size", "64", "--undamaged", "0")
+
+
+def test_a_place_that_a_hazard_cannot_act_on_is_one_line_in_failures(
+    fake: str,
+    town: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    words = (*town, "--hazard", "flood", "--set", "source=river", "--blender", fake, "--out", str(out))
+    assert run(monkeypatch, *words) == 0
+    assert "1 of 1 scenes failed: see flood-pairs/failures.json" in capsys.readouterr().err
+    (reason,) = json.loads((out / "flood-pairs/failures.json").read_text()).values()
+    assert reason.endswith("has no water that could rise: add a river or lake, or flood it by another source")
+    assert "\n" not in reason
+
+
+def test_a_hazard_that_touches_nothing_and_a_place_without_roads_are_said(
+    fake: str,
+    town: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    words = ("--hazard", "earthquake", "--intensity", "4.1", "--set", "distance=250", "--set", "residual=0")
+    assert run(monkeypatch, *town, *words, "--blender", fake, "--out", str(out)) == 0
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("warning: earthquake-0-00000: earthquake of 4.1 Mw touches nothing in scene ")
+    label = json.loads((out / "earthquake-pairs/earthquake-0-00000-label/earthquake-0-00000-label.json").read_text())
+    assert any(
+        note.endswith("has no roads: which can be driven is not said")
+        for note in label["properties"]["synthetic:notes"]
+    )
 
 
 def test_strict_makes_failures_an_error(

@@ -12,6 +12,7 @@ import pytest
 from shapely import Polygon, box
 
 from mage_stac.errors import HazardError, MageStacError, PlaceError, RenderError
+from mage_stac.hazards.earthquake import Earthquake
 from mage_stac.scenario import MARGIN, RenderSpec, draw
 from mage_stac.scene.scene import save
 
@@ -97,7 +98,28 @@ def test_an_intensity_or_an_event_sets_every_damaged_pair() -> None:
     assert "intensity" not in SPEC.pixels()
 
 
+def test_settings_go_over_the_events_and_change_the_unit() -> None:
+    flood = RenderSpec(
+        hazard="flood",
+        settings=("by=return_period", "mean_annual=120"),
+        intensity=100.0,
+        size_px=64,
+        undamaged_share=0.0,
+    )
+    assert flood.happening().unit == "years"
+    assert flood.pixels()["settings"] == ("by=return_period", "mean_annual=120")
+    quake = RenderSpec(hazard="earthquake", event="norcia-2016", settings=("distance=30",))
+    happening = quake.happening()
+    assert isinstance(happening, Earthquake)
+    assert (happening.distance, happening.stock) == (30.0, "masonry")
+    assert "settings" not in SPEC.pixels()
+
+
 def test_a_strength_that_cannot_be_is_refused() -> None:
+    with pytest.raises(RenderError, match=r"flood of intensity 0\.5 years is outside 1\.1\.\.10000\.0 years"):
+        RenderSpec(hazard="flood", settings=("by=return_period", "mean_annual=120"), intensity=0.5)
+    with pytest.raises(HazardError, match="wind has no setting 'hours': choose among bearing"):
+        RenderSpec(hazard="wind", settings=("hours=3",))
     with pytest.raises(RenderError, match=r"wind of intensity 999\.0 m/s is outside 25\.0\.\.120\.0 m/s"):
         RenderSpec(hazard="wind", intensity=999.0)
     with pytest.raises(RenderError, match="event 'norcia-2016' is of hazard earthquake, not wind"):

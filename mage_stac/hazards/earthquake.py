@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mage_stac.hazards import fragility, landslide, limits, raster, roads, rubble, shaking
+from mage_stac.hazards import fragility, hazus, landslide, limits, raster, roads, rubble, shaking
 from mage_stac.hazards.hazard import Truth
 from mage_stac.hazards.rubble import Fall
 from mage_stac.scene import chance, mottle
@@ -25,6 +25,7 @@ FIRM = 400.0
 BREADTH = 100.0
 """Standard deviation of the smoothing under which the ground's slope stands for its firmness, m: the proxy was made
 for cells of 300 to 900 m."""
+CURVES = ("macroseismic", "hazus")
 BLOCKING = 0.3
 """Depth of rubble that stops vehicles, m: a car's ground clearance and a little."""
 BURIED = 0.3
@@ -64,7 +65,11 @@ class Earthquake:
     stock: str = "auto"
     """How the region builds: timber, masonry or concrete; auto goes by the walls that show."""
     weakness: float = 0.0
-    """Added to every vulnerability index: 0.16 is an EMS-98 class weaker, -0.16 one stronger."""
+    """Added to every vulnerability index: 0.16 is an EMS-98 class weaker, -0.16 one stronger; not for hazus."""
+    curves: str = "macroseismic"
+    """Fragility by the European macroseismic method, or hazus."""
+    code: str = "pre"
+    """Seismic design of the stock for Hazus's curves: pre, low, moderate or high."""
     vs30: float = 0.0
     """Shear wave velocity of the ground, m/s; 0 takes it from the slope of the terrain."""
     residual: float | None = None
@@ -80,6 +85,8 @@ class Earthquake:
         limits.among("style of faulting", self.faulting, shaking.FAULTING)
         limits.among("building stock", self.stock, ("auto", *fragility.STOCKS))
         limits.within("weakness", self.weakness, -0.5, 0.5)
+        limits.among("fragility curves", self.curves, CURVES)
+        limits.among("seismic design", self.code, hazus.LEVELS)
         limits.within("shear wave velocity, m/s,", self.vs30, 0.0, 2_000.0)
 
     def draw(self, rng: np.random.Generator) -> float:
@@ -105,7 +112,7 @@ class Earthquake:
         slid = np.zeros(ground.shape, bool)
         if scene.terrain is not None:
             slid = landslide.slides(ground, raster.step(scene, CELL), motion, intensity, seed)
-        grades = _grades(scene, felt, way, self.weakness, rng)
+        grades = self._grades(scene, felt, motion, way, rng)
         buildings, visible = _damaged(scene, grades, way, slid, rng)
         notes = (
             f"peak ground acceleration {np.median(motion):.3f} g, intensity {np.median(felt):.1f} MCS, "
@@ -124,16 +131,19 @@ class Earthquake:
         cell = raster.step(scene, CELL)
         return shaking.vs30(raster.slope(ndimage.gaussian_filter(ground, BREADTH / cell, mode="nearest"), cell))
 
-
-def _grades(scene: Scene, felt: Floats, way: str, weakness: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """(N,) EMS-98 grade 0..5 of each building."""
-    count = len(scene.buildings)
-    scatter, luck = fragility.SCATTER * rng.standard_normal(count), rng.random(count)
-    if not count:
-        return np.zeros(0, np.int64)
-    index = np.array([fragility.index(building, way) for building in scene.buildings]) + weakness + scatter
-    middle = np.array([np.mean(building.footprint, axis=0) for building in scene.buildings])
-    return fragility.grades(raster.sample(scene, felt, *middle.T), index, luck)
+    def _grades(
+        self, scene: Scene, felt: Floats, motion: Floats, way: str, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """(N,) EMS-98 grade 0..5 of each building; takes the same chance for either kind of curves."""
+        count = len(scene.buildings)
+        scatter, luck = fragility.SCATTER * rng.standard_normal(count), rng.random(count)
+        if not count:
+            return np.zeros(0, np.int64)
+        middle = np.array([np.mean(building.footprint, axis=0) for building in scene.buildings])
+        if self.curves == "hazus":
+            return hazus.grades(raster.sample(scene, motion, *middle.T), scene.buildings, way, self.code, luck)
+        index = np.array([fragility.index(building, way) for building in scene.buildings]) + self.weakness + scatter
+        return fragility.grades(raster.sample(scene, felt, *middle.T), index, luck)
 
 
 def _family(building: Building, way: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from mage_stac.errors import HazardError
 from mage_stac.hazards import HAZARDS
@@ -45,7 +46,30 @@ def configured(hazard: str, settings: dict[str, Any]) -> Hazard:
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise HazardError(f"{hazard} has no setting {unknown[0]!r}: choose among {', '.join(known)}")
-    return kind(**settings)
+    try:
+        return TypeAdapter(kind).validate_python(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, what = first["loc"][0], first["msg"].removeprefix("Input should be ")
+        raise HazardError(f"{hazard} setting {where} {first['input']!r}: give {what}") from None
+
+
+def settings(texts: Sequence[str]) -> dict[str, Any]:
+    """What texts like `hours=2` or `source=rain` set: numbers, true and false as TOML has them, else words.
+
+    Raises:
+        HazardError: a text has no name or no value.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not (name and value):
+            raise HazardError(f"setting {text!r} is not NAME=VALUE, such as hours=2")
+        try:
+            found[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[name] = value
+    return found
 
 
 def names() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 from shapely.geometry.base import BaseGeometry
 
 from mage_stac.errors import HazardError
-from mage_stac.hazards import fuels, ignition, limits, raster, roads, spread
+from mage_stac.hazards import fuels, ignition, limits, raster, roads, smoke, spread
 from mage_stac.hazards.fuels import Fuel
 from mage_stac.hazards.hazard import Truth
 from mage_stac.hazards.ignition import Houses
@@ -66,6 +66,8 @@ class Fire:
     """Of live fuel."""
     hours: float = 4.0
     """From the front's arrival at the scene's edge to the image."""
+    smoke: bool = False
+    """Whether what burns or smoulders then still hides a part of the image; else it is taken when the air is clear."""
     name: str = "fire"
     unit: str = "m/s"
     range: tuple[float, float] = (0.0, 40.0)
@@ -104,6 +106,9 @@ class Fire:
         if not np.isfinite(homes).any() and np.count_nonzero(np.isfinite(ground)) < FEW:
             notes += (limits.untouched(self, intensity, scene, "raise the wind or lower the moisture"),)
         changed, truth = _aftermath(scene, land, houses, np.isfinite(ground), homes, rng)
+        if self.smoke:
+            now, wind = self.hours * 3600.0, (intensity, bearing)
+            changed = replace(changed, smoke=smoke.over(scene, ground, homes, now, wind, chance.seed(rng)))
         return changed, replace(truth, notes=notes)
 
 

@@ -197,6 +197,15 @@ class Flood:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Smoke:
+    """Smoke in the air, between all that stands there and a sensor above; laid on by the sensor model."""
+
+    depth: NDArray[np.float32]
+    """(rows, columns) optical depth at 0.55 um straight down, 0 is clear, over the scene, row 0 at the north edge."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Light:
     """Sun and air on the day of the image. Angles in degrees; azimuth clockwise from north."""
 
@@ -259,6 +268,7 @@ class Scene:
     films: tuple[Film, ...] = ()
     """Later ones lie over earlier ones; flood water lies over all."""
     flood: Flood | None = None
+    smoke: Smoke | None = None
     terrain: NDArray[np.float32] | None = None
     """(rows, columns) m above datum over the scene, pixel centres, row 0 north; None is flat at 0."""
     ground_seed: int = 0
@@ -279,8 +289,8 @@ def save(scene: Scene, folder: str | Path) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, NDArray[np.float32]] = {}
-    plain = asdict(replace(scene, terrain=None, debris=None, films=(), flood=None, photo=None))
-    del plain["terrain"], plain["films"], plain["photo"]
+    plain = asdict(replace(scene, terrain=None, debris=None, films=(), flood=None, smoke=None, photo=None))
+    del plain["terrain"], plain["films"], plain["smoke"], plain["photo"]
     if scene.terrain is not None:
         arrays["terrain"] = scene.terrain
     if scene.debris is not None:
@@ -289,6 +299,9 @@ def save(scene: Scene, folder: str | Path) -> Path:
     if scene.flood is not None:
         arrays["flood_depth"] = scene.flood.depth
         plain["flood"] = {"turbidity": scene.flood.turbidity, "seed": scene.flood.seed}
+    if scene.smoke is not None:
+        arrays["smoke_depth"] = scene.smoke.depth
+        plain["smoke"] = {"seed": scene.smoke.seed}
     if scene.films:
         plain["films"] = [{"kind": film.kind, "seed": film.seed} for film in scene.films]
         arrays |= {f"film_{number}": film.cover for number, film in enumerate(scene.films)}
@@ -326,7 +339,7 @@ def load(folder: str | Path) -> Scene:
 
 def _scene(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Scene:
     debris, flood, films = plain.pop("debris", None), plain.pop("flood", None), plain.pop("films", [])
-    photo = plain.pop("photo", None)
+    photo, smoke = plain.pop("photo", None), plain.pop("smoke", None)
     hints = get_type_hints(Scene)
     fields = {name: TypeAdapter(hints[name]).validate_python(value) for name, value in plain.items()}
     if debris is not None:
@@ -336,6 +349,8 @@ def _scene(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Scene:
     if flood is not None:
         depth = arrays["flood_depth"]
         fields["flood"] = Flood(depth=depth, turbidity=float(flood["turbidity"]), seed=int(flood["seed"]))
+    if smoke is not None:
+        fields["smoke"] = Smoke(depth=arrays["smoke_depth"], seed=int(smoke["seed"]))
     if photo is not None:
         lean = float(photo["lean"][0]), float(photo["lean"][1])
         light = TypeAdapter(Light).validate_python(photo["light"])
