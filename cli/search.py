@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .progress import bar
+
+SHOWN = 5
+"""Pairs told of on the terminal."""
+
+if TYPE_CHECKING:
+    from mage_stac.event_pairs import Chosen
+    from mage_stac.pair_catalogue import SavedPairs
 
 
 def search(  # noqa: PLR0913 - one parameter an option
@@ -26,7 +33,14 @@ def search(  # noqa: PLR0913 - one parameter an option
     aoi: Annotated[Path | None, typer.Option(help="Vector file whose geometries are the area.")] = None,
     datetime: Annotated[str | None, typer.Option(help="2011-05, 2011-05-24, or A/B; '..' for an open end.")] = None,
     cql2: Annotated[str | None, typer.Option("--filter", help="CQL2, as text or JSON.")] = None,
-    max_items: Annotated[int | None, typer.Option(help="Take no more than so many.")] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Choose images before and after an event: clear, upright, near in time.")
+    ] = False,
+    event_date: Annotated[
+        str | None,
+        typer.Option(help="When it struck, for --pairs: a day, a moment, or A/B. Its own images are left out."),
+    ] = None,
+    max_items: Annotated[int | None, typer.Option(help="Take no more than so many; with --pairs, pairs.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Cut the assets to the area and keep them.")] = False,
     asset: Annotated[
         list[str] | None, typer.Option(help="Asset to download; may be repeated. All rasters without.")
@@ -37,7 +51,14 @@ def search(  # noqa: PLR0913 - one parameter an option
 
     Example: mage-stac search --api earth-search --collection sentinel-2-l2a --bbox -94.6,37.0,-94.4,37.1
     --datetime 2024-06/2024-07 --filter "eo:cloud_cover < 10" --max-items 4 --out out/found --download --asset red
+
+    With --pairs, OUT gets the collections `pre`, `post` and `pairs`; `predict --pre OUT/pre --post OUT/post` maps them:
+    mage-stac search --api Libya-Floods-Sept-2023.geojson --bbox 22.60,32.74,22.68,32.78 --pairs
+    --event-date 2023-09-10/2023-09-11 --out out/derna
     """
+    from mage_stac.errors import SearchError
+    from mage_stac.event_pairs import choose
+    from mage_stac.pair_catalogue import save as save_pairs
     from mage_stac.query import Query, area, box
     from mage_stac.retrieve import save
     from mage_stac.search import search as run
@@ -50,10 +71,17 @@ def search(  # noqa: PLR0913 - one parameter an option
         aoi=None if aoi is None else area(aoi),
         datetime=datetime,
         filter=cql2,
-        max_items=max_items,
+        max_items=None if pairs else max_items,
     )
+    if pairs != (event_date is not None):
+        raise SearchError("--pairs and --event-date go together")
     with bar("searching") as step:
         found = run(query, progress=step)
+    if event_date is not None:
+        chosen = choose(found.items, event_date, area=query.area, limit=max_items)
+        made = save_pairs(found, chosen, query, event_date, out, download=download, assets=tuple(asset or ()))
+        _told_pairs(chosen, made, out, as_json=as_json)
+        return
     with bar("saving") as step:
         saved = save(found, query, out, download=download, assets=tuple(asset or ()), progress=step)
     for notice in saved.notices:
@@ -65,3 +93,27 @@ def search(  # noqa: PLR0913 - one parameter an option
         matched = "an unknown number of" if found.matched is None else found.matched
         typer.echo(f"{matched} Items match, {len(found.items)} taken, {len(saved.items)} saved", err=True)
         typer.echo(out)
+
+
+def _told_pairs(chosen: Chosen, saved: SavedPairs, out: Path, *, as_json: bool) -> None:
+    """Say which pairs were chosen and why."""
+    for notice in saved.notices:
+        typer.echo(notice, err=True)
+    best = [
+        {
+            "pre": pair.pre.id, "post": pair.post.id, "score": round(pair.score, 4), "cloud": round(pair.cloud, 4),
+            "angle": round(pair.angle, 4), "date": round(pair.date, 4), "overlap": round(pair.overlap, 4),
+        }
+        for pair in chosen.pairs
+    ]  # fmt: skip
+    if as_json:
+        paths = [str(path) for path in saved.pairs]
+        facts = {"covered": chosen.covered, "during": chosen.during, "chosen": best}
+        typer.echo(json.dumps({"catalogue": str(out), "pairs": paths, **facts}))
+        return
+    for pair in best[:SHOWN]:
+        typer.echo("{pre} -> {post}: {score} = {cloud} * {angle} * {date} * {overlap}".format(**pair), err=True)
+    shown = "" if chosen.covered is None else f", {chosen.covered:.0%} of the area shown before and after"
+    during = f"; {chosen.during} Items of the event's own time left out" if chosen.during else ""
+    typer.echo(f"{len(saved.pairs)} pairs{shown}{during}", err=True)
+    typer.echo(out)

@@ -103,7 +103,7 @@ def _trusted(item: pystac.Item, notices: Counter[str]) -> pystac.Item:
 def _save_item(
     item: pystac.Item, found: Found, query: Query, out: Path, *, download: bool, assets: tuple[str, ...]
 ) -> tuple[Path, bool]:
-    collection, name = _folder_name(item.collection_id or "items"), _folder_name(item.id)
+    collection, name = folder_name(item.collection_id or "items"), folder_name(item.id)
     path = out / collection / name / f"{name}.json"
     lineage = _lineage(item, query, assets) if download else None
     if _made_before(path, lineage):
@@ -121,7 +121,7 @@ def _save_item(
     return path, True
 
 
-def _folder_name(name: str) -> str:
+def folder_name(name: str) -> str:
     """The id itself, or, where it cannot be a file name, one like it that no other id becomes."""
     safe = catalogue.safe_id(name)
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
@@ -148,14 +148,14 @@ def _link_origin(item: pystac.Item, source: pystac.Item) -> None:
 
 def _index(found: Found, query: Query, out: Path, written: list[Path]) -> None:
     identity = catalogue.identity(out, title=f"Found in {found.api.title}")
-    names = {_folder_name(name): name for name in (item.collection_id or "items" for item in found.items)}
+    names = {folder_name(name): name for name in (item.collection_id or "items" for item in found.items)}
     templates = {}
     for folder in sorted({path.parent.parent.name for path in written}):
         known = out / folder / "collection.json"
         before = catalogue.read_json(known) if known.is_file() else {}
         template = dict(found.templates.get(names[folder]) or before or {"title": names[folder], "license": "other"})
         template["links"] = list(_lasting_links(template))
-        template[QUERIES] = [*before.get(QUERIES, []), _record(found, query)]
+        template[QUERIES] = [*before.get(QUERIES, []), record(found, query)]
         templates[folder] = hrefs.unsigned(template)
     catalogue.index(out, **identity, collections=templates)
 
@@ -169,7 +169,8 @@ def _lasting_links(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield link
 
 
-def _record(found: Found, query: Query) -> dict[str, Any]:
+def record(found: Found, query: Query) -> dict[str, Any]:
+    """A search as QUERIES keeps it."""
     return {
         **query.as_dict(),
         "date": datetime_to_str(datetime.now(UTC).replace(microsecond=0)),
