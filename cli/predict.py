@@ -20,9 +20,17 @@ def predict(  # noqa: PLR0913 - a command's options
     footprints: Annotated[
         Path | None, typer.Option(help="Vector file of buildings to grade; else found in the map.")
     ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Write the buildings as gpkg, fgb or geojson too. Repeatable."),
+    ] = None,
     item_id: Annotated[str | None, typer.Option("--id", help="Id of the Item; else made of date and inputs.")] = None,
     align: Annotated[
-        bool, typer.Option(help="Move post back by the measured shift where it is clear and 0.5 px or more.")
+        bool,
+        typer.Option(
+            help="Move post back by the measured shift where it is clear and 0.5 px or more, and "
+            "footprints onto the buildings that the map shows."
+        ),
     ] = True,
     flips: Annotated[
         bool, typer.Option("--flips", help="Average over four mirror images: four times the time.")
@@ -40,11 +48,16 @@ def predict(  # noqa: PLR0913 - a command's options
     Example: mage-stac predict --model out/models/models/M --pre out/real/pre --post out/real/post --out out/predictions
     """
     from mage_stac.mosaic import Tiling
+    from mage_stac.products.buildings import FORMATS
+
+    unknown = next((name for name in formats or () if name not in FORMATS), None)
+    if unknown is not None:
+        raise typer.BadParameter(f"--format is one of {', '.join(FORMATS)}, not {unknown!r}")
 
     tiling = Tiling(window=window, margin=margin, batch=batch)
     from mage_stac import predict as prediction  # torch takes seconds: impossible windows are told at once
 
-    options = prediction.Options(tiling=tiling, align=align, flips=flips, device=device)
+    options = prediction.Options(tiling=tiling, align=align, flips=flips, device=device, formats=tuple(formats or ()))
     with bar("predict") as step:
         folder = prediction.predict(
             model, pre, post, out, footprints=footprints, id=item_id, options=options, progress=step

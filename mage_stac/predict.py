@@ -40,11 +40,14 @@ class Options:
 
     tiling: Tiling = field(default_factory=Tiling)
     align: bool = True
-    """Move the post image back by the measured shift where that is believed and at least ALIGN_FROM."""
+    """Move the post image back by the measured shift where that is believed and at least ALIGN_FROM, and footprints
+    onto the buildings of the map (`alignment`)."""
     flips: bool = False
     """Average over the four mirror images of each window: four times the work."""
     device: str = "auto"
     """As torch names it; "auto" is a GPU if there is one."""
+    formats: tuple[str, ...] = ()
+    """What else than GeoParquet to write the buildings as: see `buildings.FORMATS`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +91,7 @@ def predict(
     name = catalogue.checked_id(id or _name(sources))
     digest = _digest(sources, chosen)
     if _is_made(out, name, digest):
-        return out / COLLECTION / name
+        return prediction.completed(out / COLLECTION / name, chosen.formats)
     model = models.load(sources.model, _device(chosen.device))
     return publish_map(
         sources, network_of(model, flips=chosen.flips), (model.bands, model.gsd), out, name, chosen, progress
@@ -127,12 +130,12 @@ def publish_map(
     tiling = options.tiling.fitted(geobox)
     with catalogue.staged(out, COLLECTION, name) as folder:
         prediction.write_maps(folder, geobox, mosaic.strips(geobox, tiling, read, network, progress))
-        graded = prediction.write_buildings(folder, outlines)
+        graded = prediction.write_buildings(folder, outlines, align=options.align, formats=options.formats)
         facts = Facts(
             shift=shift, aligned=aligned, inputs=_digest(sources, options), method=_method(sources, tiling, options)
         )
         catalogue.write_item(folder, prediction.item(name, folder, geobox, sources, facts, graded))
-    catalogue.index(out, id="predictions", title="Predictions", collections={COLLECTION: prediction.TEMPLATE})
+    prediction.index(out)
     return out / COLLECTION / name
 
 
@@ -163,7 +166,7 @@ def _digest(sources: Sources, options: Options) -> str:
     assets += [(item, ASSET) for item in (*sources.pre, *sources.post)]
     files = [_stamp(catalogue.asset_path(item, key)) for item, key in assets]
     ids = [item.id for item, _ in assets]
-    how = {key: value for key, value in asdict(options).items() if key != "device"}
+    how = {key: value for key, value in asdict(options).items() if key not in ("device", "formats")}
     given = _stamp(str(sources.footprints)) if sources.footprints else None
     text = json.dumps([__version__, how, ids, files, given], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

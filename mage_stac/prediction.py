@@ -15,12 +15,12 @@ from odc.geo.geobox import GeoBox
 from pystac.utils import datetime_to_str
 
 import mage_stac
-from mage_stac import footprint, hrefs, overlap, publish, quicklook
+from mage_stac import catalogue, footprint, hrefs, overlap, publish, quicklook, vectors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.cog import stream_cog
 from mage_stac.errors import GridError
 from mage_stac.mosaic import LEVELS, Strip, classed, coded
-from mage_stac.products import buildings, qgis
+from mage_stac.products import alignment, buildings, qgis
 from mage_stac.raster import opened
 from mage_stac.registration import Shift
 
@@ -106,12 +106,49 @@ def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Strip]) -> None:
     qgis.write(folder / "damage.qml")
 
 
-def write_buildings(folder: Path, outlines: Any | None) -> Any:
-    """Write buildings.parquet: the footprints given, or outlines found in the map, graded. Returns the table."""
-    frame = buildings.outlines(folder / "damage.tif") if outlines is None else outlines
-    graded = buildings.graded(frame, folder / "probability.tif")
+def write_buildings(folder: Path, outlines: Any | None, *, align: bool = False, formats: Sequence[str] = ()) -> Any:
+    """Write buildings.parquet: the footprints given, or outlines found in the map, graded. Returns the table.
+
+    Args:
+        folder: where the map lies.
+        outlines: footprints, if given.
+        align: whether they are moved onto the map's buildings first.
+        formats: names of `buildings.FORMATS`; the same table is written as buildings.<name> too.
+    """
+    probability = folder / "probability.tif"
+    if outlines is None:
+        frame = buildings.outlines(folder / "damage.tif")
+    else:
+        frame = alignment.aligned(outlines, probability) if align else outlines
+    graded = buildings.graded(frame, probability)
     buildings.write(folder / "buildings.parquet", graded)
+    for name in formats:
+        buildings.write_as(folder / f"buildings.{name}", graded)
     return graded
+
+
+def completed(folder: Path, formats: Sequence[str]) -> Path:
+    """A prediction's folder after writing its buildings in those formats that it lacks.
+
+    Raises:
+        CatalogueError: the disk refuses.
+    """
+    missing = [name for name in formats if not (folder / f"buildings.{name}").is_file()]
+    if missing:
+        made = catalogue.read_item(folder)
+        graded = vectors.read(Path(catalogue.asset_path(made, "buildings")))
+        for name in missing:
+            buildings.write_as(folder / f"buildings.{name}", graded)
+        for key, asset in buildings.other_assets(folder).items():
+            made.add_asset(key, asset)
+        catalogue.write_item(folder, made)
+        index(folder.parents[1])
+    return folder
+
+
+def index(root: Path) -> None:
+    """Write the Collection of predictions of a catalogue anew, and the catalogue."""
+    catalogue.index(root, id="predictions", title="Predictions", collections={COLLECTION: TEMPLATE})
 
 
 def item(name: str, folder: Path, geobox: GeoBox, sources: Sources, facts: Facts, graded: Any) -> pystac.Item:
@@ -137,6 +174,7 @@ def item(name: str, folder: Path, geobox: GeoBox, sources: Sources, facts: Facts
             **_processing(folder, sources, facts),
             **_registration(facts),
             "mage:buildings": counts(graded),
+            **_footprints(graded),
             "mage:inputs": facts.inputs,
             "renders": RENDERS,
             **publish.grid_fields(geobox),
@@ -145,7 +183,9 @@ def item(name: str, folder: Path, geobox: GeoBox, sources: Sources, facts: Facts
     )
     for key, asset in assets(folder, geobox, graded).items():
         made.add_asset(key, asset)
-    publish.derived_from(made, [*sources.pre, *sources.post, sources.model])
+    for phase, images in (("pre", sources.pre), ("post", sources.post)):
+        publish.derived_from(made, images, **{"mage:phase": phase})
+    publish.derived_from(made, [sources.model])
     return made
 
 
@@ -180,6 +220,19 @@ def _registration(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _footprints(graded: Any) -> dict[str, Any]:
+    """`mage:footprints_*`: how many of the footprints given were moved onto the map's buildings, and how far."""
+    given = graded[graded["footprint_id"].notna()]
+    if not len(given):
+        return {}
+    metres = np.hypot(given["shift_east"], given["shift_north"])
+    return {
+        "mage:footprints_moved": int((metres > 0).sum()),
+        "mage:footprints_shift_median": round(float(metres.median()), 2),
+        "mage:footprints_shift_max": round(float(metres.max()), 2),
+    }
+
+
 def counts(graded: Any) -> dict[str, int]:
     """How many buildings have each grade, by its name; those not observed too."""
     found = graded["grade"].value_counts()
@@ -201,6 +254,7 @@ def assets(folder: Path, geobox: GeoBox, graded: Any) -> dict[str, pystac.Asset]
         ),
         "probability": probability,
         "buildings": buildings.asset(folder / "buildings.parquet", graded),
+        **buildings.other_assets(folder),
         "style": qgis.asset("damage.qml"),
         "thumbnail": pystac.Asset(
             "thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]

@@ -280,6 +280,33 @@ def test_footprints_given_in_another_crs_are_graded(
     assert not list((tmp_path / "other").rglob("*.tif"))
 
 
+def test_loose_footprints_are_moved_onto_the_houses_and_come_in_other_formats(
+    tmp_path: Path, place: Callable[..., pystac.Item], model: pystac.Item, schemas: Path
+) -> None:
+    import shapely
+
+    pre, post = scene()
+    corners = [GRID.affine @ p for p in ((25, 17), (49, 33), (85, 57), (105, 73))]
+    boxes = [shapely.box(a[0], b[1], b[0], a[1]) for a, b in (corners[:2], corners[2:])]
+    path = tmp_path / "footprints.geojson"
+    gpd.GeoDataFrame(geometry=boxes, crs="EPSG:32615").to_file(path)
+    sources = Sources(model=model, pre=(place("pre", pre),), post=(place("post", post),), footprints=path)
+    options = replace(SMALL, align=True, formats=("gpkg", "fgb"))
+    item = mapped(tmp_path / "out", sources, options=options)
+    frame = gpd.read_parquet(catalogue.asset_path(item, "buildings"))
+    assert frame["shift_east"].tolist() == pytest.approx([-5 * synthetic.GSD] * 2, abs=0.2)
+    assert frame["shift_north"].tolist() == pytest.approx([-3 * synthetic.GSD] * 2, abs=0.2)
+    assert item.properties["mage:footprints_moved"] == 2
+    for key in ("buildings-gpkg", "buildings-fgb"):
+        same = gpd.read_file(catalogue.asset_path(item, key)).sort_values("building_id")
+        assert same["grade"].tolist() == frame["grade"].tolist()
+        assert same.crs == frame.crs
+    assert predict.prediction.completed(tmp_path / "out/predictions/map", ("geojson",)).name == "map"
+    item = catalogue.read_item(tmp_path / "out/predictions/map")
+    assert len(gpd.read_file(catalogue.asset_path(item, "buildings-geojson"))) == 2
+    assert validate(tmp_path / "out", schemas).problems == ()
+
+
 def test_a_post_image_in_another_crs_and_resolution(
     tmp_path: Path, place: Callable[..., pystac.Item], model: pystac.Item
 ) -> None:
