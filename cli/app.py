@@ -18,6 +18,7 @@ VERBS = (
     "ingest",
     "render",
     "train",
+    "adapt",
     "predict",
     "areas",
     "access",

@@ -136,6 +136,22 @@ class Style:
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Event:
+    """How a trained network is fitted to the event's unlabelled images (adapt.event); off unless asked for."""
+
+    batch_norm: Share = 0.0
+    """How far the statistics of its batch norms move to those of real images; 1 is AdaBN."""
+    prior: Literal["none", "bbse", "em"] = "none"
+    """How the event's shares of the grades are estimated, which the grades' probabilities are then corrected to."""
+    strength: Share = 1.0
+    """How far that goes."""
+    thresholds: bool = False
+    """Whether grades are called by thresholds of their own, of best mean F1 on the held-out places."""
+    chips: Count = 256
+    """Real windows that are looked at."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Optimiser:
     """AdamW under a one-cycle learning rate."""
 
@@ -177,11 +193,15 @@ class Recipe:
     loss: Loss = Loss()
     augment: Augment = Augment()
     style: Style = Style()
+    event: Event = Event()
     optimiser: Optimiser = Optimiser()
     run: Run = Run()
 
 
 _ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
+_PLAIN = Recipe(name="plain")
+METHODS = ("event",)
+"""Tables of methods that do nothing unless asked for."""
 
 
 def names() -> tuple[str, ...]:
@@ -262,8 +282,13 @@ def flat(recipe: Recipe) -> dict[str, object]:
 
 
 def decisive(recipe: Recipe) -> dict[str, object]:
-    """The fields, under their dotted names, that decide what is learnt: all but `title` and `run`."""
-    return {key: value for key, value in flat(recipe).items() if key != "title" and not key.startswith("run.")}
+    """The fields, under their dotted names, that decide what is learnt.
+
+    All but `title` and `run`, and tables of methods that are off, so that a new method renames no older model.
+    """
+    off = [name for name in METHODS if getattr(recipe, name) == getattr(_PLAIN, name)]
+    silent = ("run.", *(f"{name}." for name in off))
+    return {key: value for key, value in flat(recipe).items() if key != "title" and not key.startswith(silent)}
 
 
 def digest(recipe: Recipe, *more: object) -> str:

@@ -17,15 +17,17 @@ from lightning.fabric import Fabric
 from torch import Generator, Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from mage_stac import catalogue, chips, confusion, models, pairs, tally
+from mage_stac import catalogue, chips, models, pairs, tally, unlabelled
 from mage_stac import graded as graded_pairs
 from mage_stac import recipe as recipes
-from mage_stac.adapt import augment, style
+from mage_stac.adapt import augment, event, style
+from mage_stac.adapt.chance import Chance
+from mage_stac.chip_table import ChipTable
 from mage_stac.chips import Looks
 from mage_stac.curves import TERMS
-from mage_stac.errors import CatalogueError, ModelError
+from mage_stac.errors import CatalogueError, ModelError, RecipeError
 from mage_stac.loader import Batch
-from mage_stac.models import calibration, checkpoint, item, losses, pretrained
+from mage_stac.models import calibration, checkpoint, held_out, item, losses, pretrained
 from mage_stac.models.average import Average
 from mage_stac.models.checkpoint import Progress, State
 from mage_stac.recipe import Recipe
@@ -52,6 +54,8 @@ class Material:
     weights: tuple[float, ...]
     """Of grades 1..4 in the loss."""
     looks: Looks | None
+    target: ChipTable | None = None
+    """Where the event's unlabelled images were observed, if the recipe adapts to them."""
     start: models.LoadedModel | None = None
     """Whose weights to go on from."""
 
@@ -60,6 +64,8 @@ class Material:
         """Changes with the recipe, the Items and, by their statistics, the pixels."""
         ids = [[pair.id for pair in part.pairs] for part in (self.training, self.validation)]
         real = [one.item_id for one in (*self.looks.pre, *self.looks.post)] if self.looks else []
+        if self.target:
+            real += [one.item_id for stack in self.target.stacks for date in stack.dates for one in date]
         before = [self.start.id] if self.start else []
         return recipes.digest(self.recipe, ids, real, self.training.totals(), self.mean, self.std, *before)
 
@@ -97,7 +103,8 @@ def train(
         CatalogueError: no labelled pairs, nothing observed or to learn in them, fewer than two places, no real images.
         AssetError: an asset or band is missing or broken.
         GridError: a pair's rasters lie on different grids.
-        RecipeError: the recipe does not fit the pairs, or an unfinished run of its name is of another recipe.
+        RecipeError: the recipe does not fit the pairs or needs real images, or an unfinished run of its name is of
+            another recipe.
         ModelError: the loss is no longer a number.
     """
     roots = [synthetic] if isinstance(synthetic, Path) else list(synthetic)
@@ -152,8 +159,17 @@ def gather(
         std=std,
         weights=losses.class_weights([totals[grade] for grade in GRADES], recipe.loss.balance),
         looks=looks,
+        target=_target(recipe, real),
         start=first,
     )
+
+
+def _target(recipe: Recipe, real: Path | None) -> ChipTable | None:
+    if not event.wanted(recipe.event):
+        return None
+    if real is None:
+        raise RecipeError(f"recipe {recipe.name} adapts to an event (table [event]): give its images with --real")
+    return unlabelled.table(real, bands=recipe.data.bands, gsd=recipe.data.gsd)
 
 
 def _scaling(model: models.LoadedModel) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -274,18 +290,18 @@ def batch_losses(model: nn.Module, batch: Batch, material: Material, *, seed: in
     mean, std, weights = (torch.tensor(row) for row in (material.mean, material.std, material.weights))
     device = next(model.parameters()).device
     torch.manual_seed(seed)  # for dropout, if the encoder has any
-    generator = Generator(device).manual_seed(seed)
+    chance = Chance(generator=Generator(device).manual_seed(seed), chips=len(batch["mask"]))
 
     def restyle(images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
         looks = batch["look"][..., :height, :width].to(device).flatten(0, 1)
-        return style.transfer(images, looks, settings=recipe.style, generator=generator)
+        return style.transfer(images, looks, settings=recipe.style, chance=chance)
 
     changed = augment.augment(
         augment.Chips(*(batch[key].to(device, non_blocking=True) for key in ("image", "mask", "valid"))),
         size=recipe.data.size,
         settings=recipe.augment,
-        generator=generator,
+        chance=chance,
         restyle=restyle if "look" in batch else None,
     )
     image = models.blank(models.normalise(changed.image, mean.to(device), std.to(device)), changed.valid)
@@ -317,52 +333,25 @@ def _after(step: int, state: State, material: Material, path: Path, writer: Summ
         checkpoint.save(path, state, recipe=material.recipe, run=material.digest)
 
 
-@torch.inference_mode()
 def validate(model: nn.Module, material: Material) -> dict[str, Any]:
     """Figures of a network on the held-out places, unaugmented, per pixel; None where undefined."""
-    matrix = np.zeros((5, 5), np.int64)
-    for outputs, mask, valid in _held_out(model, material):
-        predicted = models.classes(models.probabilities(outputs)).cpu().numpy()
-        matrix += confusion.count(np.where(valid, mask, 255), predicted)
-    return _figures(matrix)
+    return held_out.measured(_held_out(model, material))
 
 
-@torch.inference_mode()
-def _held_out(model: nn.Module, material: Material) -> Iterator[tuple[dict[str, Tensor], Tensor, Tensor]]:
-    """Logits, mask and valid of batches of the held-out places."""
-    recipe = material.recipe
-    size, device = recipe.data.size, next(model.parameters()).device
-    mean, std = torch.tensor(material.mean, device=device), torch.tensor(material.std, device=device)
-    places = tally.tiles(material.validation, size, recipe.run.validation_chips)
-    with closing(chips.at(material.validation, places, size, recipe.optimiser.batch)) as stream:
-        for batch in stream:
-            image = models.blank(models.normalise(batch["image"].to(device), mean, std), batch["valid"].to(device))
-            yield model(image), batch["mask"], batch["valid"]
-
-
-def _figures(matrix: confusion.Matrix) -> dict[str, Any]:
-    every = confusion.figures(matrix)
-    built = matrix[1:, 1:].sum()
-    union = matrix.sum() - matrix[0, 0]
-    return {
-        "building_iou": float(built / union) if union else None,
-        "macro_f1": every.summary.macro_f1,
-        "damage_recall": every.summary.damage_recall,
-        "damage_f1": every.summary.damage_f1,
-        "no_damage_macro_f1": every.no_damage_anywhere.macro_f1,
-        "class_f1": {row.name: row.f1 for row in every.classes},
-        "confusion": matrix.tolist(),
-    }
+def _held_out(model: nn.Module, material: Material) -> Iterator[held_out.Said]:
+    mean, std = torch.tensor(material.mean), torch.tensor(material.std)
+    return held_out.outputs(model, material.validation, material.recipe, mean, std)
 
 
 def _trained(name: str, material: Material, state: State) -> item.Trained:
-    done, recipe = state.progress, material.recipe
-    calibrated = calibration.measure(_held_out(state.average.shadow, material))
+    done, recipe, network = state.progress, material.recipe, state.average.shadow
+    calibrated = calibration.measure(_held_out(network, material))
+    fitted = _fitted(network, calibrated.temperatures, material)
     split = {"training": material.training, "validation": material.validation}
     return item.Trained(
         id=name,
         recipe=recipe,
-        weights=state.average.shadow.state_dict(),
+        weights=network.state_dict(),
         parameters=sum(p.numel() for p in state.model.parameters()),
         mean=material.mean,
         std=material.std,
@@ -370,6 +359,7 @@ def _trained(name: str, material: Material, state: State) -> item.Trained:
         losses=done.losses,
         validation=done.validation,
         temperatures=calibrated.temperatures,
+        offsets=fitted.offsets,
         record={
             "items": {key: [source.id for pair in part.pairs for source in pair.items] for key, part in split.items()},
             "places": {key: sorted({pair.place for pair in part.pairs}) for key, part in split.items()},
@@ -377,8 +367,19 @@ def _trained(name: str, material: Material, state: State) -> item.Trained:
             "checkpoint": "the average of the weights after the last step; no figure chose it",
             "validation": done.validation,
             "calibration_error": {"before": calibrated.before, "after": calibrated.after},
+            **({"event": fitted.record} if fitted.record else {}),
             "seconds": round(done.seconds, 1),
             "pairs_per_second": round(len(done.losses) * recipe.optimiser.batch / max(done.seconds, 1e-9), 2),
             "waiting_for_chips": round(done.waited / max(done.seconds, 1e-9), 4),
         },
     )
+
+
+def _fitted(network: nn.Module, temperatures: calibration.Temperatures, material: Material) -> event.Fitted:
+    """Fit the network to the event, if the recipe asks for it."""
+    settings = material.recipe.event
+    if material.target is None or not event.wanted(settings):
+        return event.Fitted(offsets=calibration.Offsets(), record={})
+    mean, std = torch.tensor(material.mean), torch.tensor(material.std)
+    windows = event.windows(material.target, material.recipe, mean, std)
+    return event.fit(network, temperatures, settings, held_out=_held_out(network, material), real=windows)

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from mage_stac.adapt import augment
 from mage_stac.adapt.augment import Chips
+from mage_stac.adapt.chance import Chance
 from mage_stac.recipe import Augment
 
 STILL = Augment(
@@ -19,6 +20,10 @@ STILL = Augment(
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def chance(seed: int = 0) -> Chance:
+    return Chance(generator=generator(seed))
 
 
 def chips(edge: int = 48, seed: int = 0, bands: int = 3) -> Chips:
@@ -33,7 +38,7 @@ def chips(edge: int = 48, seed: int = 0, bands: int = 3) -> Chips:
 def changed(one: Chips, seed: int = 0, size: int = 32, **changes: object) -> Chips:
     from dataclasses import replace
 
-    return augment.augment(one, size=size, settings=replace(STILL, **changes), generator=generator(seed))
+    return augment.augment(one, size=size, settings=replace(STILL, **changes), chance=chance(seed))
 
 
 def test_without_any_change_the_middle_comes_back() -> None:
@@ -95,11 +100,11 @@ def test_flips_are_the_eight_symmetries() -> None:
 def test_photometric_changes_stay_in_range_and_differ_between_dates(bands: int) -> None:
     image = chips(bands=bands).image
     image[:, 1] = image[:, 0]
-    out = augment.photometric(image.flatten(0, 1), Augment(), generator()).reshape(image.shape)
+    out = augment.photometric(image.flatten(0, 1), Augment(), chance()).reshape(image.shape)
     assert 0 <= out.min() <= out.max() <= 1
     assert torch.isfinite(out).all()
     assert (out[:, 0] - out[:, 1]).abs().mean() > 0.02
-    again = augment.photometric(image.flatten(0, 1), Augment(), generator()).reshape(image.shape)
+    again = augment.photometric(image.flatten(0, 1), Augment(), chance()).reshape(image.shape)
     assert torch.equal(out, again)
 
 
@@ -107,7 +112,7 @@ def test_grey_keeps_grey_under_saturation_and_mixing() -> None:
     from dataclasses import replace
 
     grey = torch.rand(4, 1, 8, 8, generator=generator()).expand(-1, 3, -1, -1)
-    out = augment.photometric(grey, replace(STILL, saturation=(0.2, 2.0), mixing=0.1), generator())
+    out = augment.photometric(grey, replace(STILL, saturation=(0.2, 2.0), mixing=0.1), chance())
     torch.testing.assert_close(out, grey.clamp(1e-4), atol=1e-4, rtol=0)
 
 
@@ -134,6 +139,6 @@ def test_restyle_sees_cut_images_before_the_light_changes() -> None:
         seen.append(images.shape)
         return images * 0
 
-    out = augment.augment(chips(), size=32, settings=STILL, generator=generator(), restyle=restyle)
+    out = augment.augment(chips(), size=32, settings=STILL, chance=chance(), restyle=restyle)
     assert seen == [(6, 3, 32, 32)]
     assert out.image.max() < 1e-3

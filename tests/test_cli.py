@@ -16,6 +16,10 @@ WORK = {
     "ingest": ("mage_stac.ingest.ingest", ["ingest", "{tmp}/a.tif", "--datetime", "2011-05-24", "--out", "{tmp}/o"]),
     "render": ("mage_stac.synthesis.render_pairs", ["render", "--out", "{tmp}/o"]),
     "train": ("mage_stac.train.train", ["train", "demo", "--synthetic", "{tmp}", "--out", "{tmp}/o"]),
+    "adapt": (
+        "mage_stac.adapt.refit.refit",
+        ["adapt", "--model", "{tmp}", "--real", "{tmp}", "--batch-norm", "1", "--out", "{tmp}/o"],
+    ),
     "predict": (
         "mage_stac.predict.predict",
         ["predict", "--model", "{tmp}", "--pre", "{tmp}", "--post", "{tmp}", "--out", "{tmp}/o"],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mage_stac import recipe
 from mage_stac.errors import RecipeError
-from mage_stac.recipe import Augment, Data, Optimiser, Recipe, Run
+from mage_stac.recipe import Augment, Data, Event, Optimiser, Recipe, Run
 
 RECIPE = Recipe(name="tiny")
 
@@ -65,6 +65,8 @@ def test_toml_round_trip(seed: int, rate: float, bands: list[str], flips: bool) 
 def test_the_digest_follows_what_is_learnt_only() -> None:
     assert recipe.digest(RECIPE) == recipe.digest(Recipe(name="tiny", run=Run(checkpoint_every=7), title="Other"))
     assert recipe.digest(RECIPE) != recipe.digest(replace(RECIPE, seed=1))
+    assert recipe.digest(RECIPE) != recipe.digest(replace(RECIPE, event=Event(batch_norm=1)))
+    assert not [key for key in recipe.decisive(RECIPE) if key.startswith("event.")]
     assert recipe.digest(RECIPE, ["a"]) != recipe.digest(RECIPE, ["b"])
 
 

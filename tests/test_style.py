@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mage_stac.adapt import style
+from mage_stac.adapt.chance import Chance
 from mage_stac.recipe import Style
 
 
@@ -49,7 +50,7 @@ def test_only_a_share_of_the_images_is_changed(method: str) -> None:
     ours = images(0).repeat(20, 1, 1, 1)
     looks = images(1, 0.5, 0.6).repeat(20, 1, 1, 1)
     settings = Style(method=method, share=0.5)
-    out = style.transfer(ours, looks, settings=settings, generator=torch.Generator().manual_seed(0))
+    out = style.transfer(ours, looks, settings=settings, chance=Chance(generator=torch.Generator().manual_seed(0)))
     moved = (out - ours).abs().amax(dim=(1, 2, 3)) > 1e-4
     assert 0.25 < moved.float().mean() < 0.75
     assert 0 <= out.min() <= out.max() <= 1
@@ -57,4 +58,7 @@ def test_only_a_share_of_the_images_is_changed(method: str) -> None:
 
 def test_no_method_no_change() -> None:
     ours = images(0)
-    assert style.transfer(ours, ours * 0, settings=Style(method="none"), generator=torch.Generator()) is ours
+    assert (
+        style.transfer(ours, ours * 0, settings=Style(method="none"), chance=Chance(generator=torch.Generator()))
+        is ours
+    )

@@ -1,7 +1,7 @@
 """Strong augmentation: every change between two dates, and between a render and a sensor, that means no damage.
 
-All functions take and give batches, draw from one generator, and run wherever the batch lies. Axes: B chips, T = 2
-dates, C bands, H and W pixels, N = B T images.
+All functions take and give batches, draw from one source of chance, and run wherever the batch lies. Axes: B chips,
+T = 2 dates, C bands, H and W pixels, N = B T images.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional
 
 from mage_stac.adapt import jpeg
+from mage_stac.adapt.chance import Chance
 from mage_stac.recipe import Augment
 
 AIRLIGHT = (0.75, 0.98)
@@ -41,7 +42,7 @@ def augment(
     *,
     size: int,
     settings: Augment,
-    generator: Generator,
+    chance: Chance,
     restyle: Callable[[Tensor], Tensor] | None = None,
 ) -> Chips:
     """Change chips at random and cut them to (size, size).
@@ -50,14 +51,14 @@ def augment(
     shift or a scaling brought in what was not read. `restyle` takes and gives images (N, C, size, size) between the
     changes of geometry and those of light.
     """
-    chips = _swapped(chips, settings, generator)
-    chips = _moved(chips, size, settings, generator)
+    chips = _swapped(chips, settings, chance)
+    chips = _moved(chips, size, settings, chance)
     if settings.flips:
-        chips = _flipped(chips, generator)
+        chips = _flipped(chips, chance)
     images = chips.image.flatten(0, 1)
     if restyle is not None:
         images = restyle(images)
-    return chips._replace(image=photometric(images, settings, generator).reshape(chips.image.shape))
+    return chips._replace(image=photometric(images, settings, chance).reshape(chips.image.shape))
 
 
 def centre(chips: Chips, size: int) -> Chips:
@@ -66,36 +67,28 @@ def centre(chips: Chips, size: int) -> Chips:
     return Chips(*(part[..., top : top + size, left : left + size] for part in chips))
 
 
-def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low
+def _log_uniform(shape: tuple[int, ...], low: float, high: float, chance: Chance) -> Tensor:
+    return chance.uniform(shape, math.log(low), math.log(high)).exp()
 
 
-def _log_uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
-    return _uniform(shape, math.log(low), math.log(high), generator).exp()
-
-
-def _normal(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return torch.randn(shape, generator=generator, device=generator.device)
-
-
-def _swapped(chips: Chips, settings: Augment, generator: Generator) -> Chips:
+def _swapped(chips: Chips, settings: Augment, chance: Chance) -> Chips:
     """Some chips show the same undamaged day twice; what differs afterwards is light, sensor and registration."""
-    pick = _uniform((len(chips.mask),), 0, 1, generator) < settings.swap
+    pick = chance.uniform((len(chips.mask),), 0, 1) < settings.swap
     post = torch.where(pick[:, None, None, None], chips.image[:, 0], chips.image[:, 1])
     standing = torch.where((chips.mask > 0) & (chips.mask < 255), 1, chips.mask)
     mask = torch.where(pick[:, None, None], standing, chips.mask)
     return chips._replace(image=torch.stack([chips.image[:, 0], post], dim=1), mask=mask)
 
 
-def _moved(chips: Chips, size: int, settings: Augment, generator: Generator) -> Chips:
+def _moved(chips: Chips, size: int, settings: Augment, chance: Chance) -> Chips:
     """Scale both dates alike, shift the post image, and cut; one bilinear sampling for both."""
     count, height, width = chips.mask.shape
-    scale = _log_uniform((count,), *settings.scale, generator)
-    shift = _uniform((count, 2), -settings.shift, settings.shift, generator)
+    scale = _log_uniform((count,), *settings.scale, chance)
+    shift = chance.uniform((count, 2), -settings.shift, settings.shift)
     # Pixel offsets from the chip's centre, (B, size, size, 2) as x, y
-    steps = torch.arange(size, device=generator.device) - (size - 1) / 2
+    steps = torch.arange(size, device=chance.device) - (size - 1) / 2
     offsets = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1) / scale[:, None, None, None]
-    extent = torch.tensor([width / 2, height / 2], device=generator.device)
+    extent = torch.tensor([width / 2, height / 2], device=chance.device)
     pre, post = offsets / extent, (offsets + shift[:, None, None]) / extent
     mask = _nearest(chips.mask.float(), pre).long()
     valid = torch.stack([_nearest(chips.valid.float(), grid) for grid in (pre, post)]).amin(0) > 0.5
@@ -112,9 +105,9 @@ def _nearest(plane: Tensor, grid: Tensor) -> Tensor:
     return functional.grid_sample(plane[:, None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0]
 
 
-def _flipped(chips: Chips, generator: Generator) -> Chips:
+def _flipped(chips: Chips, chance: Chance) -> Chips:
     """One of the eight symmetries of the square for each chip."""
-    kinds = torch.randint(8, (len(chips.mask),), generator=generator, device=generator.device).tolist()
+    kinds = chance.integers(8, (len(chips.mask),)).tolist()
     parts = (torch.stack([_turned(one, kind) for one, kind in zip(part, kinds, strict=True)]) for part in chips)
     return Chips(*parts)
 
@@ -124,42 +117,42 @@ def _turned(plane: Tensor, kind: int) -> Tensor:
     return turned.flip(-1) if kind >= 4 else turned
 
 
-def photometric(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+def photometric(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     """Change light, season and sensor of each image of (N, C, H, W) by itself; stays within 0..1.
 
     The order is that of the light's way: season, air, optics, exposure, noise, compression.
     """
-    out = _seasoned(images, settings, generator)
-    out = _hazed(out, settings, generator)
-    out = _focused(out, settings, generator)
-    out = _exposed(out, settings, generator)
-    out = out + _normal(tuple(out.shape), generator) * _uniform((len(out), 1, 1, 1), 0, settings.noise, generator)
-    return _compressed(out.clamp(0, 1), settings, generator)
+    out = _seasoned(images, settings, chance)
+    out = _hazed(out, settings, chance)
+    out = _focused(out, settings, chance)
+    out = _exposed(out, settings, chance)
+    out = out + chance.normal(tuple(out.shape)) * chance.uniform((len(out), 1, 1, 1), 0, settings.noise)
+    return _compressed(out.clamp(0, 1), settings, chance)
 
 
-def _seasoned(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+def _seasoned(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     """Leak bands into each other and change saturation; grey stays grey on average."""
     count, bands = images.shape[:2]
-    leak = _normal((count, bands, bands), generator) * settings.mixing
+    leak = chance.normal((count, bands, bands)) * settings.mixing
     mixer = torch.eye(bands, device=images.device) + leak - leak.mean(2, keepdim=True)
-    saturation = _uniform((count, 1, 1), *settings.saturation, generator)
+    saturation = chance.uniform((count, 1, 1), *settings.saturation)
     grey = torch.full_like(mixer, 1 / bands)
     mixer = torch.bmm(grey + saturation * (torch.eye(bands, device=images.device) - grey), mixer)
     return torch.bmm(mixer, images.flatten(2)).reshape(images.shape)
 
 
-def _hazed(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+def _hazed(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     """Half of the images are seen through some haze, of nearly grey light."""
     count, bands = images.shape[:2]
-    share = (_uniform((count, 1, 1, 1), -1, 1, generator) * settings.haze).clamp(min=0)
-    light = _uniform((count, 1, 1, 1), *AIRLIGHT, generator) + 0.03 * _normal((count, bands, 1, 1), generator)
+    share = (chance.uniform((count, 1, 1, 1), -1, 1) * settings.haze).clamp(min=0)
+    light = chance.uniform((count, 1, 1, 1), *AIRLIGHT) + 0.03 * chance.normal((count, bands, 1, 1))
     return images * (1 - share) + light * share
 
 
-def _focused(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+def _focused(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     """Unsharp masking by a random amount: negative blurs."""
-    sigma = _uniform((len(images),), *BLUR, generator)
-    amount = _uniform((len(images), 1, 1, 1), *settings.sharpness, generator)
+    sigma = chance.uniform((len(images),), *BLUR)
+    amount = chance.uniform((len(images), 1, 1, 1), *settings.sharpness)
     return images + amount * (images - _blurred(images, sigma))
 
 
@@ -180,24 +173,24 @@ def _gaussian(edge: int, sigma: Tensor) -> Tensor:
     return weight / weight.sum(dim=2, keepdim=True)
 
 
-def _exposed(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
+def _exposed(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     """Contrast about the mean, gain, colour cast, offset and tone curve."""
     count, bands = images.shape[:2]
-    contrast = _uniform((count, 1, 1, 1), *settings.contrast, generator)
-    gain = _log_uniform((count, 1, 1, 1), *settings.gain, generator)
-    cast = (_normal((count, bands, 1, 1), generator) * settings.cast).exp()
-    bias = _uniform((count, bands, 1, 1), -settings.bias, settings.bias, generator)
-    gamma = _log_uniform((count, 1, 1, 1), *settings.gamma, generator)
+    contrast = chance.uniform((count, 1, 1, 1), *settings.contrast)
+    gain = _log_uniform((count, 1, 1, 1), *settings.gain, chance)
+    cast = (chance.normal((count, bands, 1, 1)) * settings.cast).exp()
+    bias = chance.uniform((count, bands, 1, 1), -settings.bias, settings.bias)
+    gamma = _log_uniform((count, 1, 1, 1), *settings.gamma, chance)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     out = ((images - mean) * contrast + mean) * gain * cast + bias
     return out.clamp(1e-4, 1) ** gamma
 
 
-def _compressed(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
-    pick = _uniform((len(images),), 0, 1, generator) < settings.jpeg
+def _compressed(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
+    pick = chance.uniform((len(images),), 0, 1) < settings.jpeg
     if not pick.any():
         return images
-    quality = _uniform((len(images),), *JPEG_QUALITY, generator)[pick]
+    quality = chance.uniform((len(images),), *JPEG_QUALITY)[pick]
     out = images.clone()
     out[pick] = jpeg.compress(images[pick], quality)
     return out

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from mage_stac.adapt.chance import Chance
 from mage_stac.recipe import Style
 
 QUANTILES = 33
@@ -13,14 +14,14 @@ SAMPLES = 4096
 """Pixels from which quantiles are taken, about."""
 
 
-def transfer(images: Tensor, looks: Tensor, *, settings: Style, generator: Generator) -> Tensor:
+def transfer(images: Tensor, looks: Tensor, *, settings: Style, chance: Chance) -> Tensor:
     """Move a random share of images part of the way to the look of others.
 
     Args:
         images: (N, C, H, W) 0..1.
         looks: (N, C, H, W) 0..1 real images, one for each.
         settings: method and share.
-        generator: draws which images and how far each goes.
+        chance: draws which images and how far each goes.
 
     Returns:
         (N, C, H, W) 0..1.
@@ -28,8 +29,8 @@ def transfer(images: Tensor, looks: Tensor, *, settings: Style, generator: Gener
     if settings.method == "none":
         return images
     restyled = histogram(images, looks) if settings.method == "histogram" else fourier(images, looks, settings.band)
-    drawn = torch.rand((2, len(images), 1, 1, 1), generator=generator, device=generator.device)
-    way = torch.where(drawn[0] < settings.share, drawn[1], 0.0)
+    picked, far = (chance.uniform((len(images), 1, 1, 1)) for _ in range(2))
+    way = torch.where(picked < settings.share, far, 0.0)
     return torch.lerp(images, restyled, way)
 
 

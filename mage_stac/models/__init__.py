@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from torch import Tensor, nn
 from mage_stac import recipe as recipes
 from mage_stac.catalogue import asset_path
 from mage_stac.errors import AssetError, ModelError
-from mage_stac.models.calibration import Temperatures
+from mage_stac.models.calibration import Offsets, Temperatures
 from mage_stac.models.siamese import SiameseUnet
 from mage_stac.recipe import Recipe
 
 TEMPERATURES = "mage:temperatures"
 """Property of a model Item: what the logits of each head are divided by."""
+OFFSETS = "mage:logit_offsets"
+"""Property of a model Item that was fitted to an event: what is then added to the logits of each head."""
 ASSETS = ("model", "recipe")
 """What a model Item must have to be used."""
 
@@ -75,6 +78,8 @@ class LoadedModel:
     """Metres."""
     temperatures: Temperatures = field(default_factory=Temperatures)
     """Of its logits."""
+    offsets: Offsets = field(default_factory=Offsets)
+    """Added to the calibrated logits."""
 
     def normalise(self, image: Tensor) -> Tensor:
         """Images (..., C, H, W) from 0..1 to zero mean and unit variance over the training set."""
@@ -89,7 +94,7 @@ class LoadedModel:
             valid: (B, 2, H, W) or (B, H, W) bool, True = observed; other pixels are fed as the mean.
         """
         fed = blank(self.normalise(image), valid)
-        return probabilities(self.temperatures.applied(self.model(fed.to(self.mean.device))))
+        return probabilities(self.offsets.applied(self.temperatures.applied(self.model(fed.to(self.mean.device)))))
 
 
 def normalise(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -131,6 +136,7 @@ def load(item: pystac.Item, device: str | torch.device = "cpu") -> LoadedModel:
         bands=recipe.data.bands,
         gsd=recipe.data.gsd,
         temperatures=_temperatures(item),
+        offsets=_offsets(item),
     )
 
 
@@ -145,6 +151,21 @@ def _temperatures(item: pystac.Item) -> Temperatures:
         ) from error
     if not min(found.building, found.damage) > 0:
         raise ModelError(f"model Item {item.id}: {TEMPERATURES} {told!r} must be more than 0")
+    return found
+
+
+def _offsets(item: pystac.Item) -> Offsets:
+    """Of the Item; none where it states none."""
+    told = item.properties.get(OFFSETS) or {}
+    try:
+        found = Offsets(
+            building=float(told.get("building", 0.0)),
+            damage=tuple(float(value) for value in told.get("damage", Offsets().damage)),
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ModelError(f"model Item {item.id}: {OFFSETS} {told!r} are no numbers for building and damage") from error
+    if len(found.damage) != len(Offsets().damage) or not all(map(math.isfinite, (found.building, *found.damage))):
+        raise ModelError(f"model Item {item.id}: {OFFSETS} {told!r} must be one number for building, four for damage")
     return found
 
 

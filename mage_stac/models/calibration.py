@@ -33,6 +33,24 @@ class Temperatures:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Offsets:
+    """What is added to calibrated logits so that they fit an event: its shares of the grades, thresholds (adapt.event).
+
+    Natural logarithms of odds.
+    """
+
+    building: float = 0.0
+    damage: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    """Of grades 1..4."""
+
+    def applied(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits of both heads, (B, 1, H, W) and (B, 4, H, W)."""
+        damage = outputs["damage"]
+        shift = torch.tensor(self.damage, dtype=damage.dtype, device=damage.device)
+        return {"building": outputs["building"] + self.building, "damage": damage + shift[:, None, None]}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
     """Temperatures, and the expected calibration error of each head, 0..1, before and after; None without pixels."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -16,11 +17,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mage_stac import catalogue, curves
+from mage_stac import publish as publishing
 from mage_stac import recipe as recipes
 from mage_stac.classes import DAMAGE_CLASSES
 from mage_stac.errors import CatalogueError
-from mage_stac.models import TEMPERATURES
-from mage_stac.models.calibration import Temperatures
+from mage_stac.models import OFFSETS, TEMPERATURES
+from mage_stac.models.calibration import Offsets, Temperatures
 from mage_stac.recipe import Recipe
 
 COLLECTION = "models"
@@ -30,6 +32,8 @@ TEMPLATE = {
     "license": "Apache-2.0",
     "keywords": ["damage", "disaster", "segmentation", "mlm"],
 }
+WRITTEN = {"model": "model.safetensors", "recipe": "recipe.toml"}
+"""Assets that every model has, and their files."""
 TASKS = ["semantic-segmentation"]
 
 
@@ -55,6 +59,23 @@ class Trained:
     """Goes into the asset `training`: Items with their split, speed, figures."""
     temperatures: Temperatures = field(default_factory=Temperatures)
     """Fitted to the held-out places."""
+    offsets: Offsets = field(default_factory=Offsets)
+    """Fitted to the event, if asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refitted:
+    """A published model, fitted to an event."""
+
+    id: str
+    recipe: Recipe
+    """With its table `event`."""
+    weights: Mapping[str, Tensor]
+    offsets: Offsets
+    record: Mapping[str, Any]
+    """Goes into the asset `training`, as `event`."""
+    sources: Sequence[pystac.Item]
+    """The event's images."""
 
 
 def publish(trained: Trained, out: Path) -> Path:
@@ -64,18 +85,51 @@ def publish(trained: Trained, out: Path) -> Path:
         CatalogueError: the disk refuses.
     """
     with catalogue.staged(out, COLLECTION, trained.id) as folder:
-        try:
-            save_file(
-                {key: value.cpu().contiguous() for key, value in trained.weights.items()}, folder / "model.safetensors"
-            )
-        except SafetensorError as error:
-            raise CatalogueError(f"weights cannot be written to {folder}: {error}") from error
-        (folder / "recipe.toml").write_text(recipes.as_toml(trained.recipe), "utf-8")
+        _write(folder, trained.weights, trained.recipe)
         curves.draw(folder / "curves.png", trained.losses, trained.validation)
         catalogue.write_json(folder / "training.json", trained.record)
         catalogue.write_item(folder, _item(trained, folder))
     catalogue.index(out, id="models", title="Models", collections={COLLECTION: TEMPLATE})
     return out / COLLECTION / trained.id / f"{trained.id}.json"
+
+
+def publish_refitted(parent: pystac.Item, refitted: Refitted, out: Path) -> Path:
+    """Write a model that was fitted to an event beside, or far from, the one that it was; the path of its JSON.
+
+    Raises:
+        CatalogueError: the disk refuses.
+        AssetError: the parent Item lacks an asset.
+    """
+    with catalogue.staged(out, COLLECTION, refitted.id) as folder:
+        made = parent.clone()
+        made.clear_links()
+        made.id, made.collection_id = refitted.id, COLLECTION
+        made.datetime = datetime.now(UTC).replace(microsecond=0)
+        made.properties |= {
+            "mlm:name": refitted.id,
+            "mlm:hyperparameters": recipes.flat(refitted.recipe),
+            OFFSETS: asdict(refitted.offsets),
+        }
+        _write(folder, refitted.weights, refitted.recipe)
+        for key, asset in made.assets.items():
+            source = Path(catalogue.asset_path(parent, key))
+            if key not in WRITTEN and source.is_file():
+                shutil.copyfile(source, folder / source.name)
+            asset.href = str(folder / WRITTEN.get(key, source.name))
+        known = catalogue.read_json(folder / "training.json") if (folder / "training.json").is_file() else {}
+        catalogue.write_json(folder / "training.json", {**known, "event": dict(refitted.record), "parent": parent.id})
+        publishing.derived_from(made, [parent, *refitted.sources])
+        catalogue.write_item(folder, made)
+    catalogue.index(out, id="models", title="Models", collections={COLLECTION: TEMPLATE})
+    return out / COLLECTION / refitted.id / f"{refitted.id}.json"
+
+
+def _write(folder: Path, weights: Mapping[str, Tensor], recipe: Recipe) -> None:
+    try:
+        save_file({key: value.cpu().contiguous() for key, value in weights.items()}, folder / WRITTEN["model"])
+    except SafetensorError as error:
+        raise CatalogueError(f"weights cannot be written to {folder}: {error}") from error
+    (folder / WRITTEN["recipe"]).write_text(recipes.as_toml(recipe), "utf-8")
 
 
 def _item(trained: Trained, folder: Path) -> pystac.Item:
@@ -124,6 +178,7 @@ def _properties(trained: Trained) -> dict[str, Any]:
         "mlm:output": [_output(recipe)],
         "mlm:hyperparameters": recipes.flat(recipe),
         TEMPERATURES: asdict(trained.temperatures),
+        **({OFFSETS: asdict(trained.offsets)} if trained.offsets != Offsets() else {}),
     }
 
 
@@ -158,7 +213,8 @@ def _output(recipe: Recipe) -> dict[str, Any]:
     return {
         "name": "damage",
         "description": "Probability of each damage class: 1 - p, then p times the softmax over the grades, where p is"
-        " the sigmoid of the building logit; logits are divided by their head's `mage:temperatures` first",
+        " the sigmoid of the building logit; logits are divided by their head's `mage:temperatures` first, and"
+        " `mage:logit_offsets`, if any, are added",
         "tasks": TASKS,
         "result": {
             "shape": [-1, len(classes), recipe.data.size, recipe.data.size],

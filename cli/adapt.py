@@ -1,0 +1,63 @@
+"""The verb `adapt`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .progress import bar
+
+
+class Prior(StrEnum):
+    """Ways to estimate how often each grade occurs."""
+
+    NONE = "none"
+    BBSE = "bbse"
+    EM = "em"
+
+
+def adapt(  # noqa: PLR0913 - a command's options
+    *,
+    model: Annotated[Path, typer.Option(help="Model Item: its folder or file, as `train` writes it.")],
+    real: Annotated[Path, typer.Option(help="Catalogue of the event's images, before and after; no labels.")],
+    out: Annotated[Path, typer.Option(help="Models catalogue to write to.")],
+    synthetic: Annotated[
+        list[Path] | None,
+        typer.Option(help="Pairs that the model learnt from; needed by --prior and --thresholds. Repeatable."),
+    ] = None,
+    batch_norm: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the event's statistics in its batch norms; 1 is AdaBN.")
+    ] = 0.0,
+    prior: Annotated[
+        Prior, typer.Option(help="Correct to the event's shares of the grades, estimated by this.")
+    ] = Prior.NONE,
+    strength: Annotated[float, typer.Option(min=0, max=1, help="How far to go with that.")] = 1.0,
+    thresholds: Annotated[
+        bool, typer.Option("--thresholds", help="Call each grade by a threshold of its own.")
+    ] = False,
+    chips: Annotated[int, typer.Option(min=1, help="Real windows to look at.")] = 256,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
+) -> None:
+    """Fit a trained model to an event's unlabelled images, without training; prints the new model Item's path.
+
+    Measure what it brings: `predict` with both models and `score` both maps.
+
+    Example: mage-stac adapt --model out/models/models/M --real out/real --synthetic out/synthetic --prior bbse --out
+    out/models
+    """
+    from mage_stac.recipe import Event
+
+    settings = Event(batch_norm=batch_norm, prior=prior.value, strength=strength, thresholds=thresholds, chips=chips)
+    from mage_stac.adapt import refit
+
+    with bar("adapt") as step:
+        path = refit.refit(model, real, out, settings, synthetic=tuple(synthetic or ()), progress=step)
+    if as_json:
+        record = json.loads((path.parent / "training.json").read_text("utf-8"))["event"]
+        typer.echo(json.dumps({"item": str(path), **record}))
+    else:
+        typer.echo(path)

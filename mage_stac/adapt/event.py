@@ -1,0 +1,173 @@
+"""Event: fit a trained network to unlabelled images of an event, without learning anew.
+
+Batch norm statistics are taken from its images; how often each grade occurs in it is read off what the network says of
+it, and the grades' probabilities are corrected to that. What the network says of held-out renders, whose truth is
+known, tells how far its words can be trusted. Nothing real that is labelled has a part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mage_stac import loader, models, samplers
+from mage_stac.adapt import batch_norm, label_shift
+from mage_stac.chip_table import ChipTable
+from mage_stac.errors import ModelError
+from mage_stac.models.calibration import STRIDE, Offsets, Temperatures
+from mage_stac.models.held_out import Said
+from mage_stac.recipe import Event, Recipe
+from mage_stac.samplers import Sampling
+
+BUILDING = 0.5
+"""Grades are asked for where a building is at least so probable."""
+OBSERVED = 0.9
+"""Share of a real window that must be observed, for its statistics to be those of a place."""
+GRADES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What came of it."""
+
+    offsets: Offsets
+    record: dict[str, Any]
+    """Figures for training.json; empty if nothing was asked for."""
+
+
+def wanted(settings: Event) -> bool:
+    """Whether anything is asked for."""
+    return settings.batch_norm > 0 or settings.prior != "none" or settings.thresholds
+
+
+def windows(table: ChipTable, recipe: Recipe, mean: Tensor, std: Tensor) -> list[Tensor]:
+    """Normalised real windows (B, 2, C, size, size), spread over what was observed on both dates.
+
+    Raises:
+        ModelError: no window is observed well enough.
+    """
+    size, number = recipe.data.size, recipe.event.chips
+    places = samplers.draw(table, Sampling(), np.random.default_rng(recipe.seed), number, size)
+    kept = []
+    with closing(loader.epoch(table, places, edge=size, batch=min(number, 16))) as stream:
+        for batch in stream:
+            well = batch["valid"].flatten(1).float().mean(1) >= OBSERVED
+            image = models.blank(models.normalise(batch["image"], mean.cpu(), std.cpu()), batch["valid"])
+            if well.any():
+                kept.append(image[well])
+    if not kept:
+        raise ModelError(
+            f"none of {number} real windows of {size} px is observed to {OBSERVED:.0%} on both dates: there is too"
+            " little to fit a model to"
+        )
+    return kept
+
+
+def fit(
+    network: nn.Module,
+    temperatures: Temperatures,
+    settings: Event,
+    *,
+    held_out: Iterable[Said],
+    real: Sequence[Tensor],
+) -> Fitted:
+    """Fit a network to an event; its batch norms change in place, the rest are offsets of its logits.
+
+    Args:
+        network: in evaluation mode.
+        temperatures: of its logits.
+        settings: what to fit.
+        held_out: what it says of held-out renders now.
+        real: as `windows` gives them.
+
+    Raises:
+        ModelError: no building in the held-out renders, or none found in the event, where shares are asked for.
+    """
+    logits, truth = _graded(held_out, temperatures) if settings.prior != "none" or settings.thresholds else _nothing()
+    device = next(network.parameters()).device
+    images = [image.to(device) for image in real]
+    layers = batch_norm.adapt(network, images, settings.batch_norm)
+    record: dict[str, Any] = {"batch_norms_changed": layers} if settings.batch_norm else {}
+    bias = np.zeros(GRADES)
+    ratio = np.ones(GRADES)
+    if settings.prior != "none":
+        bias = label_shift.biases(logits, truth)
+        said = _said(network, temperatures, images) + bias
+        ratio = _ratio(settings.prior, logits + bias, truth, said)
+        bias = bias + label_shift.offsets(ratio, settings.strength)
+        before = label_shift.shares(truth, GRADES)
+        record |= {
+            "shares_of_grades": {
+                "held out": _rounded(before),
+                "said of the event": _rounded(label_shift.shares(said.argmax(axis=1), GRADES)),
+                "estimated": _rounded(before * ratio),
+            }
+        }
+    if settings.thresholds:
+        bias = bias + label_shift.thresholds(logits + bias, truth, ratio)
+    offsets = Offsets(damage=tuple(round(float(value), 4) for value in bias)) if bias.any() else Offsets()
+    return Fitted(offsets=offsets, record=record | {"offsets": list(offsets.damage)} if wanted(settings) else {})
+
+
+def _rounded(values: NDArray[np.float64]) -> list[float]:
+    return [round(float(value), 4) for value in values]
+
+
+def _ratio(
+    method: str, logits: NDArray[np.float64], truth: NDArray[np.int64], said: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    if method == "em":
+        return label_shift.em(label_shift.probabilities(said), label_shift.shares(truth, GRADES))
+    called = label_shift.joint(truth, logits.argmax(axis=1), GRADES)
+    return label_shift.bbse(called, label_shift.shares(said.argmax(axis=1), GRADES))
+
+
+def _nothing() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    return np.zeros((0, GRADES)), np.zeros(0, np.int64)
+
+
+def _graded(said: Iterable[Said], temperatures: Temperatures) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Grades' logits (N, 4) and true grades (N,) 0..3 of building pixels that are found as such."""
+    logits, truths = [], []
+    for outputs, mask, valid in said:
+        calibrated = temperatures.applied(outputs)
+        truth = mask[:, ::STRIDE, ::STRIDE]
+        found = _found(calibrated).cpu() & valid[:, ::STRIDE, ::STRIDE] & (truth > 0) & (truth <= GRADES)
+        logits.append(_grades(calibrated).cpu()[found].double().numpy())
+        truths.append((truth[found] - 1).numpy())
+    joined = np.concatenate(truths) if truths else np.zeros(0, np.int64)
+    if not len(joined):
+        raise ModelError(
+            "the model finds no building in the held-out renders: the shares of its grades say nothing; train it longer"
+        )
+    return np.concatenate(logits), joined
+
+
+@torch.inference_mode()
+def _said(network: nn.Module, temperatures: Temperatures, images: Sequence[Tensor]) -> NDArray[np.float64]:
+    """Grades' logits (N, 4) wherever the network finds a building in real windows."""
+    parts = []
+    for image in images:
+        calibrated = temperatures.applied(network(image))
+        parts.append(_grades(calibrated)[_found(calibrated)].double().cpu().numpy())
+    joined = np.concatenate(parts) if parts else np.zeros((0, GRADES))
+    if not len(joined):
+        raise ModelError("the model finds no building in the real images: their grades' shares cannot be estimated")
+    return joined
+
+
+def _found(outputs: dict[str, Tensor]) -> Tensor:
+    """(B, h, w) bool, thinned."""
+    return torch.sigmoid(outputs["building"][:, 0, ::STRIDE, ::STRIDE].float()) >= BUILDING
+
+
+def _grades(outputs: dict[str, Tensor]) -> Tensor:
+    """(B, h, w, 4), thinned."""
+    return outputs["damage"][:, :, ::STRIDE, ::STRIDE].movedim(1, -1)

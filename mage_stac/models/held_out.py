@@ -1,0 +1,50 @@
+"""Held out: what a network says of places that it never learnt from, and how good that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mage_stac import chips, confusion, models, tally
+from mage_stac.recipe import Recipe
+from mage_stac.tally import ChipIndex
+
+Said = tuple[dict[str, Tensor], Tensor, Tensor]
+"""Logits of both heads, (B, 1, H, W) and (B, 4, H, W); mask (B, H, W) of classes 0..4 and 255; valid (B, H, W) bool."""
+
+
+@torch.inference_mode()
+def outputs(network: nn.Module, part: ChipIndex, recipe: Recipe, mean: Tensor, std: Tensor) -> Iterator[Said]:
+    """What a network in evaluation mode says of evenly spread windows, unaugmented, batch by batch."""
+    device = next(network.parameters()).device
+    mean, std = mean.to(device), std.to(device)
+    places = tally.tiles(part, recipe.data.size, recipe.run.validation_chips)
+    with closing(chips.at(part, places, recipe.data.size, recipe.optimiser.batch)) as stream:
+        for batch in stream:
+            image = models.blank(models.normalise(batch["image"], mean, std), batch["valid"])
+            yield network(image), batch["mask"], batch["valid"]
+
+
+def measured(said: Iterable[Said]) -> dict[str, Any]:
+    """Figures per pixel; None where undefined."""
+    matrix = np.zeros((5, 5), np.int64)
+    for logits, mask, valid in said:
+        predicted = models.classes(models.probabilities(logits)).cpu().numpy()
+        matrix += confusion.count(np.where(valid, mask, 255), predicted)
+    every = confusion.figures(matrix)
+    built = matrix[1:, 1:].sum()
+    union = matrix.sum() - matrix[0, 0]
+    return {
+        "building_iou": float(built / union) if union else None,
+        "macro_f1": every.summary.macro_f1,
+        "damage_recall": every.summary.damage_recall,
+        "damage_f1": every.summary.damage_f1,
+        "no_damage_macro_f1": every.no_damage_anywhere.macro_f1,
+        "class_f1": {row.name: row.f1 for row in every.classes},
+        "confusion": matrix.tolist(),
+    }

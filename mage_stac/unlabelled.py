@@ -1,0 +1,55 @@
+"""Unlabelled: an event's real images, before and after, on one grid, to adapt to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pystac
+
+from mage_stac import catalogue, chip_table, overlap, pairs, stack
+from mage_stac.chip_table import ChipTable
+from mage_stac.errors import CatalogueError
+
+
+def images(root: Path) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
+    """Items of a catalogue with an image, before and after its event; labels, if any, are not looked at.
+
+    Raises:
+        CatalogueError: no Item has an `image` asset, one has no date, or all are of one date.
+    """
+    items = [item for item in catalogue.read_items(root) if pairs.IMAGE in item.assets]
+    if not items:
+        raise CatalogueError(f"{root}: no Item with an asset {pairs.IMAGE!r}, so there is no real side to adapt to")
+    pre, post = pairs.by_phase(items)
+    if not post:
+        raise CatalogueError(
+            f"{root}: all {len(pre)} images are of one date; to adapt to an event both its sides must be there, images"
+            " from before and from after"
+        )
+    return pre, post
+
+
+def table(
+    root: Path,
+    *,
+    bands: Sequence[str],
+    gsd: float,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> ChipTable:
+    """Where both dates of a real catalogue were observed, on the grid on which they would be mapped.
+
+    Args:
+        root: catalogue of real images.
+        bands: names, in the network's order.
+        gsd: metres, the network's.
+        progress: called when the images were looked at.
+
+    Raises:
+        CatalogueError: as `images`, or nothing was observed on both dates.
+        AssetError: an Item lacks a band, or a file cannot be read.
+        GridError: the two dates do not overlap.
+    """
+    pre, post = images(root)
+    geobox = overlap.grid_of_both(pre, post, pairs.IMAGE, gsd)
+    return chip_table.build([stack.on_grid([pre, post], geobox, bands=bands)], progress=progress)
