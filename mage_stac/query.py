@@ -20,6 +20,7 @@ from pystac.utils import datetime_to_str, str_to_datetime
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
+from mage_stac import archives
 from mage_stac.errors import SearchError
 
 Box = tuple[float, float, float, float]
@@ -130,10 +131,12 @@ def area(path: Path) -> BaseGeometry:
 
     Raises:
         SearchError: it cannot be read, has no CRS, or holds nothing.
+        AssetError: it is a zip bomb.
     """
     import geopandas
     import pyogrio.errors
 
+    archives.checked(path)
     try:
         frame = geopandas.read_file(path)
         if frame.crs is None:

@@ -9,6 +9,7 @@ import geopandas as gpd
 import pyogrio
 from pyarrow import ArrowException
 
+from mage_stac import archives
 from mage_stac.errors import AssetError, GridError
 
 PARQUET = (".parquet", ".geoparquet")
@@ -23,11 +24,12 @@ def read(path: Path, *, layer: str | None = None) -> Any:
     `layer` chooses one layer of a file that has several; shapefiles may stay in their zip archive.
 
     Raises:
-        AssetError: no such file, not a vector file, no such layer, or several and none chosen.
+        AssetError: no such file, not a vector file, a zip bomb, no such layer, or several and none chosen.
         GridError: the file does not say its CRS.
     """
     if not path.exists():
         raise AssetError(f"{path} does not exist: give a vector file")
+    archives.checked(path)
     try:
         if path.suffix in PARQUET:
             frame = gpd.read_parquet(path)

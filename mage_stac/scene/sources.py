@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import RasterioIOError
 
+from mage_stac import archives
 from mage_stac.errors import PlaceError
 from mage_stac.scene import columns
 from mage_stac.scene.columns import Columns, Raster
@@ -109,6 +110,7 @@ def _archive(file: Path, role: str, own: Columns | None) -> Iterator[Source]:
             names = sorted(entry.filename for entry in archive.infolist() if not entry.is_dir())
     except (zipfile.BadZipFile, OSError) as error:
         raise PlaceError(_misnamed(file, "zip")) from error
+    archives.checked(file)
     inside = [entry for entry in names if Path(entry).suffix.lower() in FORMATS.keys() - {".zip", ".parquet"}]
     if not inside:
         raise PlaceError(f"archive {file} holds no file that is read: {', '.join(FORMATS)}")
