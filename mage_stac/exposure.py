@@ -84,7 +84,8 @@ def _optical(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exp
     radiance = passes.read_radiance(scratch, infrared=imaging.needs_infrared(sensor))
     chance, smoke = np.random.default_rng(shot.noise), shot.scene.smoke
     if smoke is not None:
-        radiance = veil.lay(radiance, smoke.depth)
+        fine, sun = spec.gsd / spec.oversample, shot.scene.light.sun_azimuth
+        radiance = veil.lay(radiance, smoke.depth, gsd=fine, sun_azimuth=sun)
     numbers = imaging.expose(radiance, sensor=sensor, look=shot.look, oversample=spec.oversample, rng=chance)
     unseen, sky, cover = np.zeros(numbers.shape[1:], bool), shot.look.clouds, {}
     if sky is not None:

@@ -17,6 +17,8 @@ ALBEDO, FORWARD = 0.88, 0.6
 """Share of the light that smoke scatters instead of taking it, and mean cosine of where to: as there, fresh smoke."""
 BLURRED = 25.0
 """Blur of the light that smoke scatters on its way up, in parts of the image's side: it comes from all around."""
+BILLOW, CONTRAST = 5.0, 0.35
+"""Metres, and the most by which lumps of smoke are brighter or darker than 1; by eye."""
 HIDES = 0.5
 """Share of the ground's own light left at 0.55 um below which the ground counts as not observed."""
 
@@ -49,13 +51,18 @@ def direct(depth: NDArray[np.floating], band: int) -> NDArray[np.float64]:
     return result
 
 
-def lay(light: Image, depth: NDArray[np.floating]) -> Image:
+def lay(light: Image, depth: NDArray[np.floating], *, gsd: float, sun_azimuth: float) -> Image:
     """An image (rows, columns, 3 or 6) in units of a white ground, seen through smoke.
 
-    `depth` (any rows, columns over the same ground): optical depth at 0.55 um.
+    Args:
+        light: the image.
+        depth: (any rows, columns over the same ground) optical depth at 0.55 um.
+        gsd: of the image, m.
+        sun_azimuth: degrees clockwise from north.
     """
     rows, columns, bands = light.shape
     depth = _on(depth, (rows, columns))
+    lumps = billows(depth, gsd, sun_azimuth)
     blur = max(rows, columns) / BLURRED
     result = np.empty_like(light)
     for band in range(bands):
@@ -64,7 +71,20 @@ def lay(light: Image, depth: NDArray[np.floating]) -> Image:
         around = ndimage.gaussian_filter(light[..., band], blur, mode="nearest")
         # Light that bounces between ground and smoke brightens both a little.
         lit = through / (1.0 - added * np.clip(around, 0.0, 0.95))
-        result[..., band] = added + lit * (own * light[..., band] + (through - own) * around)
+        result[..., band] = added * lumps + lit * (own * light[..., band] + (through - own) * around)
+    return result
+
+
+def billows(depth: NDArray[np.floating], gsd: float, sun_azimuth: float) -> NDArray[np.float64]:
+    """(rows, columns) brightness, about 1, of the top of thick smoke: lumps have a lit side and a shaded one.
+
+    The top stands BILLOW metres higher for every factor of e in depth.
+    """
+    top = BILLOW * np.log1p(np.asarray(depth, np.float64))
+    south, east = np.gradient(top, gsd)
+    towards = east * np.sin(np.radians(sun_azimuth)) - south * np.cos(np.radians(sun_azimuth))
+    # What faces the sun falls away towards it.
+    result: NDArray[np.float64] = 1.0 - CONTRAST * np.tanh(towards / CONTRAST)
     return result
 
 
@@ -75,10 +95,10 @@ def hidden(shape: tuple[int, ...], depth: NDArray[np.floating]) -> NDArray[np.bo
 
 
 def _on(depth: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """(rows, columns) of `depth`, a raster of any resolution over the same ground, bilinear."""
+    """(rows, columns) of `depth`, a raster of any resolution over the same ground, by cubic splines."""
     where = np.meshgrid(
         *((np.arange(size) + 0.5) / size * own - 0.5 for size, own in zip(shape[:2], depth.shape, strict=True)),
         indexing="ij",
     )
-    result: NDArray[np.float64] = ndimage.map_coordinates(np.asarray(depth, np.float64), where, order=1, mode="nearest")
-    return result
+    values: NDArray[np.float64] = ndimage.map_coordinates(np.asarray(depth, np.float64), where, order=3, mode="nearest")
+    return values.clip(0.0)

@@ -43,6 +43,14 @@ def test_a_drawn_moment_has_daylight() -> None:
         assert sun.moment(when).year == 2011
 
 
+def test_midwinter_in_the_north_is_left_out() -> None:
+    delft = "EPSG:32631", (590000.0, 5764000.0)
+    rng = np.random.default_rng(0)
+    drawn = [sun.daytime(rng, *delft, year=2015, months=tuple(range(1, 13))) for _ in range(80)]
+    assert {sun.moment(when).month for when in drawn} >= set(range(2, 12))
+    assert all(sun.light(when, *delft).sun_elevation >= sun.LOWEST for when in drawn)
+
+
 def test_night_and_nonsense_are_refused() -> None:
     with pytest.raises(RenderError, match="choose another time"):
         sun.light("2011-05-24T06:00:00Z", *JOPLIN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.signal import fftconvolve
 
 from mage_stac.hazards import raster
@@ -12,8 +13,8 @@ from mage_stac.scene.scene import Scene, Smoke
 
 Floats = NDArray[np.float64]
 
-CELL = 4.0
-"""Side of the cells that smoke is computed on, m."""
+CELL, MOST_CELLS = 2.5, 160_000
+"""Side of the cells that smoke is computed on, m, larger where a scene would have more than so many."""
 HOUSE = 7.3
 """Smoke of a burning house, m2 of extinction per second and m2 of plan at 0.55 um: 500 kW/m2 over 18 MJ/kg make 28 g of
 fuel a second, of which 3 % become smoke (wood 1.5 %, plastics 6 % and more: Mulholland, SFPE handbook) of 8.7 m2/g
@@ -87,14 +88,29 @@ def over(scene: Scene, ground: Floats, homes: Floats, now: float, wind: tuple[fl
         wind: m/s, and the bearing that it blows to, degrees.
         seed: of the puffs.
     """
-    x, y = np.meshgrid(*raster.centres(scene, CELL))
+    nominal = max(CELL, (scene.size[0] * scene.size[1] / MOST_CELLS) ** 0.5)
+    x, y = np.meshgrid(*raster.centres(scene, nominal))
     out = emission(now - raster.sample(scene, ground, x, y), GROUND, FLAMING)
     plans = raster.footprints(scene.buildings)
-    house = raster.burn(scene, zip(plans, range(1, len(plans) + 1), strict=True), CELL)
+    house = raster.burn(scene, zip(plans, range(1, len(plans) + 1), strict=True), nominal)
     given = np.concatenate([[0.0], emission(now - homes, HOUSE, BURNING)])
     out = np.maximum(out, given[house])
     if not out.any():
         return None
-    thick = depth(out, raster.step(scene, CELL), *wind)
-    puffs = 0.3 + 1.4 * mottle.rough(x, y, 30.0, seed)
-    return Smoke(depth=(thick * puffs).astype(np.float32), seed=seed)
+    cell = raster.step(scene, nominal)
+    thick = _billowed(depth(out, cell, *wind), cell, x, y, seed)
+    return Smoke(depth=thick.astype(np.float32), seed=seed)
+
+
+def _billowed(thick: Floats, cell: float, x: Floats, y: Floats, seed: int) -> Floats:
+    """The mean plume as it looks at one moment: swaying, ragged, in puffs; as much smoke in all, about."""
+    sway = [
+        16.0 * (mottle.field(x, y, 70.0, seed + axis) - 0.5) + 9.0 * (mottle.rough(x, y, 18.0, seed + axis) - 0.5)
+        for axis in (1, 2)
+    ]
+    rows, columns = (np.arange(size) for size in thick.shape)
+    where = np.array(np.meshgrid(rows, columns, indexing="ij"), float) + np.array(sway) / cell
+    puffs = np.exp(4.0 * (mottle.rough(x, y, 22.0, seed) - 0.5))
+    # Without smoke beyond the scene, what sways in from there would leave gaps along its edge.
+    moved: Floats = ndimage.map_coordinates(thick, where, order=1, mode="nearest")
+    return moved * puffs / max(float(puffs.mean()), 1e-9)

@@ -13,6 +13,8 @@ from mage_stac.scene.scene import SEASONS, Light
 
 LOWEST = 15.0
 """Degrees: under this no survey flies, and shadows are longer than the streets are wide."""
+DAYS = 12
+"""Days that are drawn before a place is said to be dark in a season."""
 J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
 MONTHS = {12: 0, 1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 2, 7: 2, 8: 2, 9: 2, 10: 3, 11: 3}
 """Month in the north -> index into SEASONS; leaves are out from May to September."""
@@ -100,13 +102,23 @@ def daytime(
 ) -> str:
     """A random moment (RFC 3339, UTC, whole minutes) in one of `months` at which the sun stands high enough there.
 
-    Hours are drawn within three of the local noon, narrowed until the sun is over LOWEST.
+    Hours are drawn within three of the local noon, narrowed until the sun is over LOWEST; a day on which it stays under
+    is drawn anew.
 
     Raises:
-        RenderError: the sun stays under LOWEST all that day (polar winter).
+        RenderError: the sun stays under LOWEST on DAYS days in turn (polar winter).
     """
     lon, lat = lonlat(crs, origin)
-    day = datetime(year, months[int(rng.integers(len(months)))], 1 + int(rng.integers(28)), tzinfo=UTC)
+    for _ in range(DAYS):
+        day = datetime(year, months[int(rng.integers(len(months)))], 1 + int(rng.integers(28)), tzinfo=UTC)
+        found = _high(rng, day, lon, lat)
+        if found is not None:
+            return found
+    raise RenderError(f"the sun stays under {LOWEST:.0f} degrees on {day:%Y-%m-%d} at latitude {lat:.1f}: other months")
+
+
+def _high(rng: np.random.Generator, day: datetime, lon: float, lat: float) -> str | None:
+    """A moment of a day at which the sun stands high enough; None if there is none."""
     noon = day + timedelta(hours=12 - lon / 15)
     offset = 3 * (2 * rng.random() - 1)
     for _ in range(8):
@@ -115,4 +127,4 @@ def daytime(
         if position(text, lon, lat)[1] >= LOWEST + 1:
             return text
         offset /= 2
-    raise RenderError(f"the sun stays under {LOWEST:.0f} degrees on {day:%Y-%m-%d} at latitude {lat:.1f}: other months")
+    return None
