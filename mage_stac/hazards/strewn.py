@@ -15,8 +15,10 @@ from mage_stac.scene.scene import Building, Debris, Scene, Tree
 
 Floats = NDArray[np.float64]
 
-PER_AREA = 7.0
+PER_AREA = 5.0
 """Loose pieces larger than a hand per square metre of floor of a house that is gone."""
+UNEVEN = (0.5, 0.4)
+"""Standard deviations of the logarithm of how many pieces are left: of one house among others, of one storm."""
 LOOSE = {
     "intact": 0.0, "cover_patches": 0.02, "tarpaulin": 0.03, "decking": 0.12, "open_roof": 0.22, "part_missing": 0.4,
     "rooms": 0.65, "rubble": 0.8, "slab": 1.2, "gone": 1.0,
@@ -26,11 +28,12 @@ COARSE = 3.0
 """Cells on which the pieces are thrown before they clump, m."""
 THICKEST = 3.0
 """Pieces per square metre that show at most: more lie under each other."""
-NEAR = 6.0
+NEAR = 4.0
 """Distance at which what falls about a house has thinned to a third, m."""
 ABOUT = 0.7
-"""Share of a building's pieces that stays about it. This, PER_AREA and NEAR are by eye beside Joplin's post image, in
-which plots stand out 1.4 times as bright as the ground between them."""
+"""Share of a building's pieces that stays about it. This, PER_AREA, NEAR, UNEVEN and the clumps are set beside Joplin's
+post image, unlabelled: there plots stand out 1.25 times as bright as the ground within 12 m, one house strews much and
+the next little, and brightness varies as much over 10 m as over 1 m."""
 TWIGS = 0.12
 """Share of branches among the pieces."""
 BLOCKING = 1.2
@@ -58,7 +61,10 @@ def strewn(
         clear: whether streets have been cleared since.
         rng: of clumps, of how well it was cleared, and of the pieces' own seed.
     """
-    mass = np.array([_mass(building) for building in scene.buildings])
+    house, storm = (
+        sigma * rng.standard_normal(size) for sigma, size in zip(UNEVEN, (len(scene.buildings), 1), strict=True)
+    )
+    mass = np.exp(house + storm) * np.array([_mass(building) for building in scene.buildings])
     if not mass.size or float(mass.sum()) < 1:
         return None
     coarse = np.zeros(raster.shape(scene, COARSE))
@@ -69,7 +75,7 @@ def strewn(
     density = raster.resample(scene, coarse)
     gx, gy = np.meshgrid(*raster.centres(scene))
     seed = int(rng.integers(2**31))
-    clumps = 1.6 * (mottle.field(gx, gy, 11.0, seed) - 0.5) + 1.8 * (mottle.field(gx, gy, 4.0, seed + 1) - 0.5)
+    clumps = 2.2 * (mottle.field(gx, gy, 11.0, seed) - 0.5) + 2.2 * (mottle.field(gx, gy, 4.0, seed + 1) - 0.5)
     density = THICKEST * (1 - np.exp(-density * np.exp(clumps) / THICKEST))
     if clear:
         _clear(density, scene, rng)

@@ -177,7 +177,7 @@ def _fallen(building: Building, reach: float, roll: float) -> str:
         return _of({"gone": 0.35 + reach, "rubble": 0.9 - 0.6 * reach, "slab": 0.1}, roll)
     if building.kind in STEEL:
         return _of({"rubble": 0.6 + reach, "rooms": 0.5 - 0.4 * reach, "slab": 0.3 * reach}, roll)
-    rooms, slab = max(0.65 - 1.1 * reach, 0.04), max(1.6 * (reach - 0.45), 0.02)
+    rooms, slab = max(0.65 - 0.8 * reach, 0.12), max(1.2 * (reach - 0.25), 0.06)
     return _of({"rooms": rooms, "rubble": 0.5 + 0.4 * reach, "slab": slab}, roll)
 
 

@@ -15,7 +15,7 @@ THICK = 0.35
 """Pieces per square metre from which debris is what the ground is."""
 REACH = 8.0
 """Fines lie further out than pieces, m."""
-SMEAR = (0.160, 0.124, 0.098)
+SMEAR = (0.178, 0.126, 0.100)
 """Earth, plaster dust and torn leaves."""
 
 
@@ -33,7 +33,7 @@ def strew(
     clumped = thick * np.exp(0.6 * smooth(canvas, 2.5, 101) + 0.4 * smooth(canvas, 0.8, 102))
     smeared = mix(reflectance, SMEAR, np.where(soft, 0.6, 0.3) * (1 - np.exp(-1.0 * clumped)))
     rng = canvas.rng(103)
-    specks = rng.random(canvas.shape, dtype=np.float32) < 1 - np.exp(-0.32 * clumped)
+    specks = rng.random(canvas.shape, dtype=np.float32) < 1 - np.exp(-0.22 * clumped)
     names = [kind for kind, _ in debris.mix if kind in PIECES]
     shares = np.array([share for kind, share in debris.mix if kind in PIECES])
     palette = np.array([colour for name in names for colour in PIECES[name].variants], np.float32)

@@ -34,9 +34,9 @@ class Form:
 
 
 FORMS: dict[str, Form] = {
-    "insulation": Form(length=0.7, width=0.45, tilt=0.3),
-    "drywall": Form(length=0.7, width=0.45, tilt=0.25),
-    "sheet": Form(length=1.1, width=0.55, tilt=0.2),
+    "insulation": Form(length=0.7, width=0.45, tilt=0.3, dirt=0.45),
+    "drywall": Form(length=0.7, width=0.45, tilt=0.25, dirt=0.45),
+    "sheet": Form(length=1.2, width=0.7, tilt=0.2, dirt=0.25),
     "timber": Form(length=1.5, width=0.14, spread=0.65, tilt=0.12),
     "metal": Form(length=1.5, width=0.5, tilt=0.3, spread=0.6),
     "household": Form(length=0.7, width=0.5, thickness=0.45, tilt=0.3, dirt=0.3),
@@ -52,14 +52,14 @@ FORMS: dict[str, Form] = {
 kinds that look alike next to each other; `litter` is splinters, leaves and soil."""
 
 HOUSE_MIX: Mapping[str, float] = {
-    "insulation": 0.06, "drywall": 0.16, "sheet": 0.17, "timber": 0.25, "metal": 0.02, "household": 0.03,
-    "rubble": 0.05, "brick": 0.04, "timber_old": 0.09, "shingle": 0.06, "litter": 0.07,
+    "insulation": 0.05, "drywall": 0.09, "sheet": 0.19, "timber": 0.28, "metal": 0.02, "household": 0.03,
+    "rubble": 0.03, "brick": 0.07, "timber_old": 0.10, "shingle": 0.06, "litter": 0.08,
 }  # fmt: skip
 """What a timber house falls into, by number."""
 
 METAL_MIX: Mapping[str, float] = {
-    "insulation": 0.08, "drywall": 0.08, "sheet": 0.06, "timber": 0.05, "metal": 0.35, "household": 0.06,
-    "rubble": 0.14, "timber_old": 0.04, "litter": 0.14,
+    "insulation": 0.06, "drywall": 0.08, "sheet": 0.12, "timber": 0.15, "metal": 0.19, "household": 0.04,
+    "rubble": 0.10, "brick": 0.08, "timber_old": 0.08, "litter": 0.10,
 }  # fmt: skip
 """What a steel shed or shop falls into."""
 

@@ -97,13 +97,14 @@ def rooms(shell: Shell, rng: np.random.Generator) -> Mesh:
 
 
 def rubble(shell: Shell, rng: np.random.Generator) -> Mesh:
-    """A heap where the house stood, of its own materials, a few walls in it, spilt around."""
-    heap = shell.outline.buffer(rng.uniform(0.3, 1.5), quad_segs=1)
+    """A heap on part of the floor where the house stood, of its own materials, a few walls in it, spilt around."""
+    heap = _heaped(shell, rng)
     mound = Mound(region=heap, height=rng.uniform(0.5, 1.3) + 0.15 * (shell.building.storeys - 1), seed=_seed(rng))
     at = pieces.within(heap, _bounded(heap, rng.uniform(4.5, 8.0)), rng)
     z = mound.at(at) + rng.uniform(0, 0.3, len(at))
     return mesh.join(
         [
+            _slab_mesh(shell, rng),
             _mound_mesh(shell, mound, rng),
             interiors.inner_walls(shell, interiors.rooms(shell, rng), shell.outline, 0.0, rng, standing=0.12),
             interiors.outer_walls(shell, _around(shell), 0.0, rng, standing=0.08),
@@ -133,6 +134,18 @@ def gone(shell: Shell, rng: np.random.Generator) -> Mesh:
     return _pieces(shell, [_spill(shell, shell.outline, rng, density=0.4)], rng)
 
 
+def _heaped(shell: Shell, rng: np.random.Generator) -> BaseGeometry:
+    """Where the heap lies: all of a masonry house, half or more of a timber one, whose rest was blown off the floor."""
+    whole = shell.outline.buffer(rng.uniform(0.3, 1.5), quad_segs=1)
+    if pieces.dust_of(shell.building.wall_material):
+        return whole
+    radius = np.sqrt(whole.area / np.pi)
+    x0, y0, x1, y1 = whole.bounds
+    middles = rng.uniform((x0, y0), (x1, y1), (int(rng.integers(2, 5)), 2))
+    blobs = shapely.union_all(shapely.buffer(shapely.points(middles), radius * rng.uniform(0.4, 0.9, len(middles))))
+    return whole.intersection(blobs) if whole.intersection(blobs).area > 0.3 * whole.area else whole
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mound:
     """A heap over a plan region: height falls to nothing at its edge and is uneven within."""
@@ -145,7 +158,7 @@ class Mound:
         """Heights above the base at points (N, 2), m."""
         inside = to_rim(self.region, xy)
         uneven = 0.4 + 1.2 * mottle.rough_at(xy, 4.0, self.seed)
-        result: Array = 0.05 + self.height * uneven * np.minimum(inside / 2.0, 1.0)
+        result: Array = FLOOR + 0.05 + self.height * uneven * np.minimum(inside / 2.0, 1.0)
         return result
 
 
