@@ -156,8 +156,13 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @property
+    def process(self) -> int | None:
+        """Id of the child; None before the first job and after a failure."""
+        return None if self._child is None else self._child.process
+
     def render(self, folder: Path, name: str) -> dict[str, float]:
-        """Render the job in `folder`; returns seconds by stage.
+        """Render the job in `folder`; returns seconds by stage, of wall time and, as `STAGE.cpu`, of all its cores.
 
         Args:
             folder: holds job.json and geometry.npz; the passes appear beside them.
@@ -207,6 +212,10 @@ class _Child:
         self._stdin = cast("IO[str]", self._process.stdin)  # both are pipes, as asked for above
         self._stdout = cast("IO[str]", self._process.stdout)
         threading.Thread(target=self._listen, args=(self._stdout,), daemon=True).start()
+
+    @property
+    def process(self) -> int:
+        return self._process.pid
 
     def _listen(self, stream: IO[str]) -> None:
         with contextlib.suppress(ValueError, OSError):  # closed by kill()

@@ -9,7 +9,8 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +24,36 @@ from renderers import job as jobs
 
 
 def render(folder: Path) -> dict[str, float]:
-    """Render one job's passes into its folder; returns seconds by stage."""
-    seconds = {}
-    start = time.perf_counter()
-    job = jobs.read(folder)
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    objects = meshes.build(job)
-    light.build(job)
-    described = camera.build(job)
-    passes.prepare(job)
-    (folder / "camera.json").write_text(json.dumps(described), encoding="utf-8")
-    seconds["build"] = time.perf_counter() - start
+    """Render one job's passes into its folder; returns seconds by stage, of wall time and, as `STAGE.cpu`, of all cores.
+
+    The first stage is `build`, the others are the passes.
+    """
+    seconds: dict[str, float] = {}
+    with _timed("build", seconds):
+        job = jobs.read(folder)
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        objects = meshes.build(job)
+        light.build(job)
+        described = camera.build(job)
+        passes.prepare(job)
+        (folder / "camera.json").write_text(json.dumps(described), encoding="utf-8")
     for name in job.passes:
-        start = time.perf_counter()
-        if name == "image":
-            passes.render_image(job)
-        elif name == "infrared":
-            passes.render_infrared(job)
-        else:
-            passes.render_labels(job, objects, name=f"{name}.exr", clutter=name == "labels")
-        seconds[name] = time.perf_counter() - start
+        with _timed(name, seconds):
+            if name == "image":
+                passes.render_image(job)
+            elif name == "infrared":
+                passes.render_infrared(job)
+            else:
+                passes.render_labels(job, objects, name=f"{name}.exr", clutter=name == "labels")
     return seconds
+
+
+@contextmanager
+def _timed(stage: str, seconds: dict[str, float]) -> Iterator[None]:
+    wall, cores = time.perf_counter(), time.process_time()
+    yield
+    seconds[stage] = time.perf_counter() - wall
+    seconds[f"{stage}.cpu"] = time.process_time() - cores
 
 
 def report(folder: str) -> dict[str, Any]:
