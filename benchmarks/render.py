@@ -37,7 +37,7 @@ def memory(renders: int, size: int) -> None:
     start = time.perf_counter()
     spec = RenderSpec(hazard="wind", undamaged_share=0.0, size_px=size, sensor="naip")
     shots = [draw(replace(spec, style=style), number) for number, style in enumerate(STYLES)]
-    jobs = [(shot, exposure.job(spec, shot, "pre", 1)) for one in shots for shot in (one.pre, one.post)]
+    jobs = [(shot, exposure.job(spec, shot, "pre")) for one in shots for shot in (one.pre, one.post)]
     built = [(job, geometry.build(shot.scene, spec.texel)) for shot, job in jobs]
     held = []
     with blender.Session(blender.find(), restart_after=10**9) as session, tempfile.TemporaryDirectory() as scratch:
@@ -56,30 +56,23 @@ def memory(renders: int, size: int) -> None:
 
 def pair(size: int, pairs: int, sensor: str) -> None:
     spec = RenderSpec(hazard="wind", undamaged_share=0.0, size_px=size, pairs=pairs, sensor=sensor)
-    totals: dict[str, float] = {}
-    own = 0.0
+    clock = rendering.Clock()
     with tempfile.TemporaryDirectory() as scratch, blender.Session(blender.find()) as session:
         for number in range(pairs):
-            before = time.process_time()
-            seconds = rendering.render_pair(spec, number, Path(scratch) / "wind-pairs", session)
-            own += time.process_time() - before
-            for name, value in seconds.items():
-                totals[name] = totals.get(name, 0.0) + value
-    child = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cores = {name.removesuffix(".cpu"): value for name, value in totals.items() if name.endswith(".cpu")}
-    cycles = sum(value for name, value in cores.items() if name in ("render.image", "render.infrared"))
+            for name, value in rendering.render_pair(spec, number, Path(scratch) / "wind-pairs", session).items():
+                clock.add(name, value / pairs)
+    cores = {name.removesuffix(".cpu"): value for name, value in clock.items() if name.endswith(".cpu")}
+    images = sum(cores.get(f"render.{name}", 0.0) for name in ("image", "infrared"))
     labels = sum(value for name, value in cores.items() if name.startswith("render.labels"))
-    whole = own + sum(cores.values())
+    whole = cores["total"] + sum(value for name, value in cores.items() if name.startswith("render."))
+    child = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = child.ru_utime + child.ru_stime - pairs * sum(v for n, v in cores.items() if n.startswith("render."))
     print(f"{pairs} pairs of {size} px, {sensor}; CPU seconds a pair")
     for name, value in sorted(cores.items()):
-        print(f"  {name:26} {value / pairs:7.2f}")
-    print(f"  {'our own process':26} {own / pairs:7.2f}")
-    print(
-        f"whole {whole / pairs:.2f} a pair, {whole / pairs / 2:.2f} an image; over Cycles' images {whole / cycles:.2f};"
-    )
-    print(
-        f"labels {labels / cycles:.1%} of the images; Blender's start once {child.ru_utime + child.ru_stime - sum(cores.values()):.1f}"
-    )
+        print(f"  {name:26} {value:7.2f}")
+    print(f"whole {whole:.2f} a pair, {whole / 2:.2f} an image, Blender's start {start:.1f} once")
+    print(f"over Cycles, images and labels {whole / (images + labels):.2f}; over its images alone {whole / images:.2f}")
+    print(f"label passes {labels / whole:.1%} of the whole, {labels / images:.1%} of the images")
 
 
 def main() -> None:

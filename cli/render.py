@@ -79,6 +79,21 @@ def render(  # noqa: PLR0913 - a command's options
         typer.Option(help="Share of the sky under clouds, 0..1; what they hide is 255 in labels."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes in parallel, each with a Blender of its own.")] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask scheduler (tcp://HOST:PORT): its workers render, one pair at a time each, into --out, which "
+            "all machines must share.",
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="What renders the images: auto takes a GPU if Cycles finds one; gpu or cpu. With --workers, each "
+            "takes a GPU in turn."
+        ),
+    ] = "auto",
     blender: Annotated[
         str | None, typer.Option(help="A Blender, or a virtual environment or Python with bpy; else MAGE_STAC_BLENDER.")
     ] = None,
@@ -126,6 +141,8 @@ def render(  # noqa: PLR0913 - a command's options
         clouds=clouds,
         pairs=pairs,
         workers=workers,
+        scheduler=scheduler,
+        device=device,
         blender=blender,
     )
     with bar("render") as step:

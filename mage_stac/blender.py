@@ -35,6 +35,12 @@ HOW_TO_GET_ONE = (
     "run `make setup` in a checkout, or `uv venv --python 3.11 .venv-render && uv pip install --python .venv-render "
     f'bpy==5.0.1 "numpy<2"`, or install Blender 4.2 or newer; name it by --blender or {VARIABLE} if it lies elsewhere'
 )
+DEVICES = {
+    "auto": "a GPU if Cycles finds one (OptiX, CUDA, HIP, oneAPI or Metal), else the processor",
+    "gpu": "a GPU, or nothing is rendered",
+    "cpu": "the processor",
+}
+"""What images are rendered with. Labels always come from the processor, so that they are the same bits everywhere."""
 STDERR_TAIL = 4000
 """Bytes of a dead child's stderr that are searched for its last words."""
 
@@ -87,6 +93,46 @@ def _renderer() -> Path:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """What a Blender may use of its machine: speed, not pixels."""
+
+    threads: int = 0
+    """Processor cores; 0 is all."""
+    device: str = "auto"
+    """A key of DEVICES."""
+    turn: int = 0
+    """Number of the Blender among those of its machine; they take the GPUs in turn."""
+
+    def options(self) -> tuple[str, ...]:
+        """The renderer's options."""
+        return ("--threads", str(self.threads), "--device", self.device, "--turn", str(self.turn))
+
+
+def gpus(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the GPUs that a Blender's Cycles finds.
+
+    Raises:
+        RenderError: it does not start or breaks down.
+    """
+    try:
+        done = subprocess.run([*command, "?"], capture_output=True, text=True, check=False, timeout=120.0)
+        return tuple(json.loads(done.stdout.strip().splitlines()[-1])["gpus"])
+    except (OSError, subprocess.TimeoutExpired, LookupError, json.JSONDecodeError) as error:
+        raise RenderError(f"Blender cannot say which GPUs it finds ({command[0]}): give the device cpu") from error
+
+
+def with_device(command: tuple[str, ...], device: str) -> tuple[str, ...]:
+    """The command, if its machine has such a device.
+
+    Raises:
+        RenderError: it has no GPU.
+    """
+    if device == "gpu" and not gpus(command):
+        raise RenderError("Cycles finds no GPU here: give --device auto or cpu, or mend the GPU's driver")
+    return command
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """What job.json tells the renderer. Angles in degrees, azimuths clockwise from north."""
 
@@ -105,8 +151,6 @@ class Job:
     altitude: float = 0.0
     """Of a perspective camera over the middle, metres above the ground there; 0 for parallel rays."""
     seed: int = 0
-    threads: int = 0
-    """Processor cores to use; 0 is all."""
     passes: tuple[str, ...] = PASSES
 
     def as_dict(self) -> dict[str, Any]:
@@ -122,7 +166,6 @@ class Job:
             "sun": {"azimuth": self.sun_azimuth, "elevation": self.sun_elevation, "overcast": self.overcast},
             "view": {"off_nadir": self.off_nadir, "azimuth": self.view_azimuth, "altitude": self.altitude},
             "seed": self.seed,
-            "threads": self.threads,
             "passes": list(self.passes),
         }
 
@@ -144,8 +187,15 @@ class Session:
     process group of its own, so that Ctrl-C reaches us alone and we end it.
     """
 
-    def __init__(self, command: tuple[str, ...], *, restart_after: int = 50, timeout: float = 900.0) -> None:
-        self._command = command
+    def __init__(
+        self,
+        command: tuple[str, ...],
+        *,
+        machine: Machine | None = None,
+        restart_after: int = 50,
+        timeout: float = 900.0,
+    ) -> None:
+        self._command = (*command, *(machine or Machine()).options())
         self._restart_after = restart_after
         self._timeout = timeout
         self._child: _Child | None = None

@@ -39,7 +39,7 @@ class Exposure:
     """(rows, columns) RADAR_CLASSES; None for other sensors."""
 
 
-def job(spec: RenderSpec, shot: Shot, phase: str, threads: int) -> blender.Job:
+def job(spec: RenderSpec, shot: Shot, phase: str) -> blender.Job:
     """What Blender renders of one date: the sensor's image, and before the event the labels.
 
     A radar is given what stands where, seen from above, finer than its image where there are no labels to share it.
@@ -65,7 +65,6 @@ def job(spec: RenderSpec, shot: Shot, phase: str, threads: int) -> blender.Job:
         view_azimuth=scene.view.azimuth,
         altitude=scene.view.altitude,
         seed=int(shot.noise.generate_state(1)[0]),
-        threads=threads,
         passes=wanted,
     )
 

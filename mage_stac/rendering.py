@@ -23,20 +23,23 @@ PHASES = ("pre", "post")
 
 
 class Clock(dict[str, float]):
-    """Wall seconds by stage."""
+    """Seconds by stage: of wall time, and as `STAGE.cpu` of processor cores."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add what the body takes to a stage."""
-        start = time.perf_counter()
+        """Add what the body takes to a stage. `render` waits for Blender, whose own stages are `render.*`."""
+        wall, cores = time.perf_counter(), time.process_time()
         yield
-        self[name] = self.get(name, 0.0) + time.perf_counter() - start
+        self.add(name, time.perf_counter() - wall)
+        self.add(f"{name}.cpu", time.process_time() - cores)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add seconds to a stage."""
+        self[name] = self.get(name, 0.0) + seconds
 
 
-def render_pair(
-    spec: RenderSpec, number: int, collection: Path, session: blender.Session, threads: int = 0
-) -> dict[str, float]:
-    """Render pair `number` of a spec into a collection's folder; returns wall seconds by stage.
+def render_pair(spec: RenderSpec, number: int, collection: Path, session: blender.Session) -> dict[str, float]:
+    """Render pair `number` of a spec into a collection's folder; returns seconds by stage: wall, and `STAGE.cpu`.
 
     The Items appear together at the end, the label last; on any error none does.
 
@@ -48,7 +51,7 @@ def render_pair(
     with clock.stage("total"):
         with clock.stage("scene"):
             scenario = draw(spec, number)
-        jobs = {phase: exposure.job(spec, getattr(scenario, phase), phase, threads) for phase in PHASES}
+        jobs = {phase: exposure.job(spec, getattr(scenario, phase), phase) for phase in PHASES}
         root, name = collection.parent, collection.name
         with (
             catalogue.staged(root, name, f"{scenario.id}-label") as label,
@@ -75,7 +78,7 @@ def _render(
     with clock.stage("render"):
         seconds = session.render(scratch, shot.scene.id)
     for stage, value in seconds.items():
-        clock[f"render.{stage}"] = clock.get(f"render.{stage}", 0.0) + value
+        clock.add(f"render.{stage}", value)
 
 
 def _truth(scratch: Path, scenario: Scenario, clock: Clock) -> labelling.Rasters:
@@ -177,8 +180,6 @@ def _write_label(
         described = {
             phase: {"job": jobs[phase].as_dict(), "look": getattr(scenario, phase).look.as_dict()} for phase in PHASES
         }
-        for one in described.values():
-            one["job"].pop("threads")  # of the machine, not of the image
         catalogue.write_json(folder / "render.json", {"spec": spec.pixels(), **described})
         item.add_asset("render", _json_asset("./render.json", "Render jobs and sensor draws"))
         for phase in PHASES:

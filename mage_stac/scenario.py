@@ -12,7 +12,7 @@ from affine import Affine
 from numpy.random import SeedSequence
 from odc.geo.geobox import GeoBox
 
-from mage_stac import hybrid, imaging, likeness, sensors, shots
+from mage_stac import blender, hybrid, imaging, likeness, sensors, shots
 from mage_stac.errors import RenderError
 from mage_stac.hazards import HAZARDS, Truth, events
 from mage_stac.hazards.hazard import Hazard
@@ -88,6 +88,10 @@ class RenderSpec:
     pairs: int = 1
     workers: int = 1
     """Processes in parallel, each with a Blender of its own."""
+    scheduler: str | None = None
+    """Of a Dask cluster, whose workers render instead; see cluster.each."""
+    device: str = "auto"
+    """A key of blender.DEVICES."""
     blender: str | None = None
     """See blender.find."""
     restart_after: int = 50
@@ -99,6 +103,7 @@ class RenderSpec:
         """Raise RenderError for a field that cannot be, naming it, its value and what can be."""
         _among("hazard", self.hazard, HAZARDS)
         _among("style", self.style, STYLES)
+        _among("device", self.device, blender.DEVICES)
         self._check_strength()
         _within("seed", self.seed, 0, 2**63)
         _within("size", self.size_px, 16, 8192)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mage_stac import blender, catalogue, workers
+from mage_stac import blender, catalogue, cluster, workers
 from mage_stac.errors import CatalogueError, MageStacError, RenderError
 from mage_stac.hazards.limits import UNTOUCHED
 from mage_stac.rendering import render_pair
@@ -36,7 +36,8 @@ class Report:
     failed: dict[str, str]
     """Id -> reason; also in failures.json in the collection's folder."""
     seconds: dict[str, float]
-    """Wall seconds by stage, summed over pairs and workers; `render.*` are Blender's own."""
+    """Seconds by stage, summed over pairs and workers: of wall time and, as `STAGE.cpu`, of processor cores; `render.*`
+    are Blender's own."""
     untouched: dict[str, str] = field(default_factory=dict)
     """Id -> the note of a pair, made now, in which the hazard changed nothing."""
 
@@ -61,7 +62,7 @@ def render_pairs(spec: RenderSpec, out: Path, progress: Progress | None = None) 
     Raises:
         RenderError: no Blender was found, the first scenes all failed, or `out` holds pairs of these names made with
             other options.
-        MageStacError: a worker process was killed.
+        MageStacError: a worker process was killed, or the Dask cluster has no workers or went away.
         CatalogueError: the disk refuses.
     """
     folder = out / collection_id(spec)
@@ -120,25 +121,50 @@ def index(out: Path) -> None:
 def _outcomes(spec: RenderSpec, out: Path, todo: list[int]) -> Iterator[Outcome]:
     if not todo:
         return
-    crew = min(spec.workers, len(todo))
-    threads = 0 if crew == 1 else max((os.cpu_count() or crew) // crew, 1)
-    opener = partial(_worker, spec, out, blender.find(spec.blender), threads)
-    with closing(workers.each(opener, todo, crew)) as outcomes:
-        yield from outcomes
+    if spec.scheduler is None:
+        opener = partial(_worker, spec, out, _blender(spec))
+        results = workers.each(opener, todo, min(spec.workers, len(todo)))
+    else:
+        opener = partial(_worker, spec, out.absolute(), None)
+        results = cluster.each(opener, todo, spec.scheduler, partial(_lost, spec))
+    with closing(results) as outcomes:
+        for outcome in outcomes:
+            yield outcome if spec.scheduler is None else _arrived(spec, out, outcome)
+
+
+def _blender(spec: RenderSpec) -> tuple[str, ...]:
+    return blender.with_device(blender.find(spec.blender), spec.device)
 
 
 @contextmanager
-def _worker(spec: RenderSpec, out: Path, command: tuple[str, ...], threads: int) -> Iterator[Callable[[int], Outcome]]:
-    """A Blender, and what renders a pair with it."""
-    with blender.Session(command, restart_after=spec.restart_after, timeout=spec.timeout) as session:
-        yield partial(_attempt, spec, out, session, threads)
+def _worker(
+    spec: RenderSpec, out: Path, command: tuple[str, ...] | None, number: int, crew: int
+) -> Iterator[Callable[[int], Outcome]]:
+    """A Blender, and what renders a pair with it; without a command, the Blender that this machine has."""
+    threads = 0 if crew == 1 else max((os.cpu_count() or crew) // crew, 1)
+    machine = blender.Machine(threads=threads, device=spec.device, turn=number)
+    limits = {"restart_after": spec.restart_after, "timeout": spec.timeout}
+    with blender.Session(command or _blender(spec), machine=machine, **limits) as session:
+        yield partial(_attempt, spec, out, session)
 
 
-def _attempt(spec: RenderSpec, out: Path, session: blender.Session, threads: int, number: int) -> Outcome:
+def _lost(spec: RenderSpec, number: int, reason: str) -> Outcome:
+    return Outcome(id=spec.pair_id(number), error=reason)
+
+
+def _arrived(spec: RenderSpec, out: Path, outcome: Outcome) -> Outcome:
+    """What another machine did, unless it wrote to a disk of its own."""
+    if outcome.error is None and not catalogue.has(out, collection_id(spec), f"{outcome.id}-label"):
+        reason = f"its Dask worker does not see {out.absolute()}: give a folder that all machines share"
+        return Outcome(id=outcome.id, error=reason)
+    return outcome
+
+
+def _attempt(spec: RenderSpec, out: Path, session: blender.Session, number: int) -> Outcome:
     name = spec.pair_id(number)
     collection = out / collection_id(spec)
     try:
-        seconds = render_pair(spec, number, collection, session, threads)
+        seconds = render_pair(spec, number, collection, session)
         return Outcome(id=name, seconds=seconds, note=_untouched(collection / f"{name}-label"))
     except CatalogueError:  # the disk: no other pair would fare better
         raise

@@ -7,15 +7,16 @@ import multiprocessing.util
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from mage_stac.errors import MageStacError
 
 Work = Callable[[Any], Any]
-Opener = Callable[[], AbstractContextManager[Work]]
-"""Sets a worker up: what it yields does one task; leaving the context ends what the worker started. Picklable."""
+Opener = Callable[[int, int], AbstractContextManager[Work]]
+"""Sets a worker up, given its number, from 0, and how many there are on its machine: what it yields does one task;
+leaving the context ends what the worker started. Picklable."""
 
 _WORK: list[Work] = []
 """What this worker process does; empty in the main process."""
@@ -30,7 +31,7 @@ def each(opener: Opener, tasks: Sequence[Any], workers: int) -> Generator[Any]:
         MageStacError: a worker was killed from outside.
     """
     if min(workers, len(tasks)) <= 1:
-        with opener() as work:
+        with opener(0, 1) as work:
             for task in tasks:
                 yield work(task)
         return
@@ -64,23 +65,40 @@ def _start(opener: Opener, counter: Any, crew_size: int) -> None:
     with counter.get_lock():
         number = counter.value
         counter.value += 1
-    _keep_to_own_processors(number, crew_size)
+    _keep_to(_share(number, crew_size))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     stack = ExitStack()
-    _WORK.append(stack.enter_context(opener()))
+    _WORK.append(stack.enter_context(opener(number, crew_size)))
     multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
 
 
-def _keep_to_own_processors(number: int, crew_size: int) -> None:
-    """Give worker `number` of a crew its share of the processors; what it starts inherits that.
+@contextmanager
+def own_processors(number: int, crew_size: int) -> Iterator[None]:
+    """Keep this thread, and processes that it starts, to worker `number`'s share of the processors.
 
     Cycles' thread pool (TBB) otherwise makes a thread for every processor in every worker, and they wait for one
     another by spinning: half of the time on two processors.
     """
-    if hasattr(os, "sched_setaffinity"):  # not on macOS and Windows
-        mine = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, mine[number % len(mine) :: crew_size])
+    before = _share(0, 1)
+    _keep_to(_share(number, crew_size))
+    try:
+        yield
+    finally:
+        _keep_to(before)
+
+
+def _share(number: int, crew_size: int) -> set[int]:
+    """Processors for worker `number` of a crew; none where the system cannot say (macOS, Windows)."""
+    if not hasattr(os, "sched_getaffinity"):
+        return set()
+    all_of_them = sorted(os.sched_getaffinity(0))
+    return set(all_of_them[number % len(all_of_them) :: crew_size])
+
+
+def _keep_to(processors: set[int]) -> None:
+    if processors:
+        os.sched_setaffinity(0, processors)
 
 
 def _do(task: Any) -> Any:

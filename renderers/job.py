@@ -40,8 +40,6 @@ class Job:
     """Of a perspective camera over the middle, above the ground there; 0 for parallel rays."""
     samples: int
     seed: int
-    threads: int
-    """0: as many as there are cores."""
     passes: tuple[str, ...]
     arrays: dict[str, Any]
     """The arrays of geometry.npz, by name."""
@@ -86,7 +84,6 @@ def read(folder: Path) -> Job:
         altitude=float(view.get("altitude", 0.0)),
         samples=int(data.get("samples", 2)),
         seed=int(data.get("seed", 0)) % 2**31,
-        threads=int(data.get("threads", 0)),
         passes=tuple(data.get("passes", PASSES)),
         arrays=_arrays(folder / "geometry.npz", ARRAYS),
         infrared=_arrays(folder / "infrared.npz", ("faces", "ground")) if "infrared" in data.get("passes", ()) else {},

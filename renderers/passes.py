@@ -5,23 +5,23 @@ from typing import Any
 import bpy
 
 from renderers import light, materials
+from renderers.devices import Machine
 from renderers.job import Job
 
 
-def prepare(job: Job) -> None:
-    """Set what all passes share: Cycles on the CPU, no colour management, nothing adaptive."""
+def prepare(job: Job, machine: Machine) -> None:
+    """Set what all passes share: Cycles, no colour management, nothing adaptive."""
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
     scene.render.use_persistent_data = True
     scene.render.resolution_percentage = 100
     scene.render.use_compositing = False
     scene.render.use_sequencer = False
-    scene.render.threads_mode = "FIXED" if job.threads else "AUTO"
-    if job.threads:
-        scene.render.threads = job.threads
+    scene.render.threads_mode = "FIXED" if machine.threads else "AUTO"
+    if machine.threads:
+        scene.render.threads = machine.threads
     scene.view_settings.view_transform = "Raw"
     cycles = scene.cycles
-    cycles.device = "CPU"
     cycles.seed = job.seed
     cycles.use_adaptive_sampling = False
     cycles.use_denoising = False
@@ -35,19 +35,20 @@ def prepare(job: Job) -> None:
         aov.name, aov.type = name, "VALUE"
 
 
-def render_infrared(job: Job) -> None:
+def render_infrared(job: Job, device: str) -> None:
     """infrared.exr: as the image, of nir, swir16 and swir22, with the same light paths and so the same noise.
 
     The last image of a job: the scene keeps these colours.
     """
     materials.show_infrared(job.infrared["ground"])
     light.shine(job, light.INFRARED_TINT)
-    render_image(job, "infrared.exr")
+    render_image(job, device, "infrared.exr")
 
 
-def render_image(job: Job, name: str = "image.exr") -> None:
-    """image.exr: linear RGB at `oversample` times the resolution, mean over each subpixel."""
+def render_image(job: Job, device: str, name: str = "image.exr") -> None:
+    """image.exr: linear RGB at `oversample` times the resolution, mean over each subpixel; `device` is GPU or CPU."""
     cycles = bpy.context.scene.cycles
+    cycles.device = device
     cycles.samples = job.samples
     cycles.pixel_filter_type = "BOX"
     cycles.max_bounces = cycles.diffuse_bounces = 1  # walls light shadows; a second bounce adds noise, little light
@@ -61,8 +62,10 @@ def render_labels(job: Job, objects: dict[str, Any], *, name: str, clutter: bool
     """Multilayer EXR of semantic, instance, height (above ground), position, normal and depth at pixel centres.
 
     One sample and a filter a hundredth of a pixel wide: every value is that of one surface, never a mean of two.
+    Always by the CPU: the same bits with a GPU in the machine and without.
     """
     cycles = bpy.context.scene.cycles
+    cycles.device = "CPU"
     cycles.samples = 1
     cycles.pixel_filter_type = "BLACKMAN_HARRIS"
     cycles.filter_width = 0.01

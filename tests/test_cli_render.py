@@ -15,7 +15,7 @@ from shapely import box
 @pytest.fixture
 def fake(tmp_path: Path) -> str:
     program = tmp_path / "python-with-bpy"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("fake_blender.py")}"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("fake_blender.py")}" "$@"\n')
     program.chmod(0o755)
     return str(program)
 

@@ -30,7 +30,7 @@ FAKE = Path(__file__).with_name("fake_blender.py")
 def fake(tmp_path: Path) -> str:
     """A program that behaves like Blender's Python with the renderer, in a fraction of its time."""
     program = tmp_path / "python-with-bpy"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n')
     program.chmod(0o755)
     return str(program)
 
@@ -125,6 +125,32 @@ def test_pairs_are_the_same_however_many_workers(fake: str, tmp_path: Path) -> N
     render_pairs(spec(fake, pairs=2), tmp_path / "one")
     render_pairs(spec(fake, pairs=2, workers=2), tmp_path / "two")
     assert pixels(tmp_path / "one") == pixels(tmp_path / "two")
+
+
+def test_pairs_of_a_dask_cluster_are_the_same(
+    fake: str, tmp_path: Path, accidents: Callable[[dict[int, str]], None]
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    accidents({0: "crash"})  # the first job of the first pair that comes
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local:
+        given = spec(fake, pairs=2, scheduler=local.scheduler_address)
+        first = render_pairs(given, tmp_path / "dask")
+        assert len(first.made) == 1
+        assert "Segmentation fault, said the fake" in next(iter(first.failed.values()))
+        again = render_pairs(given, tmp_path / "dask")
+        assert again.skipped == first.made
+        assert again.failed == {}
+    accidents({})
+    render_pairs(spec(fake, pairs=2), tmp_path / "one")
+    assert pixels(tmp_path / "one") == pixels(tmp_path / "dask")
+
+
+def test_a_gpu_that_is_not_there_is_one_line(fake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RenderError, match="Cycles finds no GPU here: give --device auto or cpu"):
+        render_pairs(spec(fake, device="gpu"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setenv("FAKE_BLENDER_GPUS", '["a card"]')
+    assert render_pairs(spec(fake, device="gpu"), tmp_path / "out").failed == {}
 
 
 def test_a_crashed_scene_is_recorded_and_made_next_time(

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from functools import partial
 
 @contextmanager
-def squarer(folder):
+def squarer(folder, number, crew):
     """Squares numbers, some of them with accidents; leaves a file as long as it is open."""
     marker = folder / str(os.getpid())
     marker.touch()
