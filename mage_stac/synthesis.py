@@ -143,8 +143,8 @@ def _worker(
     """A Blender, and what renders a pair with it; without a command, the Blender that this machine has."""
     threads = 0 if crew == 1 else max((os.cpu_count() or crew) // crew, 1)
     machine = blender.Machine(threads=threads, device=spec.device, turn=number)
-    limits = {"restart_after": spec.restart_after, "timeout": spec.timeout}
-    with blender.Session(command or _blender(spec), machine=machine, **limits) as session:
+    program = command or _blender(spec)
+    with blender.Session(program, machine=machine, restart_after=spec.restart_after, timeout=spec.timeout) as session:
         yield partial(_attempt, spec, out, session)
 
 
