@@ -47,6 +47,18 @@ def test_looks_fit_grades_and_damage_is_mixed_house_by_house() -> None:
     assert truth.grades == {one.id: one.damage.grade for one in changed.buildings}
 
 
+def test_every_collapse_mode_occurs_and_follows_the_construction() -> None:
+    scene = village(rows=10, columns=12)
+    modes = {}
+    for stock in ("masonry", "concrete"):
+        changed, _ = replace(STRONG, stock=stock, weakness=0.3).apply(scene, 7.2, rng())
+        modes[stock] = Counter(one.damage.look for one in changed.buildings if one.damage.grade >= 3)
+    # Pancake, tilted, in part, roof only, heap.
+    assert set(modes["concrete"] + modes["masonry"]) == {"pancake", "tilt", "part_missing", "open_roof", "rubble"}
+    assert modes["masonry"]["rubble"] > modes["masonry"]["pancake"]
+    assert modes["masonry"]["open_roof"] > modes["masonry"]["tilt"]
+
+
 def test_hidden_damage_is_said_to_be_hidden() -> None:
     changed, truth = STRONG.apply(village(rows=8, columns=12), 6.8, rng())
     damaged = {one.id: one.damage for one in changed.buildings if one.damage.grade > 1}

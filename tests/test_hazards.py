@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mage_stac.errors import HazardError
 from mage_stac.hazards import HAZARDS, Truth
 from mage_stac.hazards.earthquake import Earthquake
 from mage_stac.hazards.fire import Fire
@@ -95,6 +96,38 @@ def test_another_process_finds_the_same() -> None:
     }
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.split() == digests()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "none"])
+@pytest.mark.parametrize("intensity", [-1.0, 1e6, float("nan")])
+def test_an_intensity_out_of_range_names_the_range_and_its_unit(case: str, intensity: float) -> None:
+    hazard = CASES[case][0]
+    low, high = hazard.range
+    with pytest.raises(HazardError) as raised:
+        hazard.apply(place(), intensity, np.random.default_rng(0))
+    assert str(raised.value).endswith(f"give {low:g} to {high:g} {hazard.unit}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("case", ["flood", "flood-rain", "earthquake", "fire"])
+def test_terrain_with_voids_is_one_line(case: str) -> None:
+    hazard, intensity = CASES[case]
+    scene = place()
+    assert scene.terrain is not None
+    holed = scene.terrain.copy()
+    holed[2:4, 5] = np.nan
+    with pytest.raises(HazardError, match=r"the terrain of scene 'village' has 2 void cells of \d+: fill them"):
+        hazard.apply(replace(scene, terrain=holed), intensity, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "none"])
+def test_a_scene_without_roads_is_told(case: str) -> None:
+    hazard, intensity = CASES[case]
+    scene = place()
+    bare = replace(scene, surfaces=tuple(one for one in scene.surfaces if one.semantic != "road"))
+    _, truth = hazard.apply(bare, intensity, np.random.default_rng(0))
+    assert truth.roads == {}
+    assert "scene 'village' has no roads: which can be driven is not said" in truth.notes
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case != "none"])
