@@ -16,6 +16,7 @@ ONLY_IN = {
     "torch": (
         "mage_stac/chips.py",
         "mage_stac/loader.py",
+        "mage_stac/geo_dataset.py",
         "mage_stac/warp.py",
         "mage_stac/models/",
         "mage_stac/adapt/",
