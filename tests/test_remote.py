@@ -127,6 +127,70 @@ def test_a_server_that_dies_in_mid_epoch_costs_its_own_chips_only(site: Site, tm
     assert f"asset 'image' of Item s0 ({dying.url}/s0.tif) cannot be read" in str(told[0])
 
 
+def test_a_server_that_dies_while_it_is_read_costs_what_is_left_only(site: Site, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with served(other) as dying:
+        stacks = [*scenes(site, 2).stacks, *(replace(one, id=f"d{one.id}") for one in scenes(dying, 4).stacks)]
+        table = chip_table.build(stacks, reader=RemoteReader())
+        begun = len(dying.asked)
+
+        def dies(server: Site) -> None:
+            server.dead = len(server.asked) > begun + 6
+
+        dying.happens = dies
+        told: list[AssetError] = []
+        access = Access(on_problem=told.append, threads=2)
+        places = np.random.default_rng(0).permutation(samplers.grid(table, 64))
+        delivered = dict.fromkeys((stack.id for stack in stacks), 0)
+        for batch in loader.epoch(table, places, edge=64, batch=4, access=access):
+            for image, box, name in zip(batch["image"], batch["geobox"], batch["item_ids"], strict=True):
+                folder = other if name.startswith("d") else site.folder
+                with rasterio.open(folder / f"{name.removeprefix('d')}.tif") as source:
+                    expected = source.read(window=source.window(*box.boundingbox.bbox))
+                np.testing.assert_array_equal(image[0].numpy(), expected)
+                delivered[name] += 1
+    assert dying.dead
+    assert (delivered["s0"], delivered["s1"]) == (16, 16)
+    assert 0 < sum(delivered.values()) - 32 < 64
+    assert 1 <= len(told) <= 4
+    assert all("cannot be read" in str(problem) and "\n" not in str(problem) for problem in told)
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+def test_the_token_s_hour_ends_in_mid_epoch(site: Site, tmp_path: Path, *, renewed: bool) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with served(other) as free:
+        stacks = [
+            *scenes(free, 1).stacks,
+            *(replace(one, id=f"signed{n}") for n, one in enumerate(scenes(site, 4).stacks)),
+        ]
+        table = chip_table.build(stacks, reader=RemoteReader())
+        begun = len(site.asked)
+
+        def expires(server: Site) -> None:
+            server.token = "second" if len(server.asked) > begun + 6 else "first"
+
+        def sign(url: str) -> str:
+            return f"{url}?sig={site.token if renewed else 'first'}" if url.startswith(site.url) else url
+
+        site.token, site.happens = "first", expires
+        told: list[AssetError] = []
+        access = Access(on_problem=told.append, sign=sign, threads=2)
+        found = names(loader.epoch(table, samplers.grid(table, 64), edge=64, batch=4, access=access))
+    assert site.token == "second"  # noqa: S105 - no secret
+    assert found.count("s0") == 16
+    if renewed:
+        assert told == []
+        assert len(found) == 16 * 5
+    else:
+        assert 16 < len(found) < 16 * 5
+        assert 1 <= len(told) <= 4
+        assert all("the server refuses it (403): its token has expired" in str(problem) for problem in told)
+        assert all("sig=" not in str(problem) for problem in told)
+
+
 def test_a_file_that_is_cut_short_costs_its_own_chips_only(site: Site) -> None:
     table = scenes(site, 2, size=512)
     whole = (site.folder / "s1.tif").read_bytes()

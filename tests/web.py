@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,10 @@ class Site:
     """What `?sig=` must be; 403 otherwise."""
     failing: int = 0
     """Requests to come that are answered with 503."""
+    dead: bool = False
+    """Connections are cut without an answer."""
+    happens: Callable[[Site], None] | None = None
+    """Called at every request, with the lock held: what goes wrong in the midst of an epoch."""
     url: str = ""
     asked: list[str] = field(default_factory=list)
     most: int = 0
@@ -57,8 +62,14 @@ class Handler(BaseHTTPRequestHandler):
             site.now += 1
             site.most = max(site.most, site.now)
             site.asked.append(self.path)
+            if site.happens:
+                site.happens(site)
         time.sleep(site.delay)
-        self.answer()
+        if site.dead:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            self.answer()
         with site.lock:
             site.now -= 1
 
