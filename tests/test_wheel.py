@@ -40,6 +40,7 @@ def test_the_wheel_holds_one_package(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mage_stac"}
     assert "mage_stac/renderers/__main__.py" in names
     assert any(name.startswith("mage_stac/catalogs/") and name.endswith(".toml") for name in names)
+    assert not [name for name in names if name.startswith("mage_stac/catalogs/example")]
 
 
 def test_it_installs_into_a_clean_environment_and_helps_from_any_folder(wheel: Path, tmp_path: Path) -> None:
