@@ -10,7 +10,9 @@ import pystac
 from mage_stac.errors import AssetError
 
 CLASS_FIELDS = ("classification:classes", "classification:bitfields")
-MASKS = frozenset({"scl", "fmask", "qa", "qa60", "qa_pixel", "qa_radsat", "qa_aerosol", "sr_qa_aerosol", "cloud_mask"})
+MASKS = frozenset(
+    {"scl", "fmask", "oa_fmask", "qa", "qa60", "qa_pixel", "qa_radsat", "qa_aerosol", "sr_qa_aerosol", "cloud_mask"}
+)
 """Keys of assets that hold classes, for Items that do not say so."""
 MASK_ROLES = frozenset({"cloud", "cloud-shadow", "snow-ice", "water-mask", "land-water", "saturation", "data-mask"})
 """Roles of such assets (extension eo, best practices of STAC)."""

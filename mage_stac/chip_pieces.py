@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from mage_stac import grid, warp
 from mage_stac.classes import NOT_OBSERVED
+from mage_stac.hiding import Hiding
 from mage_stac.plane import Plane
 from mage_stac.stack import Mosaic, Raster, Stack
 
@@ -99,8 +100,9 @@ def _classes(label: Plane) -> NDArray[np.uint8]:
 
 def _on_grid(mosaic: Mosaic, geobox: GeoBox, place: tuple[slice, slice], source: Planes) -> Plane:
     """A window of a mosaic: the first raster that observed a pixel gives it."""
-    if len(mosaic) == 1 and _shift(mosaic[0], geobox) == (0, 0) and mosaic[0].geobox.shape == geobox.shape:
-        return source.plane(mosaic[0], *place)
+    alone = mosaic[0] if len(mosaic) == 1 else None
+    if alone and alone.mask is None and _shift(alone, geobox) == (0, 0) and alone.geobox.shape == geobox.shape:
+        return source.plane(alone, *place)
     target = grid.crop(geobox, *place)
     values = np.zeros((len(mosaic[0].bands), *target.shape), np.float32)
     seen = np.zeros(target.shape, bool)
@@ -108,11 +110,22 @@ def _on_grid(mosaic: Mosaic, geobox: GeoBox, place: tuple[slice, slice], source:
         found = _resampled(raster, target, source)
         if found is not None:
             fresh = found.seen & ~seen if found.seen is not None else ~seen
+            if raster.mask and raster.hiding and fresh.any():
+                fresh &= _clear(raster.mask, raster.hiding, target, source)
             np.copyto(values, found.values, where=fresh)
             seen |= fresh
         if seen.all():
             break
     return Plane(values=values, seen=None if seen.all() else seen)
+
+
+def _clear(mask: Raster, hiding: Hiding, target: GeoBox, source: Planes) -> NDArray[np.bool_]:
+    """Where a mask shows the ground: not beyond the mask."""
+    codes = _resampled(mask, target, source)
+    if codes is None:
+        return np.zeros((target.shape[0], target.shape[1]), bool)
+    clear = ~hiding.hidden(codes.values[0])
+    return clear if codes.seen is None else clear & codes.seen
 
 
 def _shift(raster: Raster, geobox: GeoBox) -> tuple[int, int] | None:

@@ -225,7 +225,8 @@ def digest(stacks: Sequence[Stack]) -> str:
     told = hashlib.sha256()
     for stack in stacks:
         told.update(repr((stack.id, stack.event, str(stack.geobox.crs), tuple(stack.geobox.affine))).encode())
-        for raster in (one for mosaic in (*stack.dates, stack.mask) for one in mosaic):
+        images = [one for mosaic in (*stack.dates, stack.mask) for one in mosaic]
+        for raster in (*images, *(one.mask for one in images if one.mask)):
             path = Path(raster.path)
             size = (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
             told.update(repr((raster.path, raster.bands, raster.nodata, raster.scale, raster.offset, size)).encode())

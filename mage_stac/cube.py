@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import reduce
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +22,7 @@ from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from mage_stac import cube_stackstac, grid
+from mage_stac import cube_stackstac, grid, hiding
 from mage_stac.band_fields import holds_classes, listed, stated
 from mage_stac.catalogue import asset_path
 from mage_stac.cube_stackstac import File
@@ -42,6 +44,9 @@ in (by up to 7 grey levels on Joplin's pixels of 0.53 x 0.67 m). What shrinks by
 
 Engine = Literal["odc", "stackstac"]
 
+HIDE = "hide"
+"""Name of the mask while it is among the variables."""
+
 CHUNK = 2048
 """Pixels a side of the lazy pieces."""
 
@@ -53,13 +58,19 @@ EIGHT_BITS = 1 / 255
 
 
 def read(
-    items: Sequence[pystac.Item], geobox: GeoBox, *, asset: str = "image", bands: Sequence[int] | None = None
+    items: Sequence[pystac.Item],
+    geobox: GeoBox,
+    *,
+    asset: str = "image",
+    bands: Sequence[int] | None = None,
+    hide: str | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """One asset of several Items as one mosaic on a grid: the first Item that observed a pixel gives it.
 
     `bands` are positions in the asset, from 1; all without. Pixels are copied where the grids agree, else interpolated:
     bilinear, or nearest for an asset of classes or bits (`band_fields.holds_classes`). Values are `DN * raster:scale +
-    raster:offset` as the asset states them (DN / 255 for uint8 that states none), classes as they are.
+    raster:offset` as the asset states them (DN / 255 for uint8 that states none), classes as they are. `hide` is an
+    asset of the same Items (SCL, QA_PIXEL): what its clouds and shadows hide was not observed (`hiding.rule`).
 
     Returns:
         values (bands, y, x), 0 where not observed; valid (y, x), True where observed. A pixel is observed unless all
@@ -83,7 +94,9 @@ def read(
                     f"asset {asset!r} of Item {item.id} has {len(wanted)} bands, those before {len(values)}"
                 )
             _checked_grid(item, asset, grid.of_dataset(source))
-            _fill(values, source, geobox, wanted, item.assets[asset], classes=holds_classes(asset, item.assets[asset]))
+            classes = holds_classes(asset, item.assets[asset])
+            clear = _clear(item, geobox, hide) if hide else None
+            _fill(values, source, geobox, wanted, item.assets[asset], classes=classes, clear=clear)
         if not np.isnan(values[0]).any():
             break
     filled = np.zeros((0, *geobox.shape), "float32") if values is None else values
@@ -119,6 +132,12 @@ def _checked_grid(item: pystac.Item, key: str, file: GeoBox) -> None:
         raise AssetError(f"asset {key!r} of Item {item.id} contradicts its file: {problem}; correct the Item")
 
 
+def _clear(item: pystac.Item, geobox: GeoBox, hide: str) -> NDArray[np.bool_]:
+    """Where an Item's mask shows the ground (y, x): not beyond the mask."""
+    codes, known = read([item], geobox, asset=hide, bands=[1])
+    return known & ~hiding.rule(item, hide).hidden(codes[0])
+
+
 def _fill(
     values: NDArray[np.float32],
     source: Any,
@@ -127,8 +146,9 @@ def _fill(
     asset: pystac.Asset,
     *,
     classes: bool,
+    clear: NDArray[np.bool_] | None = None,
 ) -> None:
-    """Put what the dataset observed into the NaN of `values` (bands, y, x), in place."""
+    """Put what the dataset observed, where it is `clear` (y, x), into the NaN of `values` (bands, y, x), in place."""
     own = grid.of_dataset(source)
     overlap = compute_reproject_roi(own, geobox, ttol=SAME_GRID, stol=SAME_GRID / max(own.shape), padding=2)
     rows, columns = overlap.roi_dst
@@ -140,7 +160,8 @@ def _fill(
         if not classes:
             scale, offset = _scale(asset, source, bands)
             piece = piece * scale + offset
-        np.copyto(target, piece, where=np.isnan(target[0]))
+        wanted = np.isnan(target[0])
+        np.copyto(target, piece, where=wanted if clear is None else wanted & clear[rows, columns])
 
 
 def _warped(
@@ -232,11 +253,13 @@ def load(
     asset: str = "image",
     resampling: str = "bilinear",
     engine: Engine = "odc",
+    hide: str | None = None,
 ) -> xr.Dataset:
     """Items as one lazy mosaic on a grid: the first Item that observed a pixel gives it.
 
     With `sensor_bands` None: every band of `asset`, named as its `bands` say. Else the asset keys (one asset a band) or
-    names of bands within `asset` to load. Assets of classes or bits are never interpolated and never scaled. Both
+    names of bands within `asset` to load. Assets of classes or bits are never interpolated and never scaled. `hide` as
+    of `read`. Both
     engines give the same pixels; stackstac knows only assets of one band and grids that are north-up.
 
     Returns:
@@ -255,15 +278,26 @@ def load(
         if item.geometry is None:
             raise AssetError(f"Item {item.id} has no geometry, without which it cannot be placed")
     with ThreadPoolExecutor(HEADERS) as pool:
-        files = {
-            key: list(pool.map(_header, items, [key] * len(items)))
-            for key in dict.fromkeys(key for key, _ in names.values())
-        }
-    if engine == "stackstac":
-        found = _by_stackstac(items, geobox, names, files, resampling)
-    else:
-        found = _by_odc(items, geobox, names, resampling)
-    return _in_units(found, items[0], names)
+        keys = dict.fromkeys([*(key for key, _ in names.values()), *([hide] if hide else [])])
+        files = {key: list(pool.map(_header, items, [key] * len(items))) for key in keys}
+
+    def some(part: slice, wanted: Names) -> xr.Dataset:
+        if engine == "odc":
+            return _by_odc(items[part], geobox, wanted, resampling)
+        return _by_stackstac(items[part], geobox, wanted, {key: of[part] for key, of in files.items()}, resampling)
+
+    if hide is None:
+        return _in_units(some(slice(None), names), items[0], names)
+    parts = [some(slice(i, i + 1), {**names, HIDE: (hide, 0)}) for i in range(len(items))]
+    found = reduce(lambda first, other: first.where(first.notnull(), other), map(_cleared, parts, items, repeat(hide)))
+    return _in_units(found.expand_dims(time=parts[0].time), items[0], names)
+
+
+def _cleared(part: xr.Dataset, item: pystac.Item, hide: str) -> xr.Dataset:
+    """One Item's bands, NaN where its mask hides the ground."""
+    rule, codes = hiding.rule(item, hide), part[HIDE]
+    hidden = xr.apply_ufunc(rule.hidden, codes.fillna(0), dask="parallelized", output_dtypes=[bool])
+    return part.drop_vars(HIDE).where(codes.notnull() & ~hidden).isel(time=0, drop=True)
 
 
 def _header(item: pystac.Item, key: str) -> File:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import pystac
 from odc.geo.geobox import GeoBox
 
-from mage_stac import band_fields, grid
+from mage_stac import band_fields, grid, hiding
 from mage_stac.catalogue import asset_path
 from mage_stac.errors import AssetError, GridError
+from mage_stac.hiding import Hiding
 from mage_stac.pairs import IMAGE, LABEL, Layer, Pair
 from mage_stac.raster import data_bands, opened
 
@@ -36,6 +37,10 @@ class Raster:
     """As the Item states it; the file's own value comes first."""
     classes: bool
     """Holds classes: resampled to the nearest only, never scaled."""
+    mask: Raster | None = None
+    """Of the same Item, with what hides the ground."""
+    hiding: Hiding | None = None
+    """Which of the mask's values do."""
 
     @property
     def what(self) -> str:
@@ -65,8 +70,12 @@ class Stack:
         return len(self.dates[0][0].bands)
 
 
-def raster(item: pystac.Item, asset: str = IMAGE, bands: Sequence[str] | None = None) -> Raster:
+def raster(
+    item: pystac.Item, asset: str = IMAGE, bands: Sequence[str] | None = None, hide: str | None = None
+) -> Raster:
     """How to read an asset of an Item: bands by name or common name, or as many as the Item lists.
+
+    `hide` is an asset of the same Item (SCL, QA_PIXEL): what its clouds and shadows hide was not observed.
 
     Raises:
         AssetError: the Item lacks the asset or a band.
@@ -87,6 +96,8 @@ def raster(item: pystac.Item, asset: str = IMAGE, bands: Sequence[str] | None = 
         offset=tuple(float(value or 0) for value in offset),
         nodata=float(nodata[0]) if nodata[0] is not None else None,
         classes=band_fields.holds_classes(asset, item.assets[asset]),
+        mask=_label(item, hide) if hide else None,
+        hiding=hiding.rule(item, hide) if hide else None,
     )
 
 
@@ -104,9 +115,14 @@ def _label(item: pystac.Item, asset: str) -> Raster:
 
 
 def of_items(
-    items: Sequence[pystac.Item], *, asset: str = IMAGE, bands: Sequence[str] | None = None, mask: str | None = None
+    items: Sequence[pystac.Item],
+    *,
+    asset: str = IMAGE,
+    bands: Sequence[str] | None = None,
+    mask: str | None = None,
+    hide: str | None = None,
 ) -> tuple[Stack, ...]:
-    """Every Item as a stack of one date on its own grid; `mask` is the asset that labels it.
+    """Every Item as a stack of one date on its own grid; `mask` is the asset that labels it, `hide` as of `raster`.
 
     Raises:
         AssetError: an Item lacks an asset or band.
@@ -122,7 +138,7 @@ def of_items(
             dates=((image,),),
             mask=(_label(item, mask),) if mask else (),
         )
-        for item, image in ((item, raster(item, asset, bands)) for item in items)
+        for item, image in ((item, raster(item, asset, bands, hide)) for item in items)
     )
 
 
@@ -133,10 +149,11 @@ def on_grid(
     asset: str = IMAGE,
     bands: Sequence[str] | None = None,
     mask: str | None = None,
+    hide: str | None = None,
 ) -> Stack:
     """The Items of each date as mosaics on one given grid, resampled where theirs is another.
 
-    With `mask`, Items that have that asset give the label; the first that observed a pixel.
+    With `mask`, Items that have that asset give the label; the first that observed a pixel. `hide` as of `raster`.
 
     Raises:
         AssetError: an Item lacks an asset or band, or the dates differ in their number of bands.
@@ -144,7 +161,7 @@ def on_grid(
     """
     if not dates or not all(dates):
         raise GridError("a stack needs Items of each date")
-    mosaics = tuple(tuple(raster(item, asset, bands) for item in items) for items in dates)
+    mosaics = tuple(tuple(raster(item, asset, bands, hide) for item in items) for items in dates)
     numbers = {len(one.bands): one for mosaic in mosaics for one in mosaic}
     if len(numbers) > 1:
         said = ", ".join(f"{one.what} has {number}" for number, one in numbers.items())

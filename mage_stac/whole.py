@@ -1,0 +1,55 @@
+"""Whole stacks as arrays: strips decoded by several threads, each straight to its place."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mage_stac import chip_pieces
+from mage_stac.chip_pieces import Planes
+from mage_stac.classes import NOT_OBSERVED
+from mage_stac.reader import Reader
+from mage_stac.samplers import BLOCK
+from mage_stac.stack import Stack
+
+THREADS = 2
+"""That decode."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Whole:
+    """All pixels of a stack."""
+
+    image: NDArray[np.float32]
+    """(T, C, H, W) in the units of the Items' scale; 0 where not observed."""
+    mask: NDArray[np.int64] | None
+    """(H, W) classes, 255 where not observed; None without a label."""
+    valid: NDArray[np.bool_]
+    """(H, W) True where observed on all dates and in the label, if there is one."""
+
+
+def read(stack: Stack, *, source: Planes | None = None, threads: int = THREADS) -> Whole:
+    """Decode a stack of any size that fits into memory: about 4 bytes a band, date and pixel, and 1 a pixel.
+
+    Raises:
+        AssetError: a file cannot be read, or contradicts its Item.
+    """
+    rows, columns = stack.geobox.shape
+    image = np.empty((len(stack.dates), stack.bands, rows, columns), np.float32)
+    mask = np.full((rows, columns), NOT_OBSERVED, np.int64) if stack.mask else None
+    valid = np.empty((rows, columns), bool)
+    planes = source or Reader()
+
+    def strip(top: int) -> None:
+        part = slice(top, min(top + BLOCK, rows))
+        piece = chip_pieces.read(stack, part, slice(0, columns), planes)
+        label = np.empty((0, columns), np.int64) if mask is None else mask[part]
+        piece.cut(top, 0, image[:, :, part], label, valid[part])
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="strips") as pool:
+        for _ in pool.map(strip, range(0, rows, BLOCK)):
+            pass
+    return Whole(image=image, mask=mask, valid=valid)
