@@ -29,6 +29,10 @@ PAIR = "wind-pairs/wind-2029-00000"
 MAP = "predictions/damage/damage.json"
 PATIENCE = 60_000
 """Milliseconds."""
+THUMBNAILS = """() => {
+  const shown = [...document.querySelectorAll("img")].filter(i => i.getBoundingClientRect().top < window.innerHeight);
+  return shown.length > 0 && shown.every(i => i.complete && i.naturalWidth > 1 && !i.src.startsWith("data:"));
+}"""
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: make setup-system"),
@@ -60,6 +64,10 @@ class Window:
     def _note(self, request: Any) -> None:
         if not request.url.startswith((self.address, "blob:", "data:")):
             self.foreign.append(request.url)
+
+    def pictured(self) -> None:
+        """Wait until every thumbnail in the window is there: they are fetched late, behind grey ones."""
+        self.page.wait_for_function(THUMBNAILS, timeout=PATIENCE)
 
     def map(self) -> NDArray[np.uint8]:
         """The pixels (y, x, 3) of the map."""
@@ -123,6 +131,7 @@ def test_each_collection_lists_its_items(window: Window, name: str) -> None:
     for item in catalogue.read_items(EXAMPLE, collection=name):
         window.page.get_by_text(item.properties.get("title", item.id), exact=True).first.wait_for(timeout=PATIENCE)
     if name == "wind-pairs":
+        window.pictured()
         window.keep("collection")
 
 
