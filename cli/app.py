@@ -22,6 +22,7 @@ VERBS = (
     "predict",
     "areas",
     "access",
+    "report",
     "score",
     "compare",
     "check",

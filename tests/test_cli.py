@@ -33,6 +33,7 @@ WORK = {
         "mage_stac.products.access.access",
         ["access", "--roads", "{tmp}/a.tif", "--prediction", "{tmp}", "--from", "1,2", "--out", "{tmp}/o"],
     ),
+    "report": ("mage_stac.products.report.predictions", ["report", "{tmp}", "--out", "{tmp}/o"]),
     "compare": ("mage_stac.realism.compare", ["compare", "{tmp}", "{tmp}"]),
     "push": ("mage_stac.transactions.connected", ["push", "{tmp}", "--api", "http://127.0.0.1:9"]),
     "show": ("mage_stac.gallery.sheet", ["show", "{tmp}", "--out", "{tmp}/o"]),

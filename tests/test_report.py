@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import re
+import sys
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import ClassVar
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import predictions
+import pypdf
+import pystac
+import pytest
+from mage_stac.cli import app as cli
+
+from mage_stac import catalogue, publish, sensors
+from mage_stac.classes import DAMAGE_CLASSES
+from mage_stac.errors import CatalogueError
+from mage_stac.products import report, report_facts
+from mage_stac.validate import validate
+
+HOUSES = [(10, 10, 1), (10, 40, 4), (10, 70, 4), (110, 10, 2), (110, 40, 1), (10, 110, 3), (120, 250, 4)]
+UNSEEN = (slice(100, 200), slice(200, 300))
+OPTIONS = report.Options(cell=100, title="Storm <b>& flood</b>")
+
+
+def photograph(root: Path, name: str, value: int) -> None:
+    """An image where `predictions.write` says that one lies."""
+    with catalogue.staged(root, "sources", name) as folder:
+        image = np.full((3, *predictions.GRID.shape), value, np.uint8)
+        publish.write_cog(folder / "image.tif", image, predictions.GRID)
+        made = publish.imagery_item(
+            id=name, geobox=predictions.GRID, datetime="2011-05-24", sensor=sensors.read("aerial-rgb"), folder=folder
+        )
+        made.collection_id = "sources"
+        catalogue.write_item(folder, made)
+
+
+@pytest.fixture(scope="module")
+def item(tmp_path_factory: pytest.TempPathFactory) -> pystac.Item:
+    folder = tmp_path_factory.mktemp("report")
+    made = predictions.write(folder / "out", HOUSES, unseen=UNSEEN)
+    photograph(folder / "sources", "pre", 90)
+    photograph(folder / "sources", "post", 160)
+    template = {
+        "title": "Flights", "license": "CC-BY-4.0", "providers": [{"name": "Survey & Co", "roles": ["producer"]}]
+    }  # fmt: skip
+    with catalogue.staged(folder / "sources", "sources", "toy") as place:
+        date = datetime(2026, 1, 1, tzinfo=UTC)
+        catalogue.write_item(place, pystac.Item("toy", None, None, date, {"mlm:name": "Toy"}, collection="sources"))
+    catalogue.write_json(folder / "sources/sources/collection.json", template)
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(item: pystac.Item, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report.report(item, tmp_path_factory.mktemp("reports") / "out", OPTIONS)
+
+
+class Page(HTMLParser):
+    """Reads a document; keeps its tables' rows, its text, and whatever it refers to."""
+
+    VOID: ClassVar = {"meta", "img", "input", "br"}
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.references: list[str] = []
+        self.rows: list[list[str]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.references += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "data", "action"}]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"td", "th"}:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+        if not {"style", "script"} & set(self.open):
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text("utf-8"))
+
+
+def graded(item: pystac.Item) -> pd.DataFrame:
+    return gpd.read_parquet(catalogue.asset_path(item, "buildings"))
+
+
+def test_one_file_that_fetches_nothing(folder: Path, page: Page, schemas: Path) -> None:
+    text = (folder / "report.html").read_text("utf-8")
+    assert not page.open
+    assert "default-src 'none'" in text
+    outside = [to for to in page.references if not to.startswith(("data:image/", "geo:"))]
+    assert set(outside) == {"areas.csv", "buildings.csv"}
+    assert all((folder / name).is_file() for name in outside)
+    assert not re.findall(r"url\(|@import|https?://", text)
+    assert "Storm <b>& flood</b>" in page.text
+    checked = validate(folder.parents[1], schemas)
+    assert (checked.problems, checked.checked) == ((), 3)
+
+
+def test_its_numbers_are_those_of_the_tables(item: pystac.Item, folder: Path, page: Page) -> None:
+    frame = graded(item)
+    for entry in DAMAGE_CLASSES:
+        if entry.value:
+            count = int((frame["grade"] == entry.value).sum())
+            assert re.search(rf"\b{count}{entry.name.replace('-', ' ')}", page.text), entry.name
+    cells = {row[0]: row for row in page.rows if len(row) == 8}
+    for row in frame.itertuples():
+        told = cells[str(row.building_id)]
+        assert told[1:3] == [row.footprint_id, row.damage]
+        own = frame.loc[row.Index].get(f"probability_{row.grade}")
+        assert told[3] == ("" if own is None else f"{own:.2f}")
+        assert [told[5], told[6]] == [f"{row.observed:.2f}", f"{row.area:.0f}"]
+    table = pd.read_csv(folder / "areas.csv").dropna(subset="rank")
+    told_areas = [row for row in page.rows if len(row) == 11][1:]
+    assert [[row[1], int(row[2]), int(row[7])] for row in told_areas] == table[
+        ["name", "buildings", "damaged"]
+    ].values.tolist()
+    assert len(pd.read_csv(folder / "buildings.csv")) == len(frame)
+    assert f"{1 - 100 * 100 / (200 * 300):.0%} of it was observed" in page.text
+
+
+def test_limits_lineage_and_credits_are_told(page: Page) -> None:
+    for words in (
+        "Nobody has checked it", "17% of the area and 1 of the buildings were not observed", "unknown, not undamaged",
+        "No reference was given", "houses drawn by hand", "Toy", "Flights; by Survey & Co; licence CC-BY-4.0",
+        "0.06 km² around 37.0453° N, 92.9983° W", "North is up.",
+    ):  # fmt: skip
+        assert words in page.text, words
+
+
+def test_the_pdf_has_the_same_facts(item: pystac.Item, folder: Path) -> None:
+    document = pypdf.PdfReader(folder / "report.pdf")
+    text = "\n".join(each.extract_text() for each in document.pages)
+    assert len(document.pages) >= 2
+    assert document.metadata is not None
+    assert document.metadata.title == OPTIONS.title
+    for row in graded(item).itertuples():
+        assert row.footprint_id in text
+    for words in ("Most affected areas", "CC-BY-4.0", "Limits", "not observed", "Toy"):
+        assert words in text, words
+    assert sum(len(each.images) for each in document.pages) == 3
+
+
+def test_a_validation_says_against_what(item: pystac.Item, tmp_path: Path) -> None:
+    path = tmp_path / "checked.gpkg"
+    frame = graded(item)[["grade", "geometry"]]
+    frame[frame["grade"] != 255].rename(columns={"grade": "damage"}).to_file(path)
+    folder = report.report(item, tmp_path / "out", report.Options(cell=100, reference=path, pdf=False))
+    assert not (folder / "report.pdf").exists()
+    page = Page((folder / "report.html").read_text("utf-8"))
+    assert "Against checked.gpkg." in page.text
+    assert report_facts.CAVEAT in page.text
+    assert "6 buildings" in page.text
+    assert ["destroyed", "2", "2", "1.00", "1.00", "1.00", "1.00"] in page.rows
+
+
+def test_no_building_and_images_that_are_gone(tmp_path: Path) -> None:
+    bare = predictions.write(tmp_path / "out", [])
+    folder = report.report(bare, options=report.Options())
+    page = Page((folder / "report.html").read_text("utf-8"))
+    assert "No building was found on the map: that is no proof that there are none." in page.text
+    assert "The map shows no building." in page.text
+    assert "Not shown" in page.text
+    assert "post could not be read any more" in page.text
+    assert folder.parents[1] == tmp_path / "out"
+    text = "\n".join(each.extract_text() for each in pypdf.PdfReader(folder / "report.pdf").pages)
+    assert "The map shows no building." in text
+
+
+def test_the_verb(
+    item: pystac.Item, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mage-stac", "report", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    path, out = str(item.get_self_href()), str(tmp_path / "out")
+    code, said, _ = run(path, "--out", out, "--grid", "100", "--no-pdf")
+    assert code == 0
+    assert Path(said.strip()).name == "report.html"
+    code, _, err = run(path, "--out", out, "--grid", "100", "--h3", "8")
+    assert (code, "give only one of --units, --grid and --h3" in err) == (2, True)
+    (tmp_path / "empty").mkdir()
+    code, _, err = run(str(tmp_path / "empty"), "--out", out)
+    assert (code, err.count("\n")) == (1, 1)
+
+
+def test_what_is_no_prediction_is_refused(item: pystac.Item) -> None:
+    images = Path(str(item.get_self_href())).parents[3] / "sources/sources/pre"
+    with pytest.raises(CatalogueError, match="holds no prediction: give an Item as `mage-stac predict` writes it"):
+        report.predictions([images])
+    assert [found.id for found in report.predictions([Path(str(item.get_self_href())).parents[2]])] == ["map"]
