@@ -67,12 +67,9 @@ def of(
     """Shape all buildings; instance is 1 + position. With a photo of a scene of `size` metres roofs look as there."""
     planes = [roofs.planes(building) for building in buildings]
     counts = np.array([len(group) for group in planes], np.intp)
-    sizes = [
-        tiling.cell_size(sum(plane.plan.area for plane in group), photo=photo is not None)
-        for group in planes
-        for _ in group
-    ]
-    tiles = tiling.cut([plane for group in planes for plane in group], sizes)
+    areas = [sum(plane.plan.area for plane in group) for group in planes]
+    sizes = np.repeat([tiling.cell_size(area, photo=photo is not None) for area in areas], counts)
+    tiles = tiling.cut([plane for group in planes for plane in group], sizes.tolist())
     first = np.cumsum(counts) - counts
     bounds = np.searchsorted(tiles.face, [*first, counts.sum()])
     shells = []
