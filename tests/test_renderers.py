@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 
-from mage_stac import blender, passes
+from mage_stac import blender, exposure, passes
 from mage_stac.errors import RenderError
-from mage_stac.scene import infrared
+from mage_stac.scenario import RenderSpec, draw
+from mage_stac.scene import geometry, infrared
 from mage_stac.scene.geometry import Geometry
 from mage_stac.scene.scene import SEMANTIC
 
@@ -150,6 +155,69 @@ def test_instances_reproject_onto_their_boxes_off_nadir(session: blender.Session
         assert np.allclose(roof[:, 2], top, atol=1e-3)
     ground = labels.height == 0
     assert (labels.instance[ground] == 0).mean() > 0.99
+
+
+def test_image_edges_fall_within_a_tenth_of_a_pixel_off_nadir(session: blender.Session, tmp_path: Path) -> None:
+    """A roof's edges away from the sensor, with nothing but ground beyond them, lie where its height throws them."""
+    texture = np.full((96, 128, 3), 0.1, np.float32)
+    dark = replace(town(), ground_texture=texture, colour=np.full((30, 3), 0.9, np.float32))
+    job = replace(JOB, off_nadir=25.0, view_azimuth=60.0, sun_elevation=89.9, samples=64, oversample=1)
+    job = replace(job, passes=("image",))
+    image = passes.read_image(render(session, tmp_path / "edges", dark, job) / "image.exr")[..., 1]
+    west, south, east, north, height = BOXES[1]
+    run = height * np.tan(np.radians(25.0))
+    left, low = west - run * np.sin(np.radians(60.0)), south - run * np.cos(np.radians(60.0))
+    row, column = int((48 - low - (north - south) / 2) / GSD), int((left + (east - west) / 2) / GSD)
+    bright, background = float(image[row, column]), float(image[3, 100])
+    start = int(left / GSD) - 8
+    found = start + 20 - edge(image[row, start : start + 20], background, bright)
+    assert found == pytest.approx(left / GSD, abs=0.1)
+    stop = int((48 - low) / GSD) + 6
+    found = stop - 12 + edge(image[stop - 12 : stop, column], background, bright)
+    assert found == pytest.approx((48 - low) / GSD, abs=0.1)
+
+
+@pytest.mark.parametrize("style", ["old_town", "hillside"])
+def test_a_town_s_instances_reproject_onto_their_footprints_at_25_degrees(
+    session: blender.Session, tmp_path: Path, style: str
+) -> None:
+    """A pixel's place on the map and its height above ground give the point that it shows: in its own building."""
+    spec = RenderSpec(hazard="none", style=style, size_px=144, gsd=GSD, seed=4, off_nadir=25.0, off_nadir_from=25.0)
+    shot = draw(spec, 0).pre
+    job = replace(exposure.job(spec, shot, "pre"), passes=("labels_buildings",))
+    assert job.off_nadir == 25.0
+    labels = passes.read_labels(
+        render(session, tmp_path, geometry.build(shot.scene, spec.texel), job) / "labels_buildings.exr"
+    )
+    x, y = np.meshgrid((np.arange(job.width) + 0.5) * GSD, job.height * GSD - (np.arange(job.height) + 0.5) * GSD)
+    run, azimuth = np.tan(np.radians(25.0)), np.radians(job.view_azimuth)
+    x, y = x + run * np.sin(azimuth) * labels.height, y + run * np.cos(azimuth) * labels.height
+    assert len(np.unique(labels.instance)) > 5
+    for number in np.unique(labels.instance)[1:]:
+        building = shot.scene.buildings[number - 1]
+        mine = labels.instance == number
+        outline = shapely.Polygon(building.footprint).buffer(building.overhang + 0.1 * GSD, join_style="mitre")
+        inside = shapely.contains_xy(outline, x[mine], y[mine])
+        assert inside.mean() > 0.97, building.id
+        assert shapely.contains_xy(outline.buffer(2.0), x[mine], y[mine]).all(), building.id  # balconies stick out
+
+
+def test_a_blender_killed_in_mid_frame_is_one_line_and_the_next_frame_renders(tmp_path: Path) -> None:
+    with blender.Session(blender.find(), timeout=300.0) as session:
+        render(session, tmp_path / "before", town(), replace(JOB, passes=("labels",)))
+        victim = session.process
+        assert victim is not None
+        timer = threading.Timer(1.0, os.kill, (victim, signal.SIGKILL))
+        timer.start()
+        replace(JOB, samples=4096, passes=("image",)).write(town(), tmp_path / "long")
+        with pytest.raises(RenderError, match="scene long: Blender was ended by SIGKILL"):
+            session.render(tmp_path / "long", "long")
+        timer.join()
+        assert not (tmp_path / "long" / "image.exr").exists()
+        again = render(session, tmp_path / "after", town(), replace(JOB, passes=("labels",)))
+        assert session.process not in (None, victim)
+    one, two = (passes.read_labels(folder / "labels.exr") for folder in (tmp_path / "before", again))
+    np.testing.assert_array_equal(one.instance, two.instance)
 
 
 def test_terrain_stays_in_place_off_nadir(session: blender.Session, tmp_path: Path) -> None:
