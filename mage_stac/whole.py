@@ -1,9 +1,10 @@
-"""Whole stacks as arrays: strips decoded by several threads, each straight to its place."""
+"""Whole stacks as arrays: windows decoded by several threads, each straight to its place."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from mage_stac.stack import Stack
 
 THREADS = 2
 """That decode."""
+WINDOW = 2 * BLOCK
+"""Pixels a side decoded at once: few enough that they are still in the processor's cache when they are copied."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,13 +46,13 @@ def read(stack: Stack, *, source: Planes | None = None, threads: int = THREADS) 
     valid = np.empty((rows, columns), bool)
     planes = source or Reader()
 
-    def strip(top: int) -> None:
-        part = slice(top, min(top + BLOCK, rows))
-        piece = chip_pieces.read(stack, part, slice(0, columns), planes)
-        label = np.empty((0, columns), np.int64) if mask is None else mask[part]
-        piece.cut(top, 0, image[:, :, part], label, valid[part])
+    def window(corner: tuple[int, int]) -> None:
+        y, x = (slice(start, min(start + WINDOW, size)) for start, size in zip(corner, (rows, columns), strict=True))
+        piece = chip_pieces.read(stack, y, x, planes)
+        label = np.empty(valid[y, x].shape, np.int64) if mask is None else mask[y, x]
+        piece.cut(*corner, image[:, :, y, x], label, valid[y, x])
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="strips") as pool:
-        for _ in pool.map(strip, range(0, rows, BLOCK)):
+    with ThreadPoolExecutor(threads, thread_name_prefix="windows") as pool:
+        for _ in pool.map(window, product(range(0, rows, WINDOW), range(0, columns, WINDOW))):
             pass
     return Whole(image=image, mask=mask, valid=valid)
