@@ -177,6 +177,15 @@ def test_the_verb(
         assert json.loads(stdout)["routes"][0]["minutes"] > 0
 
 
+def test_a_map_without_a_building_leaves_every_road_open(tmp_path: Path) -> None:
+    bare = predictions.write(tmp_path / "out", [])
+    files = road_file(tmp_path, MAIN, DETOUR)
+    folder = access.access(Path(bare.get_self_href()), files, [WEST], [EAST], tmp_path / "new")
+    route = gpd.read_file(folder / "routes.geojson")
+    assert route["minutes"].tolist() == route["minutes_before"].tolist()
+    assert set(access.findings(bare, files, [WEST], [], access.Options()).condition.state) == {"open"}
+
+
 def test_roads_elsewhere_know_no_damage(item: pystac.Item, tmp_path: Path) -> None:
     far = [(x + 5000, y) for x, y in MAIN]
     found = access.findings(item, road_file(tmp_path, far), [degrees(5010, -100)], [], access.Options())
