@@ -8,8 +8,12 @@ from pathlib import Path
 
 import geopandas as gpd
 import pytest
+import rasterio
 from mage_stac.cli import app
 from shapely import box
+
+from mage_stac import veil
+from mage_stac.scene import scene as scenes
 
 
 @pytest.fixture
@@ -118,6 +122,22 @@ def test_a_hazard_that_touches_nothing_and_a_place_without_roads_are_said(
         note.endswith("has no roads: which can be driven is not said")
         for note in label["properties"]["synthetic:notes"]
     )
+
+
+def test_what_smoke_hides_is_not_observed(fake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    words = ("--hazard", "fire", "--set", "smoke=true", "--set", "hours=0.8", "--set", "moisture=0.04")
+    assert run(monkeypatch, *words, "--size", "96", "--undamaged", "0", "--blender", fake, "--out", str(out)) == 0
+    label = out / "fire-pairs/fire-0-00000-label"
+    scene = scenes.load(label)
+    assert scene.smoke is not None
+    with rasterio.open(label / "damage.tif") as source:
+        hidden = source.read(1) == 255
+    # The scene is 8 pixels wider on each side than its image.
+    assert (hidden == veil.hidden((112, 112), scene.smoke.depth)[8:-8, 8:-8]).all()
+    assert hidden.any()
+    with rasterio.open(label / "burnt.tif") as source:
+        assert ((source.read(1) == 255) == hidden).all()
 
 
 def test_strict_makes_failures_an_error(
