@@ -11,13 +11,18 @@ import typer
 from .progress import bar
 
 
-def ingest(
+def ingest(  # noqa: PLR0913 - a command's options
+    *,
     files: Annotated[list[Path], typer.Argument(help="Rasters, or folders of them.", metavar="FILE...")],
     datetime: Annotated[str, typer.Option(help="When the images were taken: 2011-05-24, an RFC 3339 time, or A/B.")],
     out: Annotated[Path, typer.Option(help="Folder of the catalogue; it is added to.")],
     sensor: Annotated[str | None, typer.Option(help="Name of a sensor (aerial-rgb, naip ...) or a .toml file.")] = None,
     collection: Annotated[str | None, typer.Option(help="Id of the Collection; the sensor's name otherwise.")] = None,
     nodata: Annotated[float | None, typer.Option(help="DN of pixels not observed, where a file marks none.")] = None,
+    licence: Annotated[
+        str | None, typer.Option("--license", help="Of the images: an SPDX identifier like CC-BY-4.0, or other.")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="Who made them; named wherever they are shown.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Turn local rasters into a STAC catalogue of COGs. Pixels and grids stay. Prints the Collection's folder.
@@ -29,7 +34,9 @@ def ingest(
     from mage_stac.sensors import read
 
     name = collection or (read(sensor).name if sensor else "imagery")
-    plan = Plan(out=out, datetime=datetime, collection=name, sensor=sensor, nodata=nodata)
+    plan = Plan(
+        out=out, datetime=datetime, collection=name, sensor=sensor, nodata=nodata, licence=licence, provider=provider
+    )
     with bar("ingesting") as step:
         made = run(files, plan, step)
     for notice in made.notices:

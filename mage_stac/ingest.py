@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from mage_stac.raster import opened
 from mage_stac.sensors import Band, Sensor
 
 Progress = Callable[[int, int, str], None]
+
+LICENCE = re.compile(r"[\w.+\-]+")
+"""What STAC takes for one."""
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 """What is taken from a folder."""
@@ -59,6 +63,10 @@ class Plan:
     """Name of a sensor or a TOML file; None to take what the file says."""
     nodata: float | None = None
     """DN of pixels not observed, where the file marks none."""
+    licence: str | None = None
+    """Of the images: an SPDX identifier, or "other"; what the Collection says already, else "other", if not given."""
+    provider: str | None = None
+    """Who made them and is to be named."""
 
 
 def ingest(paths: Sequence[Path], plan: Plan, progress: Progress | None = None) -> Ingested:
@@ -69,9 +77,11 @@ def ingest(paths: Sequence[Path], plan: Plan, progress: Progress | None = None) 
 
     Raises:
         AssetError: a file could not be ingested; names the first and counts the rest.
-        CatalogueError: no files, two of one name, or the disk refuses.
+        CatalogueError: no files, two of one name, a licence that is no identifier, or the disk refuses.
     """
     publish.when(plan.datetime)
+    if plan.licence is not None and not LICENCE.fullmatch(plan.licence):
+        raise CatalogueError(f"licence {plan.licence!r} is no SPDX identifier, like CC-BY-4.0, nor 'other'")
     files = _files(paths)
     made: list[Path] = []
     failures: list[str] = []
@@ -262,6 +272,10 @@ def _index(plan: Plan) -> None:
     identity = catalogue.identity(plan.out, title="Imagery")
     existing = plan.out / plan.collection / "collection.json"
     template = catalogue.read_json(existing) if existing.is_file() else _template(plan)
+    if plan.licence is not None:
+        template["license"] = plan.licence
+    if plan.provider is not None:
+        template["providers"] = [{"name": plan.provider, "roles": ["producer"]}]
     catalogue.index(plan.out, **identity, collections={plan.collection: template})
 
 

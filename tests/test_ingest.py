@@ -51,6 +51,18 @@ def test_again_does_only_what_is_missing_or_changed(tmp_path: Path) -> None:
     assert ingest.ingest([folder], plan(tmp_path / "out", nodata=0.0)).kept == 0
 
 
+def test_whose_images_they_are_is_kept(tmp_path: Path, schemas: Path) -> None:
+    source = write_raster(tmp_path / "a.tif", noise(3, 20, 20), box(20, 20))
+    ingest.ingest([source], plan(tmp_path / "out", licence="CC-BY-4.0", provider="Survey & Co"))
+    made = ingest.ingest([source], plan(tmp_path / "out"))
+    told = catalogue.read_json(made.collection / "collection.json")
+    assert told["license"] == "CC-BY-4.0"
+    assert told["providers"] == [{"name": "Survey & Co", "roles": ["producer"]}]
+    assert validate(tmp_path / "out", schemas).problems == ()
+    with pytest.raises(CatalogueError, match="licence 'my own' is no SPDX identifier"):
+        ingest.ingest([source], plan(tmp_path / "out", licence="my own"))
+
+
 def test_a_second_collection_joins_the_catalogue(tmp_path: Path) -> None:
     source = write_raster(tmp_path / "a.tif", noise(3, 20, 20), box(20, 20))
     ingest.ingest([source], plan(tmp_path / "out"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import geopandas as gpd
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import shapely
 
-from mage_stac.errors import AccessError, AssetError, GridError
+from mage_stac.errors import AccessError, AssetError, GridError, MageStacError
 from mage_stac.products import isochrones, roads, routing
 
 CRS = "EPSG:32615"
@@ -145,6 +146,11 @@ def test_files_that_are_no_roads_say_why(tmp_path: Path) -> None:
         roads.read(broken)
     with pytest.raises(AccessError, match=r"holds no lines \(Point\)"):
         roads.read(write(tmp_path, [shapely.Point(X, Y)]))
+    nowhere = tmp_path / "nowhere.geojson"
+    feature = {"type": "Feature", "properties": {"name": "A"}, "geometry": None}
+    nowhere.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), "utf-8")
+    with pytest.raises(MageStacError, match=r"nowhere\.geojson"):
+        roads.read(nowhere)
     bare = tmp_path / "bare.parquet"
     gpd.GeoDataFrame(geometry=[line((0, 0), (1, 1))]).to_parquet(bare)
     with pytest.raises(GridError, match="does not say its CRS"):
