@@ -46,14 +46,18 @@ def square(number):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A scheduler on loopback with two worker processes that can import the module `squares_for_dask`."""
-    distributed = pytest.importorskip("distributed")
+    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
     folder = tmp_path_factory.mktemp("modules")
     (folder / "squares_for_dask.py").write_text(SQUARES)
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(folder)
     sys.path.insert(0, str(folder))
+    once = {"distributed.scheduler.allowed-failures": 0}  # workers that a task may kill before it is given up
     try:
-        with distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as local:
+        with (
+            dask.config.set(once),
+            distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as local,
+        ):
             yield local.scheduler_address
     finally:
         sys.path.remove(str(folder))
