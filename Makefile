@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 UV = $(BIN)/uv
 
-.PHONY: setup setup-system example demo test lint types lock browser clean
+.PHONY: setup setup-system example joplin demo test lint types lock browser clean
 
 setup: .venv/.done .venv-render/.done
 
@@ -32,6 +32,19 @@ setup-system:
 example: setup $(if $(MODEL),,demo)
 	$(BIN)/python -W ignore -c 'import pathlib, sys; from mage_stac import example; \
 	  example.make(pathlib.Path("catalogs/example"), model=pathlib.Path(sys.argv[1]))' $(or $(MODEL),out/demo/models/models/demo-*)
+
+# Joplin from its raw tiles to every product, mapped by MODEL (a model Item's folder): map, buildings, areas, a way around the
+# debris, report. No label is read; docs/joplin-streets.geojson was drawn by hand over the image of before.
+RAW := ../shared/data/joplin/raw
+
+joplin: setup
+	@test -n "$(MODEL)" || { echo "make joplin MODEL=FOLDER: the folder of a model Item, as train writes it" >&2; exit 2; }
+	$(BIN)/mage-stac ingest $(RAW)/pre --datetime 2008-01-01/2011-05-21 --sensor aerial-rgb --provider "USDA (inferred)" --collection pre --out out/joplin/real
+	$(BIN)/mage-stac ingest $(RAW)/post --datetime 2011-05-24 --sensor aerial-rgb --nodata 0 --provider "NOAA (inferred)" --collection post --out out/joplin/real
+	map=$$($(BIN)/mage-stac predict --model $(MODEL) --pre out/joplin/real/pre --post out/joplin/real/post --format gpkg --out out/joplin/products) && \
+	$(BIN)/mage-stac areas --prediction "$$map" --grid 200 && \
+	$(BIN)/mage-stac access --prediction "$$map" --roads docs/joplin-streets.geojson --from=-94.499659,37.074682 --to=-94.490059,37.066474 && \
+	$(BIN)/mage-stac report "$$map" --grid 200 --title "Joplin, Missouri: tornado of 22 May 2011"
 
 demo: setup
 	$(BIN)/mage-stac demo --out out/demo
