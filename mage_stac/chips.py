@@ -19,13 +19,14 @@ from rasterio.windows import Window
 from torch import Tensor
 
 from mage_stac import loader, samplers
+from mage_stac.chip_table import ChipTable
 from mage_stac.loader import Access, Batch
 from mage_stac.pairs import Layer
 from mage_stac.reader import Reader
 from mage_stac.samplers import Places, Sampling
 from mage_stac.tally import ChipIndex, Place
 
-__all__ = ["Batch", "Looks", "at", "batches", "statistics"]
+__all__ = ["Batch", "Looks", "at", "batches", "statistics", "unlabelled"]
 
 LOOK_TRIES, LOOK_VALID = 8, 0.5
 """Draws of a real window before one is taken as it is; share of it that should be observed."""
@@ -83,12 +84,34 @@ def batches(
         reader, lent = Reader(), looks
 
         def look(turn: int) -> Tensor:
-            return lent.draw(np.random.default_rng([seed, turn, 1]), local, edge, reader)
+            rng = np.random.default_rng([seed, turn, 1])
+            return lent.draw(rng, batch, edge, reader)[shard[0] :: shard[1]]  # a chip's look depends on its place alone
 
         with closing(_ahead(look, start)) as more:
             for made, borrowed in zip(stream, more, strict=False):
                 made["look"] = borrowed
                 yield made
+
+
+def unlabelled(
+    table: ChipTable, *, edge: int, batch: int, seed: int, start: int = 0, shard: tuple[int, int] = (0, 1)
+) -> Generator[Batch, None, None]:
+    """An endless stream of chips of what has no label, every observed pixel as likely; arguments as of `batches`.
+
+    Raises:
+        AssetError: a file cannot be read.
+    """
+    number = max(1, round(ROUND / batch))
+    local = len(range(shard[0], batch, shard[1]))
+
+    def places(turn: int) -> Places:
+        drawn = samplers.draw(table, Sampling(), np.random.default_rng([seed, turn, 2]), batch * number, edge)
+        return drawn.reshape(number, batch, 3)[:, shard[0] :: shard[1]].reshape(-1, 3)
+
+    with closing(loader.stream(loader.loading(table, edge, local, Access()), places, start // number)) as stream:
+        for _ in range(start % number):
+            next(stream)
+        yield from stream
 
 
 def at(part: ChipIndex, places: Sequence[Place], edge: int, batch: int) -> Generator[Batch, None, None]:

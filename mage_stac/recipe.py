@@ -136,6 +136,32 @@ class Style:
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class SelfTraining:
+    """Learning from unlabelled real pairs by their pseudo-labels (adapt.mean_teacher); off unless it has a weight."""
+
+    weight: NotNegative = 0.0
+    """Of its term in the loss; 1 is DAFormer's."""
+    threshold: Share = 0.9
+    """A pixel more probable than this counts as sure (DAFormer: 0.968)."""
+    rise: Share = 0.2
+    """Share of the steps over which the weight rises from 0."""
+    spread: Annotated[int, Field(ge=0, le=32)] = 4
+    """Pixels around pasted buildings that come along."""
+    rarity: NotNegative = 0.0
+    """Temperature of rare-class sampling: chips are drawn around grades by softmax((1 - frequency) / temperature); 0
+    draws around each grade equally often."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Consistency:
+    """The building head under changes of light of real images (adapt.consistency); off unless it has a weight."""
+
+    weight: NotNegative = 0.0
+    threshold: Share = 0.95
+    """FixMatch's."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Event:
     """How a trained network is fitted to the event's unlabelled images (adapt.event); off unless asked for."""
 
@@ -166,6 +192,8 @@ class Optimiser:
     average: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Decay of the exponential moving average of the weights, which is what is published; 0 publishes the last."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    accumulate: Count = 1
+    """Parts of a batch that are learnt from one after the other before a step; batch norm sees each by itself."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -178,6 +206,8 @@ class Run:
     """Steps."""
     validation_chips: Count = 64
     """At most so many windows of the held-out places, spread evenly."""
+    compile: bool = False
+    """Whether torch.compile translates the network first: minutes that pay in long runs on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -193,6 +223,8 @@ class Recipe:
     loss: Loss = Loss()
     augment: Augment = Augment()
     style: Style = Style()
+    self_training: SelfTraining = SelfTraining()
+    consistency: Consistency = Consistency()
     event: Event = Event()
     optimiser: Optimiser = Optimiser()
     run: Run = Run()
@@ -200,8 +232,8 @@ class Recipe:
 
 _ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 _PLAIN = Recipe(name="plain")
-METHODS = ("event",)
-"""Tables of methods that do nothing unless asked for."""
+METHODS = ("self_training", "consistency", "event", "optimiser.accumulate")
+"""Tables and fields that do nothing unless asked for."""
 
 
 def names() -> tuple[str, ...]:
@@ -284,11 +316,17 @@ def flat(recipe: Recipe) -> dict[str, object]:
 def decisive(recipe: Recipe) -> dict[str, object]:
     """The fields, under their dotted names, that decide what is learnt.
 
-    All but `title` and `run`, and tables of methods that are off, so that a new method renames no older model.
+    All but `title` and `run`, and what is off in METHODS, so that a new method renames no older model.
     """
-    off = [name for name in METHODS if getattr(recipe, name) == getattr(_PLAIN, name)]
-    silent = ("run.", *(f"{name}." for name in off))
-    return {key: value for key, value in flat(recipe).items() if key != "title" and not key.startswith(silent)}
+    told, plain = flat(recipe), flat(_PLAIN)
+    off = {name for name in METHODS if all(told[key] == plain[key] for key in told if _belongs(key, name))}
+    silent = {key for key in told if key == "title" or _belongs(key, "run") or any(_belongs(key, name) for name in off)}
+    return {key: value for key, value in told.items() if key not in silent}
+
+
+def _belongs(key: str, name: str) -> bool:
+    """Whether a dotted name is a field or lies in a table."""
+    return key == name or key.startswith(f"{name}.")
 
 
 def digest(recipe: Recipe, *more: object) -> str:

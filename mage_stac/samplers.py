@@ -33,14 +33,17 @@ class Sampling:
     """balanced: classes that none is drawn for."""
     reuse: int = 1
     """Chips cut around each place drawn. They share decoded pixels, so they come faster, and are alike."""
+    rarity: float = 0.0
+    """balanced: temperature of rare-class sampling (Hoyer et al. 2022, arXiv 2111.14887): a class is drawn by
+    softmax((1 - frequency) / temperature); 0 draws each equally often."""
     span: int = 1024
     """Edge of the square around such a place, px."""
 
     def __post_init__(self) -> None:
-        if self.reuse < 1 or self.span < 1 or not 0 <= self.background <= 1:
+        if self.reuse < 1 or self.span < 1 or not 0 <= self.background <= 1 or self.rarity < 0:
             raise RecipeError(
-                f"reuse {self.reuse}, span {self.span}, background {self.background}: reuse and span must be at least"
-                " 1, background 0 to 1"
+                f"reuse {self.reuse}, span {self.span}, background {self.background}, rarity {self.rarity}: reuse and"
+                " span must be at least 1, background 0 to 1, rarity not negative"
             )
 
 
@@ -61,8 +64,15 @@ def _classes(table: ChipTable, sampling: Sampling, rng: np.random.Generator, num
     wanted = np.array(held, np.int64)
     if sampling.kind == "random" or not len(wanted):
         return np.full(number, SEEN)
-    chosen = rng.choice(wanted, number)
+    chosen = rng.choice(wanted, number, p=_rarely(pixels[wanted], sampling.rarity) if sampling.rarity else None)
     return np.where(rng.random(number) < sampling.background, SEEN, chosen)
+
+
+def _rarely(pixels: NDArray[np.int64], temperature: float) -> NDArray[np.float64]:
+    """Probabilities of classes by how many pixels each has."""
+    power = (1 - pixels / pixels.sum()) / temperature
+    weight = np.exp(power - power.max())
+    return np.asarray(weight / weight.sum())
 
 
 def _cells(

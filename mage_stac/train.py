@@ -5,69 +5,35 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
-from torch import Generator, Tensor, nn
+from lightning.fabric.strategies import DDPStrategy
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from mage_stac import catalogue, chips, models, pairs, tally, unlabelled
-from mage_stac import graded as graded_pairs
-from mage_stac import recipe as recipes
-from mage_stac.adapt import augment, event, style
-from mage_stac.adapt.chance import Chance
-from mage_stac.chip_table import ChipTable
-from mage_stac.chips import Looks
+from mage_stac import catalogue, chips, models
+from mage_stac.adapt import event, methods
+from mage_stac.adapt.step import Learner
 from mage_stac.curves import TERMS
-from mage_stac.errors import CatalogueError, ModelError, RecipeError
+from mage_stac.errors import ModelError
 from mage_stac.loader import Batch
-from mage_stac.models import calibration, checkpoint, held_out, item, losses, pretrained
+from mage_stac.material import Material, gather, graded_pairs
+from mage_stac.models import calibration, checkpoint, held_out, item, pretrained, together
 from mage_stac.models.average import Average
 from mage_stac.models.checkpoint import Progress, State
 from mage_stac.recipe import Recipe
 from mage_stac.samplers import Sampling
-from mage_stac.tally import GRADES, ChipIndex
 
 Step = Callable[[int, int, str], None]
 """Called with what is done, what there is to do, and what is being done."""
 
 START, END = 1 / 25, 1 / 1000
 """Learning rate at the first and the last step, as shares of the highest (one-cycle: Smith and Topin 2018)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """All that a run learns from."""
-
-    recipe: Recipe
-    training: ChipIndex
-    validation: ChipIndex
-    """Of places that no training chip shows."""
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    weights: tuple[float, ...]
-    """Of grades 1..4 in the loss."""
-    looks: Looks | None
-    target: ChipTable | None = None
-    """Where the event's unlabelled images were observed, if the recipe adapts to them."""
-    start: models.LoadedModel | None = None
-    """Whose weights to go on from."""
-
-    @property
-    def digest(self) -> str:
-        """Changes with the recipe, the Items and, by their statistics, the pixels."""
-        ids = [[pair.id for pair in part.pairs] for part in (self.training, self.validation)]
-        real = [one.item_id for one in (*self.looks.pre, *self.looks.post)] if self.looks else []
-        if self.target:
-            real += [one.item_id for stack in self.target.stacks for date in stack.dates for one in date]
-        before = [self.start.id] if self.start else []
-        return recipes.digest(self.recipe, ids, real, self.training.totals(), self.mean, self.std, *before)
 
 
 def train(
@@ -108,72 +74,26 @@ def train(
         ModelError: the loss is no longer a number.
     """
     roots = [synthetic] if isinstance(synthetic, Path) else list(synthetic)
-    if graded is not None:
-        roots.append(_graded(recipe, real, graded, out / "training" / recipe.name / "graded"))
-    material = gather(recipe, roots, real, progress, start)
-    name = f"{recipe.name}-{material.digest}"
-    if catalogue.has(out, item.COLLECTION, name):
-        return out / item.COLLECTION / name / f"{name}.json"
     folder = out / "training" / recipe.name
-    if restart:
-        (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     fabric = _fabric(recipe)
+    with fabric.rank_zero_first():
+        if graded is not None:
+            roots.append(graded_pairs(recipe, real, graded, folder / "graded"))
+        material = gather(recipe, roots, real, progress, start)
+    name = f"{recipe.name}-{material.digest}"
+    made = catalogue.has(out, item.COLLECTION, name)
+    fabric.barrier()
+    if made:
+        return out / item.COLLECTION / name / f"{name}.json"
+    if restart and fabric.is_global_zero:
+        (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    fabric.barrier()
     state = fit(fabric, material, folder, progress)
     if fabric.is_global_zero:
         item.publish(_trained(name, material, state), out)
         (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     fabric.barrier()
     return out / item.COLLECTION / name / f"{name}.json"
-
-
-def _graded(recipe: Recipe, real: Path | None, gradings: Path, out: Path) -> Path:
-    if real is None:
-        raise CatalogueError(f"graded buildings ({gradings}) need the real images that show them: give --real")
-    return graded_pairs.publish_pairs(real, gradings, out, bands=recipe.data.bands, gsd=recipe.data.gsd)
-
-
-def gather(
-    recipe: Recipe,
-    roots: Sequence[Path],
-    real: Path | None,
-    progress: Step | None = None,
-    start: Path | None = None,
-) -> Material:
-    """Index the pairs, hold whole places out, and measure what normalisation and class weights need."""
-    data = recipe.data
-    whole = tally.index(roots, bands=data.bands, gsd=data.gsd, progress=progress)
-    training, validation = tally.split(whole, data.holdout)
-    tally.check_classes(training)
-    first = None if start is None else models.load(catalogue.read_item(start))
-    mean, std = chips.statistics(training, recipe.seed) if first is None else _scaling(first)
-    looks = None
-    if real is not None and recipe.style.method != "none":
-        pre, post = pairs.unlabelled(real, bands=data.bands)
-        looks = Looks(pre=pre, post=post, gsd=data.gsd)
-    totals = training.totals()
-    return Material(
-        recipe=recipe,
-        training=training,
-        validation=validation,
-        mean=mean,
-        std=std,
-        weights=losses.class_weights([totals[grade] for grade in GRADES], recipe.loss.balance),
-        looks=looks,
-        target=_target(recipe, real),
-        start=first,
-    )
-
-
-def _target(recipe: Recipe, real: Path | None) -> ChipTable | None:
-    if not event.wanted(recipe.event):
-        return None
-    if real is None:
-        raise RecipeError(f"recipe {recipe.name} adapts to an event (table [event]): give its images with --real")
-    return unlabelled.table(real, bands=recipe.data.bands, gsd=recipe.data.gsd)
-
-
-def _scaling(model: models.LoadedModel) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return tuple(model.mean.tolist()), tuple(model.std.tolist())
 
 
 def _fabric(recipe: Recipe) -> Fabric:
@@ -183,7 +103,7 @@ def _fabric(recipe: Recipe) -> Fabric:
         accelerator="auto",
         devices=local,
         num_nodes=world // local,
-        strategy="ddp" if world > 1 else "auto",
+        strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",  # batch norms are shared already
         precision=recipe.optimiser.precision,
     )
     fabric.launch()
@@ -193,35 +113,32 @@ def _fabric(recipe: Recipe) -> Fabric:
 def fit(fabric: Fabric, material: Material, folder: Path, progress: Step | None = None) -> State:
     """Run all steps that are not yet done; the state after the last one.
 
-    Everything random in step k is seeded with (seed, k), so a run that was stopped ends like one that was not.
+    Everything random in step k is seeded with (seed, k), so a run that was stopped ends like one that was not, and one
+    in several processes like one in a single one.
     """
     recipe, settings = material.recipe, material.recipe.optimiser
     path = folder / "checkpoint.safetensors"
-    torch.manual_seed(recipe.seed)
-    network = models.build(recipe)
-    if recipe.network.weights == "imagenet":
-        pretrained.start(network.encoder, recipe.network.encoder)
-    if material.start is not None:
-        _go_on(network, material.start)
-    model, optimiser = fabric.setup(network, _optimiser(network, settings.learning_rate, settings.weight_decay))
+    network = _network(material, fabric.world_size)
+    made = _optimiser(network, settings.learning_rate, settings.weight_decay)
+    model, optimiser = fabric.setup(_compiled(network, recipe), made)
     state = State(
         model=network, average=Average(network, settings.average), optimiser=optimiser.optimizer, progress=Progress()
     )
     if path.is_file():
         checkpoint.restore(path, state, recipe=recipe, run=material.digest)
+    fabric.barrier()
     done = state.progress
+    learner = Learner(fabric=fabric, model=model, teacher=state.average.shadow, material=material)
     writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done.step) if fabric.is_global_zero else None
     with closing(_stream(fabric, material, done.step)) as stream:
         for step in range(done.step, settings.steps):
             started = time.perf_counter()
-            batch = next(stream)
+            batch, target = next(stream)
             waited = time.perf_counter() - started
             rate = learning_rate(recipe, step)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            model.train()
-            terms = batch_losses(model, batch, material, seed=_seed(recipe.seed, step, fabric.global_rank))
-            fabric.backward(terms["total"])
+            terms = learner.gradients(batch, target, step)
             fabric.clip_gradients(model, optimiser, max_norm=settings.clip)
             optimiser.step()
             optimiser.zero_grad()
@@ -230,12 +147,34 @@ def fit(fabric: Fabric, material: Material, folder: Path, progress: Step | None 
             done.step, done.waited = step + 1, done.waited + waited
             done.seconds += time.perf_counter() - started
             if writer is not None:
-                _after(step + 1, state, material, path, writer)
+                _after(step + 1, state, material, path, writer, terms)
             if progress:
                 progress(step + 1, settings.steps, f"loss {done.losses[-1][0]:.3f}")
     if writer is not None:
         writer.close()
     return state
+
+
+def _network(material: Material, processes: int) -> nn.Module:
+    recipe = material.recipe
+    torch.manual_seed(recipe.seed)
+    network = models.build(recipe)
+    if recipe.network.weights == "imagenet":
+        pretrained.start(network.encoder, recipe.network.encoder)
+    if material.start is not None:
+        _go_on(network, material.start)
+    if processes > 1:
+        together.share_batch_norms(network)
+    return network
+
+
+def _compiled(network: nn.Module, recipe: Recipe) -> nn.Module:
+    """Translated if the recipe asks for it; what cannot be translated runs as it is."""
+    if not recipe.run.compile:
+        return network
+    torch._dynamo.config.suppress_errors = True  # type: ignore[attr-defined] # noqa: SLF001 - its documented switch
+    compiled: nn.Module = torch.compile(network)  # type: ignore[assignment] # callable like the module it wraps
+    return compiled
 
 
 def _go_on(network: nn.Module, start: models.LoadedModel) -> None:
@@ -247,18 +186,30 @@ def _go_on(network: nn.Module, start: models.LoadedModel) -> None:
         ) from error
 
 
-def _stream(fabric: Fabric, material: Material, start: int) -> Any:
-    recipe = material.recipe
-    return chips.batches(
+def _stream(fabric: Fabric, material: Material, start: int) -> Generator[tuple[Batch, Batch | None], None, None]:
+    """Labelled batches, each with one of unlabelled real pairs if a method learns from them."""
+    recipe, data = material.recipe, material.recipe.data
+    edge, shard = data.size + 2 * data.margin, (fabric.global_rank, fabric.world_size)
+    rarity = recipe.self_training.rarity if recipe.self_training.weight else 0.0
+    labelled = chips.batches(
         material.training,
-        edge=recipe.data.size + 2 * recipe.data.margin,
+        edge=edge,
         batch=recipe.optimiser.batch,
         seed=recipe.seed,
-        sampling=Sampling(kind="balanced", ignored=(0,), background=recipe.data.background, reuse=recipe.data.reuse),
+        sampling=Sampling(kind="balanced", ignored=(0,), background=data.background, reuse=data.reuse, rarity=rarity),
         start=start,
-        shard=(fabric.global_rank, fabric.world_size),
+        shard=shard,
         looks=material.looks,
     )
+    with closing(labelled):
+        if material.target is None or not methods.chosen(recipe):
+            yield from ((batch, None) for batch in labelled)
+            return
+        real = chips.unlabelled(
+            material.target, edge=edge, batch=recipe.optimiser.batch, seed=recipe.seed, start=start, shard=shard
+        )
+        with closing(real):
+            yield from zip(labelled, real, strict=False)
 
 
 def _optimiser(model: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
@@ -280,36 +231,8 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return settings.learning_rate * (END + (1 - END) * (1 + math.cos(math.pi * along)) / 2)
 
 
-def _seed(*parts: int) -> int:
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def batch_losses(model: nn.Module, batch: Batch, material: Material, *, seed: int) -> dict[str, Tensor]:
-    """Augment a batch, run the network on it, and take the losses; `seed` decides all that is random."""
-    recipe = material.recipe
-    mean, std, weights = (torch.tensor(row) for row in (material.mean, material.std, material.weights))
-    device = next(model.parameters()).device
-    torch.manual_seed(seed)  # for dropout, if the encoder has any
-    chance = Chance(generator=Generator(device).manual_seed(seed), chips=len(batch["mask"]))
-
-    def restyle(images: Tensor) -> Tensor:
-        height, width = images.shape[-2:]
-        looks = batch["look"][..., :height, :width].to(device).flatten(0, 1)
-        return style.transfer(images, looks, settings=recipe.style, chance=chance)
-
-    changed = augment.augment(
-        augment.Chips(*(batch[key].to(device, non_blocking=True) for key in ("image", "mask", "valid"))),
-        size=recipe.data.size,
-        settings=recipe.augment,
-        chance=chance,
-        restyle=restyle if "look" in batch else None,
-    )
-    image = models.blank(models.normalise(changed.image, mean.to(device), std.to(device)), changed.valid)
-    return losses.total(model(image), changed.mask, changed.valid, weights=weights.to(device), loss=recipe.loss)
-
-
 def _numbers(terms: Mapping[str, Tensor], step: int, rate: float) -> tuple[float, ...]:
-    numbers = tuple(float(terms[term].detach()) for term in TERMS)
+    numbers = tuple(float(terms[term]) for term in TERMS)
     if not math.isfinite(numbers[0]):
         raise ModelError(
             f"the loss is {numbers[0]} at step {step + 1} (learning rate {rate:.2g}): lower optimiser.learning_rate,"
@@ -318,11 +241,13 @@ def _numbers(terms: Mapping[str, Tensor], step: int, rate: float) -> tuple[float
     return numbers
 
 
-def _after(step: int, state: State, material: Material, path: Path, writer: SummaryWriter) -> None:
+def _after(
+    step: int, state: State, material: Material, path: Path, writer: SummaryWriter, terms: Mapping[str, Tensor]
+) -> None:
     """Log, validate and checkpoint where the recipe says so; always after the last step."""
     run, last = material.recipe.run, step == material.recipe.optimiser.steps
-    for term, value in zip(TERMS, state.progress.losses[-1], strict=True):
-        writer.add_scalar(f"loss/{term}", value, step)
+    for term, loss in terms.items():
+        writer.add_scalar(f"loss/{term}", float(loss), step)
     if last or step % run.validate_every == 0:
         figures = {"step": step, **validate(state.average.shadow, material)}
         state.progress.validation.append(figures)

@@ -59,6 +59,18 @@ def test_each_class_is_drawn_as_often_however_rare_it_is(rare: np.ndarray) -> No
     assert 0.4 < np.mean(stacks == 0) < 0.6
 
 
+def test_rare_classes_are_drawn_by_daformer_s_formula(rare: np.ndarray) -> None:
+    one = table(rare)
+    pixels = one.counts.sum(axis=0)
+    frequency = pixels / pixels.sum()
+    for temperature in (0.01, 0.5):
+        expected = np.exp((1 - frequency) / temperature)
+        drawn = samplers._classes(one, Sampling(kind="balanced", rarity=temperature), np.random.default_rng(0), 20_000)
+        np.testing.assert_allclose(
+            np.bincount(drawn, minlength=len(pixels)) / 20_000, expected / expected.sum(), atol=0.015
+        )
+
+
 def test_each_event_that_shows_a_class_is_drawn_as_often() -> None:
     damaged, sound = np.full((64, 64), 3, np.uint8), np.zeros((64, 64), np.uint8)
     index = table(*[damaged] * 6, damaged, sound, events="fffffffw"[:6] + "ww")
@@ -135,5 +147,5 @@ def test_a_grid_leaves_out_what_was_not_observed() -> None:
 
 
 def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(RecipeError, match=r"reuse 0, span 1024, background 0\.0: reuse and span must be at least 1"):
+    with pytest.raises(RecipeError, match=r"reuse 0, span 1024, background 0\.0, rarity 0\.0: reuse and span must"):
         Sampling(reuse=0)

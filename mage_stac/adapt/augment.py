@@ -51,14 +51,17 @@ def augment(
     shift or a scaling brought in what was not read. `restyle` takes and gives images (N, C, size, size) between the
     changes of geometry and those of light.
     """
-    chips = _swapped(chips, settings, chance)
-    chips = _moved(chips, size, settings, chance)
-    if settings.flips:
-        chips = _flipped(chips, chance)
+    chips = geometric(_swapped(chips, settings, chance), size=size, settings=settings, chance=chance)
     images = chips.image.flatten(0, 1)
     if restyle is not None:
         images = restyle(images)
     return chips._replace(image=photometric(images, settings, chance).reshape(chips.image.shape))
+
+
+def geometric(chips: Chips, *, size: int, settings: Augment, chance: Chance) -> Chips:
+    """The changes of geometry alone: scale, misregistration, flips; cut to (size, size)."""
+    chips = _moved(chips, size, settings, chance)
+    return _flipped(chips, chance) if settings.flips else chips
 
 
 def centre(chips: Chips, size: int) -> Chips:
@@ -188,9 +191,9 @@ def _exposed(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
 
 def _compressed(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     pick = chance.uniform((len(images),), 0, 1) < settings.jpeg
+    quality = chance.uniform((len(images),), *JPEG_QUALITY)[pick]  # drawn anyhow: other processes may have picked some
     if not pick.any():
         return images
-    quality = chance.uniform((len(images),), *JPEG_QUALITY)[pick]
     out = images.clone()
     out[pick] = jpeg.compress(images[pick], quality)
     return out

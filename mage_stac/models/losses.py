@@ -1,4 +1,7 @@
-"""Losses of the two heads; a pixel that is not valid has no part in any of them."""
+"""Losses of the two heads; a pixel that is not valid has no part in any of them.
+
+Means are taken over the chips of all processes that train together.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mage_stac.models import together
 from mage_stac.models.siamese import GRADES
 from mage_stac.recipe import Loss
 
+LITTLE = 1e-9
+"""Stands for no weight at all."""
 UNOBSERVED = 255
 """Value of a damage mask where nothing could be seen."""
 
@@ -56,9 +62,11 @@ def building(logits: Tensor, target: Tensor, seen: Tensor) -> Tensor:
     weight, truth = seen.to(logits.dtype), target.to(logits.dtype)
     entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     share = torch.sigmoid(logits) * weight
-    overlap = 2 * (share * truth).sum()
-    dice = 1 - (overlap + 1) / (share.sum() + (truth * weight).sum() + 1)
-    return (entropy * weight).sum() / weight.sum().clamp(min=1) + dice
+    parts = [entropy * weight, weight, share * truth, share, truth * weight]
+    wrong, number, overlap, said, built = together.summed(torch.stack([part.sum() for part in parts]))
+    dice = 1 - (2 * overlap + 1) / (said + built + 1)
+    loss: Tensor = wrong / number.clamp(min=1) + dice
+    return loss
 
 
 def dilate(mask: Tensor, seen: Tensor, radius: int) -> Tensor:
@@ -83,23 +91,26 @@ def damage(logits: Tensor, grades: Tensor, weights: Tensor, focal: float) -> Ten
         focal: exponent gamma.
     """
     log_p, target = _picked(logits, grades)
-    if not target.numel():
-        return logits.sum() * 0
     log_pt = log_p.gather(1, target[:, None])[:, 0]
     weight = weights.to(log_p)[target]
-    return -(weight * (1 - log_pt.exp()) ** focal * log_pt).sum() / weight.sum()
+    return _mean(-((1 - log_pt.exp()) ** focal) * log_pt, weight)
 
 
 def ordinal(logits: Tensor, grades: Tensor, weights: Tensor) -> Tensor:
     """Squared earth mover's distance between predicted and true grade (Hou et al. 2016), 0..3, same arguments."""
     log_p, target = _picked(logits, grades)
-    if not target.numel():
-        return logits.sum() * 0
     steps = torch.arange(GRADES, device=target.device)
     truth = (steps >= target[:, None]).to(log_p)
     distance = (log_p.exp().cumsum(1) - truth).square().sum(1)
     weight = weights.to(log_p)[target]
-    return (weight * distance).sum() / weight.sum()
+    return _mean(distance, weight)
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean (N,) over the pixels of all processes; 0 of none."""
+    total, weights = together.summed(torch.stack([(weight * values).sum(), weight.sum()]))
+    mean: Tensor = total / weights.clamp(min=LITTLE)
+    return mean
 
 
 def _picked(logits: Tensor, grades: Tensor) -> tuple[Tensor, Tensor]:

@@ -55,6 +55,8 @@ class SiameseUnet(nn.Module):
         self.encoder = _encoder(encoder, bands)
         channels = [int(n) for n in self.encoder.out_channels]  # type: ignore[union-attr] # a list, not a module
         self.fuse = nn.ModuleList([Fuse(n) for n in channels[1:]])
+        for finer in self.fuse[: max(0, len(self.fuse) - len(decoder))]:
+            finer.requires_grad_(requires_grad=False)  # the decoder does not look that closely; DDP wants to know
         self.building_decoder = UnetDecoder(channels, tuple(decoder), n_blocks=len(decoder))
         self.damage_decoder = UnetDecoder(channels, tuple(decoder), n_blocks=len(decoder))
         self.building_head = nn.Conv2d(decoder[-1], 1, 3, padding=1)

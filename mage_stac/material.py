@@ -1,0 +1,104 @@
+"""Material: all that a training run learns from, gathered from catalogues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mage_stac import catalogue, chips, graded, models, pairs, tally, unlabelled
+from mage_stac import recipe as recipes
+from mage_stac.adapt import event, methods
+from mage_stac.chip_table import ChipTable
+from mage_stac.chips import Looks
+from mage_stac.errors import CatalogueError, RecipeError
+from mage_stac.models import losses
+from mage_stac.recipe import Recipe
+from mage_stac.tally import GRADES, ChipIndex
+
+Step = Callable[[int, int, str], None]
+"""Called with what is done, what there is to do, and what is being done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """All that a run learns from."""
+
+    recipe: Recipe
+    training: ChipIndex
+    validation: ChipIndex
+    """Of places that no training chip shows."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    weights: tuple[float, ...]
+    """Of grades 1..4 in the loss."""
+    looks: Looks | None
+    target: ChipTable | None = None
+    """Where the event's unlabelled images were observed, if the recipe adapts to them."""
+    start: models.LoadedModel | None = None
+    """Whose weights to go on from."""
+
+    @property
+    def digest(self) -> str:
+        """Changes with the recipe, the Items and, by their statistics, the pixels."""
+        ids = [[pair.id for pair in part.pairs] for part in (self.training, self.validation)]
+        real = [one.item_id for one in (*self.looks.pre, *self.looks.post)] if self.looks else []
+        if self.target:
+            real += [one.item_id for stack in self.target.stacks for date in stack.dates for one in date]
+        before = [self.start.id] if self.start else []
+        return recipes.digest(self.recipe, ids, real, self.training.totals(), self.mean, self.std, *before)
+
+
+def gather(
+    recipe: Recipe,
+    roots: Sequence[Path],
+    real: Path | None,
+    progress: Step | None = None,
+    start: Path | None = None,
+) -> Material:
+    """Index the pairs, hold whole places out, and measure what normalisation and class weights need."""
+    data = recipe.data
+    whole = tally.index(roots, bands=data.bands, gsd=data.gsd, progress=progress)
+    training, validation = tally.split(whole, data.holdout)
+    tally.check_classes(training)
+    first = None if start is None else models.load(catalogue.read_item(start))
+    mean, std = chips.statistics(training, recipe.seed) if first is None else _scaling(first)
+    looks = None
+    if real is not None and recipe.style.method != "none":
+        pre, post = pairs.unlabelled(real, bands=data.bands)
+        looks = Looks(pre=pre, post=post, gsd=data.gsd)
+    totals = training.totals()
+    return Material(
+        recipe=recipe,
+        training=training,
+        validation=validation,
+        mean=mean,
+        std=std,
+        weights=losses.class_weights([totals[grade] for grade in GRADES], recipe.loss.balance),
+        looks=looks,
+        target=_target(recipe, real),
+        start=first,
+    )
+
+
+def _scaling(model: models.LoadedModel) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return tuple(model.mean.tolist()), tuple(model.std.tolist())
+
+
+def _target(recipe: Recipe, real: Path | None) -> ChipTable | None:
+    if not methods.chosen(recipe) and not event.wanted(recipe.event):
+        return None
+    if real is None:
+        raise RecipeError(f"recipe {recipe.name} adapts to an event's real images: give them with --real")
+    return unlabelled.table(real, bands=recipe.data.bands, gsd=recipe.data.gsd)
+
+
+def graded_pairs(recipe: Recipe, real: Path | None, gradings: Path, out: Path) -> Path:
+    """A catalogue of pairs of the real images around buildings that a person graded.
+
+    Raises:
+        CatalogueError: no real images.
+    """
+    if real is None:
+        raise CatalogueError(f"graded buildings ({gradings}) need the real images that show them: give --real")
+    return graded.publish_pairs(real, gradings, out, bands=recipe.data.bands, gsd=recipe.data.gsd)
