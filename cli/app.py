@@ -17,6 +17,7 @@ VERBS = (
     "search",
     "ingest",
     "render",
+    "translate",
     "train",
     "adapt",
     "predict",

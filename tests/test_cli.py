@@ -15,6 +15,10 @@ WORK = {
     "search": ("mage_stac.search.search", ["search", "--api", "{tmp}", "--out", "{tmp}/o"]),
     "ingest": ("mage_stac.ingest.ingest", ["ingest", "{tmp}/a.tif", "--datetime", "2011-05-24", "--out", "{tmp}/o"]),
     "render": ("mage_stac.synthesis.render_pairs", ["render", "--out", "{tmp}/o"]),
+    "translate": (
+        "mage_stac.adapt.translate.translate",
+        ["translate", "--synthetic", "{tmp}", "--real", "{tmp}", "--out", "{tmp}/o"],
+    ),
     "train": ("mage_stac.train.train", ["train", "demo", "--synthetic", "{tmp}", "--out", "{tmp}/o"]),
     "adapt": (
         "mage_stac.adapt.refit.refit",

@@ -1,0 +1,115 @@
+"""Renders carried to another light, and the catalogue of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+import torch
+
+from mage_stac import catalogue, pairs, raster, tally, validate
+from mage_stac.adapt import translate
+from mage_stac.adapt.flow import FlowNet
+from mage_stac.adapt.translate import Translation
+from mage_stac.errors import CatalogueError
+from mage_stac.recipe import Data
+
+DATA = Data(size=32)
+HOW = Translation(steps=4, batch=2, size=32, euler=2)
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic.write(tmp_path_factory.mktemp("blocks"), scenes=2, size=64)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first of the rendered places, darker, before and after."""
+    root = tmp_path_factory.mktemp("real")
+    pre, post, _ = synthetic.draw(np.random.default_rng([0, 0]), 64, damaged=0.6)
+    for phase, image, date in (("pre", pre, "2011-05-01T17:00:00Z"), ("post", post, "2011-05-24T17:00:00Z")):
+        synthetic.write_image(root, "place", phase, image // 2 + 1, synthetic.geobox(64, 0), date)
+    synthetic.index(root)
+    return root
+
+
+def test_translated_pairs_have_other_images_and_the_same_labels(
+    blocks: Path, real: Path, tmp_path: Path, schemas: Path
+) -> None:
+    out = tmp_path / "translated"
+    told: list[str] = []
+    assert translate.translate([blocks], real, out, data=DATA, how=HOW, progress=lambda *a: told.append(a[2])) == out
+    assert [what.split()[0] for what in told] == ["flow"] * 4 + ["translate"] * 2
+    ours, theirs = (_faults(root, schemas) for root in (out, blocks))
+    assert ours <= theirs  # the tiny catalogue has its own
+    ours, theirs = (pairs.read([root], bands=DATA.bands, gsd=0.6) for root in (out, blocks))
+    assert [pair.id for pair in ours] == [pair.id for pair in theirs]
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.geobox == other.geobox
+        assert Path(mine.label).read_bytes() == Path(other.label).read_bytes()
+        changed, before = (_pixels(pair.post.path) for pair in (mine, other))
+        assert changed.dtype == before.dtype
+        assert changed.shape == before.shape
+    assert (
+        tally.index([out], bands=DATA.bands, gsd=0.6).totals()
+        == tally.index([blocks], bands=DATA.bands, gsd=0.6).totals()
+    )
+    links = [link.rel for link in catalogue.read_item(out / synthetic.COLLECTION / f"{ours[0].id}-pre").links]
+    assert "derived_from" in links
+
+
+def _faults(root: Path, schemas: Path) -> set[str]:
+    return {one.split(".json: ", 1)[-1] for one in validate.validate(root, schemas).problems}
+
+
+def _pixels(path: str) -> np.ndarray:
+    with raster.opened(path) as source:
+        return source.read()
+
+
+def test_what_is_there_is_kept(blocks: Path, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    translate.translate([blocks], real, tmp_path, data=DATA, how=HOW)
+    monkeypatch.setattr(translate, "_publish", None)
+    monkeypatch.setattr(translate.flow, "learn", None)
+    assert translate.translate([blocks], real, tmp_path, data=DATA, how=HOW) == tmp_path
+
+
+def test_photographs_are_paired_where_they_show_the_same_ground(blocks: Path, real: Path) -> None:
+    every = pairs.read([blocks], bands=DATA.bands, gsd=0.6)
+    sides = translate.gathered(every, real, DATA, HOW)
+    assert sides.together is not None
+    assert set(sides.together.cells[:, 0]) == {0}  # of two places, the first
+    for number, one in enumerate(translate.batches(sides, HOW)):
+        if number % 2:
+            assert one.date.tolist() == [0, 0, 1, 1]
+        else:
+            assert one.date.tolist() == [0, 0]
+            # The photograph is its render, halved
+            seen = one.seen[:, None].expand_as(one.source)
+            torch.testing.assert_close(one.target[seen], one.source[seen] / 2, atol=0.01, rtol=0)
+    elsewhere = translate.gathered(every[1:], real, DATA, HOW)
+    assert elsewhere.together is None
+    alone = translate.gathered(every, real, DATA, Translation(paired=False))
+    assert alone.together is None
+
+
+def test_a_network_that_does_not_move_changes_nothing() -> None:
+    image = torch.rand(3, 20, 30)
+    torch.testing.assert_close(translate.carry(FlowNet(3).eval(), image, 1, 3), image)
+
+
+def test_digital_numbers_keep_clear_of_nodata() -> None:
+    values = np.array([-3.0, 0.2, 7.6, 300.0], np.float32)
+    assert translate._numbers(values, np.dtype(np.uint8), None).tolist() == [0, 0, 8, 255]
+    assert translate._numbers(values, np.dtype(np.uint8), 0.0).tolist() == [1, 1, 8, 255]
+    assert translate._numbers(values, np.dtype(np.uint8), 255.0).tolist() == [0, 0, 8, 254]
+    assert translate._numbers(values, np.dtype(np.float32), 0.0).tolist() == values.tolist()
+
+
+def test_an_empty_real_side_is_told(blocks: Path, tmp_path: Path) -> None:
+    synthetic.index(tmp_path)
+    with pytest.raises(CatalogueError, match="no real side"):
+        translate.translate([blocks], tmp_path, tmp_path / "out", data=DATA, how=HOW)
