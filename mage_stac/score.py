@@ -228,7 +228,7 @@ def of_buildings(item: pystac.Item, table: Any, *, areal: bool) -> tuple[Table, 
         given,
         (
             f"{len(alarms)} outlines of the map touch no reference building",
-            f"{len(whole) - len(table)} reference polygons below {buildings.SMALLEST:g} m2 are not counted as buildings",
+            f"{len(whole) - len(table)} reference polygons below {buildings.SMALLEST:g} m2 do not count as buildings",
             "pixels between the reference's polygons, within their bounding box, count as no building",
         ),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -172,7 +172,7 @@ def _compiled(network: nn.Module, recipe: Recipe) -> nn.Module:
     """Translated if the recipe asks for it; what cannot be translated runs as it is."""
     if not recipe.run.compile:
         return network
-    torch._dynamo.config.suppress_errors = True  # type: ignore[attr-defined] # noqa: SLF001 - its documented switch
+    torch._dynamo.config.suppress_errors = True  # noqa: SLF001 - its documented switch
     compiled: nn.Module = torch.compile(network)  # type: ignore[assignment] # callable like the module it wraps
     return compiled
 

@@ -83,7 +83,7 @@ class Learner:
         sums: dict[str, Tensor] = {}
         parts = min(self.parts, len(batch["mask"]))
         for n in range(parts):
-            with self.fabric.no_backward_sync(self.model, enabled=n < parts - 1):
+            with self.fabric.no_backward_sync(self.model, enabled=n < parts - 1):  # type: ignore[arg-type] # setup() has wrapped it
                 terms = self._terms(_part(source, n, parts), real and _part(real, n, parts), chance, step)
                 self.fabric.backward(terms["total"] / parts)
             for name, value in terms.items():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pystac
@@ -185,7 +186,8 @@ def _publish(pair: Pair, network: FlowNet, out: Path, steps: int) -> None:
         made = _twin(label, folder)
         for source in pair.items[:2]:
             there = out / str(source.collection_id) / source.id / f"{source.id}.json"
-            catalogue.link_to(made, there, "source", **{"label:assets": [IMAGE]})
+            fields: dict[str, Any] = {"label:assets": [IMAGE]}
+            catalogue.link_to(made, there, "source", **fields)
         catalogue.write_item(folder, made)
 
 
@@ -195,12 +197,12 @@ def carry(network: FlowNet, image: Tensor, date: int, steps: int) -> Tensor:
     return flow.translated(network, image[None], torch.tensor([float(date)]), steps)[0].clamp(0, 1)
 
 
-def _numbers(values: NDArray[np.float32], dtype: np.dtype, nodata: float | None) -> NDArray[np.generic]:  # type: ignore[type-arg]
+def _numbers(values: NDArray[np.floating[Any]], dtype: np.dtype[Any], nodata: float | None) -> NDArray[Any]:
     """Digital numbers that keep clear of nodata."""
     if dtype.kind == "f":
         return values.astype(dtype)
     limits = np.iinfo(dtype)
-    whole = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    whole: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
     if nodata is not None:
         whole[whole == nodata] = nodata + 1 if nodata < limits.max else nodata - 1
     return whole
