@@ -24,6 +24,9 @@ def predict(  # noqa: PLR0913 - a command's options
         list[str] | None,
         typer.Option("--format", help="Write the buildings as gpkg, fgb or geojson too. Repeatable."),
     ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Send windows to the workers of this Dask cluster.", metavar="ADDRESS")
+    ] = None,
     item_id: Annotated[str | None, typer.Option("--id", help="Id of the Item; else made of date and inputs.")] = None,
     align: Annotated[
         bool,
@@ -57,7 +60,9 @@ def predict(  # noqa: PLR0913 - a command's options
     tiling = Tiling(window=window, margin=margin, batch=batch)
     from mage_stac import predict as prediction  # torch takes seconds: impossible windows are told at once
 
-    options = prediction.Options(tiling=tiling, align=align, flips=flips, device=device, formats=tuple(formats or ()))
+    options = prediction.Options(
+        tiling=tiling, align=align, flips=flips, device=device, scheduler=scheduler, formats=tuple(formats or ())
+    )
     with bar("predict") as step:
         folder = prediction.predict(
             model, pre, post, out, footprints=footprints, id=item_id, options=options, progress=step

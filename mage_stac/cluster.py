@@ -58,14 +58,12 @@ def each(opener: Opener, tasks: Sequence[Any], address: str, lost: Callable[[Any
         MageStacError: the package distributed is not installed, no scheduler answers, it has no workers or goes away,
             or they lack mage-stac.
     """
-    client = _connected(address)
+    client = connected(address)
     from distributed import as_completed
 
     run = uuid.uuid4().hex
     with client:
         seats = seated(client.nthreads())
-        if not seats:
-            raise MageStacError(f"the Dask scheduler at {address} has no workers: start some, `dask worker {address}`")
         futures = client.map(partial(_do, run, opener, seats), tasks, pure=False)
         try:
             done = as_completed(futures, loop=client.loop)
@@ -88,18 +86,27 @@ def seated(workers: Iterable[str]) -> dict[str, Seat]:
     return seats
 
 
-def _connected(address: str) -> Any:
+def connected(address: str) -> Any:
+    """A distributed.Client of a scheduler that has workers; close it.
+
+    Raises:
+        MageStacError: the package distributed is not installed, no scheduler answers, or it has no workers.
+    """
     try:
         from distributed import Client
     except ImportError as error:
         raise MageStacError("a Dask scheduler needs `pip install mage-stac[cluster]`") from error
     try:
-        return Client(address, timeout=PATIENCE, set_as_default=False)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise MageStacError(
             f"no Dask scheduler answers at {address}: start one by `dask scheduler` and give the address that it tells,"
             " tcp://HOST:PORT"
         ) from error
+    if not client.nthreads():
+        client.close()
+        raise MageStacError(f"the Dask scheduler at {address} has no workers: start some, `dask worker {address}`")
+    return client
 
 
 def _results(

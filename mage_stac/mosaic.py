@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby, islice
+from functools import partial
+from itertools import groupby
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from mage_stac import grid
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import GridError
-from mage_stac.grid import Window
+from mage_stac.jobs import Answer, Jobs, Known
 
 CLASSES = 5
 """Probabilities per pixel: the damage classes 0-4."""
@@ -29,9 +33,6 @@ Scene = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 Read = Callable[[slice, slice], Scene]
 """Rows and columns of the grid -> what lies there."""
-
-Network = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
-"""Images (B, 2, C, S, S) 0..1 and where they are observed (B, 2, S, S) -> probabilities (B, 5, S, S)."""
 
 Progress = Callable[[int, int, str], None]
 """Windows done, windows in all, what is being done."""
@@ -83,73 +84,195 @@ class Strip:
     """(rows, columns) True where observed on both dates."""
 
 
+class Kept(Protocol):
+    """Where answers outlive a process that is killed; see `resumption`."""
+
+    def answer(self, row: int, column: int) -> NDArray[np.float32] | None:
+        """Probabilities of the batch whose first window begins there, if they are known from an earlier run."""
+
+    def keep(self, row: int, column: int, shares: NDArray[np.float32]) -> None:
+        """Keep them."""
+
+
 def strips(
-    geobox: GeoBox, tiling: Tiling, read: Read, network: Network, progress: Progress | None = None
+    geobox: GeoBox,
+    tiling: Tiling,
+    read: Read,
+    jobs: Jobs,
+    progress: Progress | None = None,
+    *,
+    begin: int = 0,
+    kept: Kept | None = None,
 ) -> Iterator[Strip]:
     """The map of a scene, from its first row to its last.
 
     Every pixel of the grid is predicted: beyond the scene's edge the network sees its mirror image. Windows without a
     pixel observed on both dates are passed over. Memory grows with the width of the scene, not with its height.
-    """
-    windows = list(grid.windows(geobox, tiling.core, tiling.margin))
-    rows, columns = geobox.shape
-    pending = _Pending(row=0, total=np.zeros((CLASSES + 1, 0, columns), np.float32), valid=np.zeros((0, columns), bool))
-    done = 0
-    for core, across in groupby(windows, key=lambda window: window.core[0]):
-        top = core.start - tiling.margin
-        lines = mirrored(top, tiling.window, rows)
-        inside = slice(int(lines.min()), int(lines.max()) + 1)
-        scene = read(inside, slice(0, columns))
-        pending = pending.grown(inside, np.logical_and(*scene[1]))
-        for some in _batches(across, tiling.batch):
-            lefts = [window.outer[1].start for window in some]
-            _add(pending, tiling=tiling, network=network, scene=scene, lines=lines - inside.start, top=top, lefts=lefts)
-            done += len(some)
-            if progress:
-                progress(done, len(windows), "windows")
-        strip, pending = pending.split(rows if core.stop == rows else core.stop - tiling.margin)
-        if len(strip.valid):
-            yield strip
-
-
-def _batches(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
-    left = iter(windows)
-    while some := list(islice(left, size)):
-        yield some
-
-
-def _add(
-    pending: _Pending,
-    *,
-    tiling: Tiling,
-    network: Network,
-    scene: Scene,
-    lines: NDArray[np.int64],
-    top: int,
-    lefts: list[int],
-) -> None:
-    """Predict windows that lie side by side and add them to the pending sums, in place.
 
     Args:
-        pending: what they are added to.
-        tiling: size and margin of the windows.
-        network: what predicts them.
-        scene: rows of the scene around the windows, over its whole width.
-        lines: which of those rows each row of a window shows.
-        top: first row of the windows on the grid; may lie outside.
-        lefts: first column of each.
+        geobox: grid of the map.
+        tiling: how it is cut.
+        read: gives the images; called from one other thread, a row of windows ahead.
+        jobs: where the network runs.
+        progress: told of every batch of windows.
+        begin: where a strip began in an earlier run; what lies above is not made again.
+        kept: where answers are kept, and looked for.
     """
-    image, seen = scene
-    places = [(lines[:, None], mirrored(left, tiling.window, image.shape[-1])[None, :]) for left in lefts]
-    kept = [(left, place) for left, place in zip(lefts, places, strict=True) if seen[:, *place].all(axis=0).any()]
-    if not kept:
-        return
-    shares = network(
-        np.stack([image[:, :, *place] for _, place in kept]), np.stack([seen[:, *place] for _, place in kept])
+    rows, columns = geobox.shape
+    lines = _lines(geobox, tiling)
+    first = (begin + tiling.margin) // tiling.core if begin else 0
+    first = max(0, first - -(-2 * tiling.margin // tiling.core))  # windows of these lines reach below `begin`
+    pending = _Pending(
+        row=max(0, lines[first].top),
+        total=np.zeros((CLASSES + 1, 0, columns), np.float32),
+        valid=np.zeros((0, columns), bool),
     )
+    done, windows = (sum(len(line.lefts) for line in some) for some in (lines[:first], lines))
     weight = taper(tiling)
-    for (left, _), window in zip(kept, shares, strict=True):
-        pending.add(np.concatenate([window * weight, weight[None]]), top, left)
+    for batch in _asked(_batches(lines[first:], tiling, read, jobs, kept), jobs.ahead):
+        if batch.valid is not None:
+            pending = pending.grown(batch.line.inside, batch.valid)
+        if batch.answer is not None:
+            for left, shares in zip(batch.lefts, batch.answer.result(), strict=True):
+                pending.add(shares, weight, batch.line.top, left)
+        done += batch.windows
+        if progress:
+            progress(done, windows, "windows")
+        if batch.last:
+            strip, pending = pending.split(rows if batch.line.stop == rows else batch.line.stop - tiling.margin)
+            if len(strip.valid) and strip.row >= begin:
+                yield strip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """Windows side by side, over the whole width of the grid."""
+
+    top: int
+    """First row of the windows; may lie outside of the grid."""
+    stop: int
+    """Row at which their cores end."""
+    rows: NDArray[np.int64]
+    """Which row of the grid each row of a window shows."""
+    columns: int
+    """Of the grid."""
+    lefts: tuple[int, ...]
+    """First column of each window."""
+
+    @property
+    def inside(self) -> slice:
+        """The rows of the grid that they show."""
+        return slice(int(self.rows.min()), int(self.rows.max()) + 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Batch:
+    """Windows that were asked for together."""
+
+    line: _Line
+    lefts: tuple[int, ...]
+    """First column of those that show something."""
+    answer: Answer | None
+    """None where none does."""
+    windows: int
+    """How many were looked at."""
+    valid: NDArray[np.bool_] | None
+    """(rows, columns) of the line observed on both dates, with its first batch."""
+    last: bool
+    """Of its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """An answer that is kept as soon as it is there."""
+
+    answer: Answer
+    keep: Callable[[NDArray[np.float32]], None]
+
+    def result(self) -> NDArray[np.float32]:
+        shares = self.answer.result()
+        self.keep(shares)
+        return shares
+
+
+def _lines(geobox: GeoBox, tiling: Tiling) -> list[_Line]:
+    windows = grid.windows(geobox, tiling.core, tiling.margin)
+    return [
+        _Line(
+            top=core.start - tiling.margin,
+            stop=core.stop,
+            rows=mirrored(core.start - tiling.margin, tiling.window, geobox.shape[0]),
+            columns=geobox.shape[1],
+            lefts=tuple(window.outer[1].start for window in across),
+        )
+        for core, across in groupby(windows, key=lambda window: window.core[0])
+    ]
+
+
+def _asked(batches: Iterator[_Batch], ahead: int) -> Iterator[_Batch]:
+    """The batches, each after so many more were asked for."""
+    waiting: deque[_Batch] = deque()
+    for batch in batches:
+        waiting.append(batch)
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _batches(lines: Sequence[_Line], tiling: Tiling, read: Read, jobs: Jobs, kept: Kept | None) -> Iterator[_Batch]:
+    for line, scene in _read_ahead(lines, read):
+        image, seen = scene
+        both = np.logical_and(*seen)
+        starts = range(0, len(line.lefts), tiling.batch)
+        for start in starts:
+            some = line.lefts[start : start + tiling.batch]
+            rows = (line.rows - line.inside.start)[:, None]
+            places = {left: (rows, mirrored(left, tiling.window, line.columns)[None, :]) for left in some}
+            shown = {left: place for left, place in places.items() if both[place].any()}
+            yield _Batch(
+                line=line,
+                lefts=tuple(shown),
+                answer=_answer(line, (image, seen), shown, jobs, kept) if shown else None,
+                windows=len(some),
+                valid=None if start else both,
+                last=start == starts[-1],
+            )
+
+
+def _answer(
+    line: _Line,
+    scene: Scene,
+    shown: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
+    jobs: Jobs,
+    kept: Kept | None,
+) -> Answer:
+    """The answer to some windows: first column -> rows and columns of the scene."""
+    where = line.top, next(iter(shown))
+    known = kept.answer(*where) if kept else None
+    if known is not None:
+        return Known(known)
+    image, seen = scene
+    images = np.stack([image[:, :, *place] for place in shown.values()])
+    answer = jobs.submit(images, np.stack([seen[:, *place] for place in shown.values()]))
+    return _Keeping(answer, partial(kept.keep, *where)) if kept else answer
+
+
+def _read_ahead(lines: Sequence[_Line], read: Read) -> Iterator[tuple[_Line, Scene]]:
+    """Each line with what lies there; the next is read meanwhile."""
+
+    def scene(line: _Line) -> Scene:
+        return read(line.inside, slice(0, line.columns))
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="reader")
+    try:
+        coming = pool.submit(scene, lines[0])
+        for line, after in zip(lines, (*lines[1:], None), strict=True):
+            found = coming.result()
+            if after is not None:
+                coming = pool.submit(scene, after)
+            yield line, found
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,23 +295,25 @@ class _Pending:
             valid=np.concatenate([self.valid, valid[len(valid) - more :]]),
         )
 
-    def add(self, weighted: NDArray[np.float32], top: int, left: int) -> None:
-        """Add a window whose first pixel lies at (top, left) on the grid; what lies outside is dropped."""
-        rows, first = self._overlap(top - self.row, weighted.shape[1], len(self.valid))
-        columns, start = self._overlap(left, weighted.shape[2], self.valid.shape[1])
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        self.total[:, rows, columns] += weighted[:, first : first + height, start : start + width]
+    def add(self, shares: NDArray[np.float32], weight: NDArray[np.float32], top: int, left: int) -> None:
+        """Add a window (5, S, S) whose first pixel lies at (top, left) on the grid; what lies outside is dropped."""
+        rows, first = self._overlap(top - self.row, shares.shape[1], len(self.valid))
+        columns, start = self._overlap(left, shares.shape[2], self.valid.shape[1])
+        part = np.s_[first : first + rows.stop - rows.start, start : start + columns.stop - columns.start]
+        self.total[:-1, rows, columns] += shares[(slice(None), *part)] * weight[part]
+        self.total[-1, rows, columns] += weight[part]
 
     @staticmethod
     def _overlap(start: int, size: int, length: int) -> tuple[slice, int]:
         low = max(0, start)
-        return slice(low, min(length, start + size)), low - start
+        return slice(low, max(low, min(length, start + size))), low - start
 
     def split(self, stop: int) -> tuple[Strip, _Pending]:
         """The rows before `stop`, finished, and the rest."""
         n = max(0, stop - self.row)
         total, valid = self.total[:, :n], self.valid[:n]
-        shares = np.where(valid, total[:-1] / np.maximum(total[-1], np.finfo(np.float32).tiny), np.float32(0))
+        shares = total[:-1] / np.maximum(total[-1], np.finfo(np.float32).tiny)
+        shares[:, ~valid] = 0
         rest = _Pending(row=self.row + n, total=self.total[:, n:].copy(), valid=self.valid[n:].copy())
         return Strip(row=self.row, probabilities=shares, valid=valid), rest
 
@@ -225,3 +350,20 @@ def classed(strip: Strip) -> NDArray[np.uint8]:
     grade = 1 + strip.probabilities[1:].argmax(axis=0)
     classes = np.where(strip.probabilities[0] > BUILDING, 0, grade)
     return np.where(strip.valid, classes, NOT_OBSERVED).astype(np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """A strip as it is written."""
+
+    row: int
+    """Of the first."""
+    damage: NDArray[np.uint8]
+    """(rows, columns): see `classed`."""
+    probability: NDArray[np.uint8]
+    """(5, rows, columns): see `coded`."""
+
+
+def finished(strip: Strip) -> Finished:
+    """A strip in bytes."""
+    return Finished(row=strip.row, damage=classed(strip), probability=coded(strip))

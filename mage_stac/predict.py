@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,24 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mage_stac import __version__, catalogue, cube, grid, models, mosaic, overlap, pairs, prediction, registration
+from mage_stac import (
+    __version__,
+    catalogue,
+    cube,
+    grid,
+    jobs,
+    models,
+    mosaic,
+    overlap,
+    pairs,
+    prediction,
+    registration,
+    resumption,
+)  # fmt: skip
 from mage_stac.errors import AssetError, CatalogueError, ModelError
+from mage_stac.jobs import Network
 from mage_stac.models import LoadedModel
-from mage_stac.mosaic import Network, Progress, Scene, Tiling
+from mage_stac.mosaic import Progress, Scene, Tiling
 from mage_stac.prediction import COLLECTION, Facts, Sources
 from mage_stac.products import buildings
 from mage_stac.registration import Shift
@@ -46,6 +62,8 @@ class Options:
     """Average over the four mirror images of each window: four times the work."""
     device: str = "auto"
     """As torch names it; "auto" is a GPU if there is one."""
+    scheduler: str | None = None
+    """Address of a Dask cluster whose workers run the network, each on its own device."""
     formats: tuple[str, ...] = ()
     """What else than GeoParquet to write the buildings as: see `buildings.FORMATS`."""
 
@@ -75,14 +93,14 @@ def predict(
 
     `pre` and `post` are Items, or folders or files of them; several Items are one mosaic, in any CRS. The map lies on
     the pre mosaic's own pixels where both dates show something (see `overlap.grid_of_both`). A map of the same sources
-    and options that is there already is kept. With `footprints` (a vector file) these are graded, else outlines found
-    in the map.
+    and options that is there already is kept; of a run that was stopped, the windows it had finished. With `footprints`
+    (a vector file) these are graded, else outlines found in the map.
 
     Raises:
         CatalogueError: an input is no catalogue, or `out` cannot be written.
         AssetError: an Item lacks the image or a band of it, or a file is broken.
         GridError: pre and post, or the footprints, do not overlap.
-        ModelError: the model is incomplete.
+        ModelError: the model is incomplete, or the cluster is not there.
     """
     chosen = options or Options()
     sources = Sources(
@@ -92,7 +110,7 @@ def predict(
     digest = _digest(sources, chosen)
     if _is_made(out, name, digest):
         return prediction.completed(out / COLLECTION / name, chosen.formats)
-    model = models.load(sources.model, _device(chosen.device))
+    model = models.load(sources.model, _device("cpu" if chosen.scheduler else chosen.device))
     return publish_map(
         sources, network_of(model, flips=chosen.flips), (model.bands, model.gsd), out, name, chosen, progress
     )
@@ -128,12 +146,16 @@ def publish_map(
     aligned = options.align and shift.confident and shift.size >= ALIGN_FROM
     read = reader(imagery, geobox, shift if aligned else registration.UNKNOWN)
     tiling = options.tiling.fitted(geobox)
-    with catalogue.staged(out, COLLECTION, name) as folder:
-        prediction.write_maps(folder, geobox, mosaic.strips(geobox, tiling, read, network, progress))
+    digest = _digest(sources, options)
+    with (
+        resumption.shelf(out.absolute() / COLLECTION / name, digest, tiling) as kept,
+        catalogue.staged(out, COLLECTION, name) as folder,
+    ):
+        with _jobs(network, options) as running:
+            make = partial(mosaic.strips, geobox, tiling, read, running, progress, kept=kept)
+            prediction.write_maps(folder, geobox, resumption.resumed(kept, make))
         graded = prediction.write_buildings(folder, outlines, align=options.align, formats=options.formats)
-        facts = Facts(
-            shift=shift, aligned=aligned, inputs=_digest(sources, options), method=_method(sources, tiling, options)
-        )
+        facts = Facts(shift=shift, aligned=aligned, inputs=digest, method=_method(sources, tiling, options))
         catalogue.write_item(folder, prediction.item(name, folder, geobox, sources, facts, graded))
     prediction.index(out)
     return out / COLLECTION / name
@@ -166,7 +188,7 @@ def _digest(sources: Sources, options: Options) -> str:
     assets += [(item, ASSET) for item in (*sources.pre, *sources.post)]
     files = [_stamp(catalogue.asset_path(item, key)) for item, key in assets]
     ids = [item.id for item, _ in assets]
-    how = {key: value for key, value in asdict(options).items() if key not in ("device", "formats")}
+    how = {key: value for key, value in asdict(options).items() if key not in ("device", "formats", "scheduler")}
     given = _stamp(str(sources.footprints)) if sources.footprints else None
     text = json.dumps([__version__, how, ids, files, given], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -226,17 +248,41 @@ def _patches(imagery: Imagery, geobox: GeoBox) -> Iterator[tuple[Any, Any, NDArr
         yield grey[0], grey[1], np.logical_and(*seen)
 
 
-def network_of(model: LoadedModel, *, flips: bool = False) -> Network:
-    """A loaded model as a function of arrays; with `flips` the mean over the four mirror images."""
-    passes = FLIPS if flips else FLIPS[:1]
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A loaded model as a function of arrays. Pickled, it goes to whatever device the machine has that reads it."""
 
-    def network(images: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
-        image, seen = torch.from_numpy(images), torch.from_numpy(observed)
-        turned = [model.probabilities(image.flip(axes), seen.flip(axes)).flip(axes) for axes in passes]
+    model: LoadedModel
+    flips: bool
+    """Whether to take the mean over the four mirror images."""
+
+    def __call__(self, images: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Probabilities of a batch of windows: see `jobs.Network`."""
+        image, seen = torch.from_numpy(np.array(images)), torch.from_numpy(np.array(observed))
+        passes = FLIPS if self.flips else FLIPS[:1]
+        turned = [self.model.probabilities(image.flip(axes), seen.flip(axes)).flip(axes) for axes in passes]
         shares: NDArray[np.float32] = torch.stack(turned).mean(dim=0).cpu().numpy()
         return shares
 
-    return network
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _placed, (_moved(self.model, torch.device("cpu")), self.flips)
+
+
+def _placed(model: LoadedModel, flips: bool) -> Forward:
+    return Forward(_moved(model, _device("auto")), flips)
+
+
+def _moved(model: LoadedModel, device: torch.device) -> LoadedModel:
+    return replace(model, model=model.model.to(device), mean=model.mean.to(device), std=model.std.to(device))
+
+
+def network_of(model: LoadedModel, *, flips: bool = False) -> Network:
+    """A loaded model as a function of arrays; with `flips` the mean over the four mirror images."""
+    return Forward(model, flips)
+
+
+def _jobs(network: Network, options: Options) -> AbstractContextManager[jobs.Jobs]:
+    return jobs.on_cluster(network, options.scheduler) if options.scheduler else jobs.beside(network)
 
 
 def _device(name: str) -> torch.device:

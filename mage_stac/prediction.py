@@ -19,7 +19,7 @@ from mage_stac import catalogue, footprint, hrefs, overlap, publish, quicklook, 
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.cog import stream_cog
 from mage_stac.errors import GridError
-from mage_stac.mosaic import LEVELS, Strip, classed, coded
+from mage_stac.mosaic import LEVELS, Finished
 from mage_stac.products import alignment, buildings, qgis
 from mage_stac.raster import opened
 from mage_stac.registration import Shift
@@ -76,7 +76,7 @@ def taken(item: pystac.Item) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Strip]) -> None:
+def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished]) -> None:
     """Write damage.tif and its damage.qml, visual.tif, probability.tif and thumbnail.png from the strips of a map.
 
     Raises:
@@ -95,11 +95,10 @@ def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Strip]) -> None:
             for name, options in files.items()
         }
         for strip in strips:
-            damage = classed(strip)
-            drawn = quicklook.coloured(damage, DAMAGE_CLASSES)
-            for name, array in (("damage", damage), ("visual", drawn), ("probability", coded(strip))):
+            drawn = quicklook.coloured(strip.damage, DAMAGE_CLASSES)
+            for name, array in (("damage", strip.damage), ("visual", drawn), ("probability", strip.probability)):
                 writers[name].write(array, strip.row, 0)
-            seen = seen or bool(strip.valid.any())
+            seen = seen or bool((strip.damage != NOT_OBSERVED).any())
         if not seen:
             raise GridError("no pixel of the map is observed on both dates: pre or post holds nothing but nodata there")
     quicklook.class_thumbnail(folder / "damage.tif", DAMAGE_CLASSES, folder / "thumbnail.png")

@@ -12,7 +12,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from mage_stac import catalogue, prediction
-from mage_stac.mosaic import Strip
+from mage_stac.mosaic import Finished, Strip, finished
 from mage_stac.prediction import Facts, Sources
 from mage_stac.registration import UNKNOWN
 
@@ -53,8 +53,8 @@ def write(
     return catalogue.read_item(root / prediction.COLLECTION / name)
 
 
-def _strips(shares: np.ndarray, valid: np.ndarray) -> Iterator[Strip]:
-    yield Strip(row=0, probabilities=shares, valid=valid)
+def _strips(shares: np.ndarray, valid: np.ndarray) -> Iterator[Finished]:
+    yield finished(Strip(row=0, probabilities=shares, valid=valid))
 
 
 def _outlines(houses: list[House], grid: GeoBox) -> object:

@@ -33,6 +33,7 @@ ONLY_IN = {
     "odc.stac": ("mage_stac/cube.py",),
     "stackstac": ("mage_stac/cube_stackstac.py",),
     "OpenEXR": ("mage_stac/passes.py",),
+    "distributed": ("mage_stac/cluster.py", "mage_stac/jobs.py"),
 }
 """Module -> the only places that may import it."""
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import uniform_filter
 
-from mage_stac import mosaic
+from mage_stac import jobs, mosaic
 from mage_stac.errors import GridError
 from mage_stac.mosaic import Strip, Tiling
 
@@ -48,7 +48,7 @@ def pointwise(images: np.ndarray, _: np.ndarray) -> np.ndarray:
     return np.stack([1 - chance, chance, zero, zero, zero], axis=1)
 
 
-def blurred(reach: int) -> mosaic.Network:
+def blurred(reach: int) -> jobs.Network:
     """Sees `reach` pixels around each."""
 
     def network(images: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -61,11 +61,11 @@ def blurred(reach: int) -> mosaic.Network:
 
 
 def whole(
-    image: np.ndarray, tiling: Tiling, network: mosaic.Network, seen: np.ndarray | None = None
+    image: np.ndarray, tiling: Tiling, network: jobs.Network, seen: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The strips put together, after checking that they follow each other without gap or overlap."""
     rows, columns = image.shape[-2:]
-    found = list(mosaic.strips(grid(rows, columns), tiling, Scene(image, seen), network))
+    found = list(mosaic.strips(grid(rows, columns), tiling, Scene(image, seen), jobs.at_once(network)))
     starts = np.cumsum([0, *(len(strip.valid) for strip in found)])
     assert [strip.row for strip in found] == starts[:-1].tolist()
     assert starts[-1] == rows
@@ -142,7 +142,7 @@ def test_the_network_is_told_what_was_observed_and_empty_windows_are_passed_over
     steps: list[tuple[int, int]] = []
     list(
         mosaic.strips(
-            grid(64, 64), Tiling(window=32, margin=0, batch=1), Scene(noise(64, 64), seen), listening,
+            grid(64, 64), Tiling(window=32, margin=0, batch=1), Scene(noise(64, 64), seen), jobs.at_once(listening),
             lambda done, total, _: steps.append((done, total)),
         )
     )  # fmt: skip
@@ -205,10 +205,56 @@ def test_memory_does_not_grow_with_the_height_of_the_scene() -> None:
 
     def peak(rows: int) -> int:
         tracemalloc.start()
-        for _ in mosaic.strips(grid(rows, 256), Tiling(window=128, margin=16), read, constant):
+        for _ in mosaic.strips(grid(rows, 256), Tiling(window=128, margin=16), read, jobs.at_once(constant)):
             pass
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found
 
     assert peak(8000) < 1.2 * peak(1000)
+
+
+class Shelf:
+    """Keeps answers in memory."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[int, int], np.ndarray] = {}
+        self.given = 0
+
+    def answer(self, row: int, column: int) -> np.ndarray | None:
+        self.given += (row, column) in self.answers
+        return self.answers.get((row, column))
+
+    def keep(self, row: int, column: int, shares: np.ndarray) -> None:
+        self.answers[row, column] = shares
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(1, 90), columns=st.integers(1, 60), tiling=tilings, share=st.floats(0, 1))
+def test_a_run_that_begins_at_any_strip_gives_the_same_to_the_bit(
+    rows: int, columns: int, tiling: Tiling, share: float
+) -> None:
+    image, shelf, network = noise(rows, columns), Shelf(), blurred(1)
+    every = list(mosaic.strips(grid(rows, columns), tiling, Scene(image), jobs.at_once(network), kept=shelf))
+    begin = every[min(int(share * len(every)), len(every) - 1)].row
+    assert not shelf.given
+    run = jobs.at_once(network)
+    again = list(mosaic.strips(grid(rows, columns), tiling, Scene(image), run, begin=begin, kept=shelf))
+    assert shelf.given > 0
+    rest = [strip for strip in every if strip.row >= begin]
+    assert [strip.row for strip in again] == [strip.row for strip in rest]
+    assert all((one.probabilities == two.probabilities).all() for one, two in zip(again, rest, strict=True))
+
+
+def test_a_network_in_its_own_thread_gives_the_same_and_its_error_comes_through() -> None:
+    image, tiling = noise(150, 130), Tiling(window=48, margin=8, batch=2)
+    with jobs.beside(blurred(3)) as run:
+        found = list(mosaic.strips(grid(150, 130), tiling, Scene(image), run))
+    shares, _ = whole(image, tiling, blurred(3))
+    assert (np.concatenate([strip.probabilities for strip in found], axis=1) == shares).all()
+
+    def broken(_: np.ndarray, __: np.ndarray) -> np.ndarray:
+        raise GridError("no")
+
+    with pytest.raises(GridError, match="no"), jobs.beside(broken) as run:
+        list(mosaic.strips(grid(150, 130), tiling, Scene(image), run))

@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import resource
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,8 +24,8 @@ from mage_stac.cli.predict import predict as verb
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import gaussian_filter
 
-from mage_stac import catalogue, predict, publish, sensors
-from mage_stac.errors import AssetError, CatalogueError, GridError, ModelError
+from mage_stac import catalogue, cluster, jobs, predict, publish, sensors
+from mage_stac.errors import AssetError, CatalogueError, GridError, MageStacError, ModelError
 from mage_stac.grid import crop
 from mage_stac.mosaic import Tiling
 from mage_stac.prediction import Sources
@@ -80,15 +82,19 @@ def place(tmp_path: Path) -> Callable[..., pystac.Item]:
 @pytest.fixture
 def model(tmp_path: Path) -> pystac.Item:
     """A model Item with nothing behind it: the network is given beside it."""
-    made = pystac.Item("toy", None, None, datetime(2026, 1, 1, tzinfo=UTC), {"mlm:name": "Toy"})
-    made.set_self_href(str(tmp_path / "models/models/toy/toy.json"))
     (tmp_path / "models/models/toy").mkdir(parents=True)
     (tmp_path / "models/models/toy/toy.json").write_text("{}")
+    return toy(tmp_path)
+
+
+def toy(root: Path) -> pystac.Item:
+    made = pystac.Item("toy", None, None, datetime(2026, 1, 1, tzinfo=UTC), {"mlm:name": "Toy"})
+    made.set_self_href(str(root / "models/models/toy/toy.json"))
     return made
 
 
 def mapped(
-    out: Path, sources: Sources, network: predict.Network = brightness, options: predict.Options = SMALL
+    out: Path, sources: Sources, network: jobs.Network = brightness, options: predict.Options = SMALL
 ) -> pystac.Item:
     return catalogue.read_item(predict.publish_map(sources, network, TAUGHT, out, "map", options))
 
@@ -390,7 +396,7 @@ def test_a_stop_midway_leaves_what_was_there(
     pre, post = scene()
     sources = Sources(model=model, pre=(place("pre", pre),), post=(place("post", post),))
     first = mapped(tmp_path / "out", sources)
-    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    before = files(tmp_path / "out")
     calls = 0
 
     def stopping(images: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -405,8 +411,104 @@ def test_a_stop_midway_leaves_what_was_there(
         calls = 0
         with pytest.raises(stop):
             predict.publish_map(sources, stopping, TAUGHT, tmp_path / "out", name, one_by_one)
-    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+    assert files(tmp_path / "out") == before
     assert first.id == "map"
+
+
+def files(root: Path) -> dict[Path, bytes]:
+    """All but what a stopped run keeps for the next."""
+    paths = (path for path in root.rglob("*") if path.is_file() and ".kept" not in path.parent.name)
+    return {path: path.read_bytes() for path in paths}
+
+
+ONE_BY_ONE = replace(SMALL, tiling=Tiling(window=64, margin=8, batch=1))
+
+
+def doomed(root: Path) -> None:
+    """What the test below runs in a process that it kills: three windows of six, then nothing more."""
+    calls = 0
+
+    def stuck(images: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            time.sleep(600)
+        return brightness(images, observed)
+
+    predict.publish_map(on_disk(root), stuck, TAUGHT, root / "out", "map", ONE_BY_ONE)
+
+
+def on_disk(root: Path) -> Sources:
+    pre, post = (catalogue.read_item(root / "real/images" / name) for name in ("pre", "post"))
+    return Sources(model=toy(root), pre=(pre,), post=(post,))
+
+
+def test_a_killed_run_goes_on_where_it_was_and_ends_the_same(
+    tmp_path: Path, place: Callable[..., pystac.Item], model: pystac.Item
+) -> None:
+    assert model.id == "toy"
+    for name, image in zip(("pre", "post"), scene(), strict=True):
+        place(name, image)
+    code = f"import sys, pathlib; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_predict"
+    process = subprocess.Popen([sys.executable, "-c", f"{code}; test_predict.doomed(pathlib.Path({str(tmp_path)!r}))"])
+    try:
+        until = time.monotonic() + 300
+        while not list(tmp_path.glob("out/predictions/.map.*.kept/strip-*.npy")):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert not list((tmp_path / "out/predictions").glob("map*"))
+    calls = 0
+
+    def counted(images: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        return brightness(images, observed)
+
+    again = mapped(tmp_path / "out", on_disk(tmp_path), counted, ONE_BY_ONE)
+    assert calls == 3
+    assert sorted(path.name for path in (tmp_path / "out/predictions").iterdir() if path.is_dir()) == ["map"]
+    straight = mapped(tmp_path / "straight", on_disk(tmp_path), counted, ONE_BY_ONE)
+    assert calls == 9
+    for key in ("damage", "probability", "visual"):
+        assert (band(again, key) == band(straight, key)).all()
+
+
+def test_workers_of_a_cluster_give_the_same_map_to_the_bit(
+    tmp_path: Path, place: Callable[..., pystac.Item], trained: Path
+) -> None:
+    from distributed import LocalCluster
+
+    for name, image in zip(("pre", "post"), scene(), strict=True):
+        place(name, image)
+    images = tmp_path / "real/images"
+    given = (trained, images / "pre", images / "post")
+    options = replace(SMALL, tiling=Tiling(window=96, margin=16, batch=1))
+    alone = predict.predict(*given, tmp_path / "alone", options=options)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as workers:
+        address = workers.scheduler_address
+        spread = predict.predict(*given, tmp_path / "spread", options=replace(options, scheduler=address))
+    one, two = (catalogue.read_item(folder) for folder in (alone, spread))
+    for key in ("damage", "probability"):
+        assert (band(one, key) == band(two, key)).all()
+    assert band(one, "probability").std() > 0
+    assert one.properties["mage:inputs"] == two.properties["mage:inputs"]
+
+
+def test_a_cluster_that_is_not_there(
+    tmp_path: Path, place: Callable[..., pystac.Item], trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", "0.5s")
+    for name, image in zip(("pre", "post"), scene(), strict=True):
+        place(name, image)
+    images = tmp_path / "real/images"
+    options = replace(SMALL, scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(MageStacError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        predict.predict(trained, images / "pre", images / "post", tmp_path / "out", options=options)
+    assert files(tmp_path / "out") == {}
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(

@@ -19,7 +19,7 @@ from rasterio.warp import calculate_default_transform, reproject
 from mage_stac import catalogue, confusion, prediction
 from mage_stac.cog import write_cog
 from mage_stac.errors import AssetError, CatalogueError, GridError
-from mage_stac.mosaic import Strip
+from mage_stac.mosaic import Strip, finished
 from mage_stac.score import score
 
 GRID = GeoBox((120, 160), Affine(0.6, 0, 500000, 0, -0.6, 4100000), "EPSG:32615")
@@ -46,7 +46,7 @@ def mapped(tmp_path: Path) -> Callable[[np.ndarray], Path]:
     def make(damage: np.ndarray) -> Path:
         with catalogue.staged(tmp_path / "out", "predictions", "map") as folder:
             shares = (damage == np.arange(5)[:, None, None]).astype(np.float32)
-            prediction.write_maps(folder, GRID, [Strip(row=0, probabilities=shares, valid=damage != 255)])
+            prediction.write_maps(folder, GRID, [finished(Strip(row=0, probabilities=shares, valid=damage != 255))])
             graded = prediction.write_buildings(folder, None)
             item = pystac.Item("map", None, None, datetime(2011, 5, 24, tzinfo=UTC), {}, collection="predictions")
             for key, asset in prediction.assets(folder, GRID, graded).items():
