@@ -56,7 +56,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         with (
             dask.config.set(once),
-            distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as local,
+            distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0") as local,
         ):
             yield local.scheduler_address
     finally:

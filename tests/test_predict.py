@@ -488,7 +488,7 @@ def test_workers_of_a_cluster_give_the_same_map_to_the_bit(
     given = (trained, images / "pre", images / "post")
     options = replace(SMALL, tiling=Tiling(window=96, margin=16, batch=1))
     alone = predict.predict(*given, tmp_path / "alone", options=options)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as workers:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as workers:
         address = workers.scheduler_address
         spread = predict.predict(*given, tmp_path / "spread", options=replace(options, scheduler=address))
     one, two = (catalogue.read_item(folder) for folder in (alone, spread))

@@ -132,7 +132,7 @@ def test_pairs_of_a_dask_cluster_are_the_same(
 ) -> None:
     distributed = pytest.importorskip("distributed")
     accidents({0: "crash"})  # the first job of the first pair that comes
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as local:
         given = spec(fake, pairs=2, scheduler=local.scheduler_address)
         first = render_pairs(given, tmp_path / "dask")
         assert len(first.made) == 1
