@@ -111,7 +111,7 @@ def test_what_cannot_be_done_is_told(model: Path, real: Path, tmp_path: Path) ->
 
 def test_training_fits_the_event_when_its_recipe_says_so(blocks: Path, real: Path, tmp_path: Path) -> None:
     recipe = replace(TINY, event=Event(batch_norm=1.0, chips=8))
-    with pytest.raises(RecipeError, match="adapts to an event.s real images: give them with --real"):
+    with pytest.raises(RecipeError, match="real images: give them with --real"):
         train.gather(recipe, [blocks], None)
     path = train.train(recipe, blocks, tmp_path, real=real)
     told = json.loads((path.parent / "training.json").read_text("utf-8"))
