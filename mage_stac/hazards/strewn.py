@@ -32,8 +32,8 @@ NEAR = 4.0
 """Distance at which what falls about a house has thinned to a third, m."""
 ABOUT = 0.7
 """Share of a building's pieces that stays about it. This, PER_AREA, NEAR, UNEVEN and the clumps are set beside Joplin's
-post image, unlabelled: there plots stand out 1.25 times as bright as the ground within 12 m, one house strews much and
-the next little, and brightness varies as much over 10 m as over 1 m."""
+post image, where pseudo-labels say destroyed: there plots stand out 1.25 times as bright as the ground within 12 m, one
+house strews much and the next little, and brightness varies as much over 5 m as over half a metre."""
 TWIGS = 0.12
 """Share of branches among the pieces."""
 BLOCKING = 1.2
