@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .progress import bar
+
+if TYPE_CHECKING:
+    from mage_stac.scenario import RenderSpec
+    from mage_stac.synthesis import Report
 
 
 def render(  # noqa: PLR0913 - a command's options
@@ -147,16 +151,21 @@ def render(  # noqa: PLR0913 - a command's options
     )
     with bar("render") as step:
         report = render_pairs(spec, out, step)
+    _tell(report, spec, out, as_json=as_json)
+    if strict and report.failed:
+        raise typer.Exit(1)
+
+
+def _tell(report: Report, spec: RenderSpec, out: Path, *, as_json: bool) -> None:
+    """Say what was made, and what was not."""
     for pair, note in report.untouched.items():
         typer.echo(f"warning: {pair}: {note}", err=True)
     if report.failed:
         first, why = next(iter(report.failed.items()))
         where = f"{spec.hazard}-pairs/failures.json"
-        typer.echo(f"{len(report.failed)} of {pairs} scenes failed: see {where}; {first}: {why}", err=True)
+        typer.echo(f"{len(report.failed)} of {spec.pairs} scenes failed: see {where}; {first}: {why}", err=True)
     if as_json:
         summary = {"catalogue": str(out), "made": report.made, "skipped": report.skipped, "failed": report.failed}
         typer.echo(json.dumps(summary | {"seconds": report.seconds}))
     else:
         typer.echo(out / f"{spec.hazard}-pairs")
-    if strict and report.failed:
-        raise typer.Exit(1)

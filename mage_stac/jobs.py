@@ -46,11 +46,6 @@ class Known:
         return self.shares
 
 
-def at_once(network: Network) -> Jobs:
-    """A network that runs where it is asked, one batch after the other."""
-    return Jobs(submit=lambda images, observed: Known(network(images, observed)))
-
-
 @contextmanager
 def beside(network: Network) -> Iterator[Jobs]:
     """A network in a thread of its own, so that windows are cut, blended and written while it computes."""

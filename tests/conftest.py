@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from command_line import Run, runner
 from hypothesis import settings
 
 settings.register_profile("shared machine", deadline=None)  # a busy machine is no failure
@@ -34,3 +35,9 @@ def shared() -> Path:
 def schemas() -> Path:
     """The STAC extensions' JSON schemas beside the checkout."""
     return _folder("schemas")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Calls mage-stac with words of the command line."""
+    return runner(monkeypatch, capsys)

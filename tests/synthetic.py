@@ -109,3 +109,12 @@ def write_label(root: Path, pair: str, label: NDArray, grid: GeoBox, sources: li
         item.collection_id = COLLECTION
         catalogue.write_item(folder, item)
     return catalogue.read_item(root / COLLECTION / name)
+
+
+def write_event(root: Path) -> Path:
+    """Another place in another light, without labels."""
+    pre, post, _ = draw(np.random.default_rng(9), 96, damaged=0.9)
+    for phase, image, date in (("pre", pre, "2011-05-01T17:00:00Z"), ("post", post // 2, "2011-05-24T17:00:00Z")):
+        write_image(root, "place", phase, image, geobox(96, 7), date)
+    index(root)
+    return root

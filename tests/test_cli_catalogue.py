@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import Run
 from imagery import box, index, noise, write_image, write_raster
 from stac_api import Api, item, serving
 
 from mage_stac import catalogue
-
-Run = Callable[..., tuple[int, str, str]]
-"""Words of the command line -> exit code, stdout, stderr."""
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    from mage_stac.cli.app import main
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mage-stac", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-    return call
 
 
 def test_ingest_check_and_search_hand_on(run: Run, tmp_path: Path, schemas: Path) -> None:

@@ -60,12 +60,17 @@ def blurred(reach: int) -> jobs.Network:
     return network
 
 
+def at_once(network: jobs.Network) -> jobs.Jobs:
+    """A network that runs where it is asked."""
+    return jobs.Jobs(submit=lambda images, observed: jobs.Known(network(images, observed)))
+
+
 def whole(
     image: np.ndarray, tiling: Tiling, network: jobs.Network, seen: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The strips put together, after checking that they follow each other without gap or overlap."""
     rows, columns = image.shape[-2:]
-    found = list(mosaic.strips(grid(rows, columns), tiling, Scene(image, seen), jobs.at_once(network)))
+    found = list(mosaic.strips(grid(rows, columns), tiling, Scene(image, seen), at_once(network)))
     starts = np.cumsum([0, *(len(strip.valid) for strip in found)])
     assert [strip.row for strip in found] == starts[:-1].tolist()
     assert starts[-1] == rows
@@ -100,10 +105,10 @@ def test_the_window_does_not_show_when_the_margin_holds_the_receptive_field(marg
     image = noise(150, 130)
     reach = margin // 2
     padded = np.pad(image, ((0, 0), (0, 0), (2 * reach, 2 * reach), (2 * reach, 2 * reach)), mode="reflect")
-    at_once = blurred(reach)(padded[None], np.ones(0))[0][:, 2 * reach : -2 * reach, 2 * reach : -2 * reach]
+    single = blurred(reach)(padded[None], np.ones(0))[0][:, 2 * reach : -2 * reach, 2 * reach : -2 * reach]
     for core in (17, 32, 64, 200):
         shares, _ = whole(image, Tiling(window=core + 2 * margin, margin=margin), blurred(reach))
-        assert np.abs(shares - at_once).max() < 1 / 255 / 10
+        assert np.abs(shares - single).max() < 1 / 255 / 10
 
 
 def test_blending_hides_the_borders_of_windows() -> None:
@@ -142,7 +147,7 @@ def test_the_network_is_told_what_was_observed_and_empty_windows_are_passed_over
     steps: list[tuple[int, int]] = []
     list(
         mosaic.strips(
-            grid(64, 64), Tiling(window=32, margin=0, batch=1), Scene(noise(64, 64), seen), jobs.at_once(listening),
+            grid(64, 64), Tiling(window=32, margin=0, batch=1), Scene(noise(64, 64), seen), at_once(listening),
             lambda done, total, _: steps.append((done, total)),
         )
     )  # fmt: skip
@@ -205,7 +210,7 @@ def test_memory_does_not_grow_with_the_height_of_the_scene() -> None:
 
     def peak(rows: int) -> int:
         tracemalloc.start()
-        for _ in mosaic.strips(grid(rows, 256), Tiling(window=128, margin=16), read, jobs.at_once(constant)):
+        for _ in mosaic.strips(grid(rows, 256), Tiling(window=128, margin=16), read, at_once(constant)):
             pass
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -235,10 +240,10 @@ def test_a_run_that_begins_at_any_strip_gives_the_same_to_the_bit(
     rows: int, columns: int, tiling: Tiling, share: float
 ) -> None:
     image, shelf, network = noise(rows, columns), Shelf(), blurred(1)
-    every = list(mosaic.strips(grid(rows, columns), tiling, Scene(image), jobs.at_once(network), kept=shelf))
+    every = list(mosaic.strips(grid(rows, columns), tiling, Scene(image), at_once(network), kept=shelf))
     begin = every[min(int(share * len(every)), len(every) - 1)].row
     assert not shelf.given
-    run = jobs.at_once(network)
+    run = at_once(network)
     again = list(mosaic.strips(grid(rows, columns), tiling, Scene(image), run, begin=begin, kept=shelf))
     assert shelf.given > 0
     rest = [strip for strip in every if strip.row >= begin]

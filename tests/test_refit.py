@@ -36,13 +36,7 @@ def blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another place, another light."""
-    root = tmp_path_factory.mktemp("real")
-    pre, post, _ = synthetic.draw(np.random.default_rng(9), 96, damaged=0.9)
-    for phase, image, date in (("pre", pre, "2011-05-01T17:00:00Z"), ("post", post // 2, "2011-05-24T17:00:00Z")):
-        synthetic.write_image(root, "place", phase, image, synthetic.geobox(96, 7), date)
-    synthetic.index(root)
-    return root
+    return synthetic.write_event(tmp_path_factory.mktemp("real"))
 
 
 @pytest.fixture(scope="module")

@@ -31,9 +31,6 @@ from mage_stac.recipe import Data
 
 Step = Callable[[int, int, str], None]
 
-FULL = 0.9
-"""Share of a real window that must be observed to be anything's target."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:

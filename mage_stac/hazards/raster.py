@@ -15,7 +15,7 @@ from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from mage_stac.errors import HazardError
-from mage_stac.scene.scene import Building, Line, Ring, Scene, Surface
+from mage_stac.scene.scene import Building, Line, Ring, Scene
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -135,8 +135,3 @@ def along(line: Line, spacing: float) -> tuple[Floats, Floats]:
     east, north = (ahead - behind).T
     length = np.maximum(np.hypot(east, north), 1e-12)
     return points, np.stack([-north / length, east / length], axis=1)
-
-
-def is_road(surface: Surface) -> bool:
-    """Whether people drive or walk through on it."""
-    return surface.semantic == "road"

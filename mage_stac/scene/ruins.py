@@ -14,7 +14,7 @@ from mage_stac.scene import collapse, covers, fixtures, interiors, mesh, mottle,
 from mage_stac.scene.interiors import FLOOR, STOREY
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
-from mage_stac.scene.plans import Plane, lines, polygons, to_rim
+from mage_stac.scene.plans import Plane, polygons, to_rim
 from mage_stac.scene.scene import LOOKS as BY_GRADE
 from mage_stac.scene.shells import Shell
 
@@ -352,10 +352,6 @@ def _mix(shell: Shell) -> dict[str, float]:
 
 def _around(shell: Shell) -> BaseGeometry:
     return shapely.box(*shell.outline.bounds).buffer(1.0)
-
-
-def _outer_lines(shell: Shell) -> NDArray[np.object_]:
-    return lines(roofs.sides(shell.outline))
 
 
 def _bounded(region: BaseGeometry, density: float) -> float:
