@@ -100,6 +100,15 @@ def test_a_straight_storm_strikes_everywhere_alike() -> None:
     assert truth.notes[0].startswith("straight wind")
 
 
+def test_a_house_that_lost_most_of_its_roof_is_destroyed() -> None:
+    # 55 m/s is the expected gust of degree 6 for a house, most of whose outer walls still stand.
+    after, _ = Wind(straight=True, bearing=10.0, days=0).apply(_grid_of_houses(), 55.0, np.random.default_rng(0))
+    damage = [building.damage for building in after.buildings]
+    lost = [one.fraction for one in damage if one.grade == 3]
+    assert 0.5 < max(lost) <= 0.6
+    assert {one.look for one in damage if one.grade == 4} >= {"rooms"}
+
+
 def test_tarpaulins_come_with_the_days() -> None:
     scene = _grid_of_houses(12)
     looks = [

@@ -23,6 +23,9 @@ LIGHT = ("garage", "shed", "mobile_home")
 STEEL = ("industrial", "commercial", "school")
 SHEETED = 0.5
 """Most of a roof that can be lost and still be covered with a tarpaulin instead of rebuilt."""
+OPENED = 0.6
+"""Share of the roof that can be lost before a house is graded destroyed, whatever walls still stand: xBD's scale (Gupta
+et al. 2019, table 1) calls a partial collapse of the roof major, and what shows from above then is rooms, no roof."""
 PLAIN = 0.12
 """Share of lost cover from which it is plain to see at half a metre a pixel."""
 RADII = (25.0, 95.0)
@@ -150,11 +153,13 @@ def _struck(building: Building, gust: float, days: int, rng: np.random.Generator
         return Damage(grade=2, look="tarpaulin", fraction=round(min(1.0, lost + 0.2 + 0.8 * roll[0]), 3), seed=seed)
     if grade == 2:
         return Damage(grade=2, look="cover_patches", fraction=round(lost, 3), seed=seed)
+    if lost > OPENED:
+        return Damage(grade=4, look="rubble" if building.kind in LIGHT else "rooms", fraction=1.0, seed=seed)
     return Damage(grade=3, look=_opened(building, lost, roll[0]), fraction=round(lost, 3), seed=seed)
 
 
 def _lost(severity: float, table: degrees.Indicator, roll: float) -> float:
-    """Share of the roof lost: up to a fifth of the cover in grade 2, a fifth to nine tenths of the roof in grade 3."""
+    """Share of the roof lost: up to a fifth of the cover in degrees of grade 2, up to nine tenths in grade 3."""
     grade = table.grade(severity)
     first, beyond = table.grades.index(grade) + 1, table.grades.index(grade + 1) + 1
     way = (severity - first) / (beyond - first)

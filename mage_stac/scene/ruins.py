@@ -202,7 +202,7 @@ def _slab_mesh(shell: Shell, rng: np.random.Generator) -> Mesh:
     ground = [Plane(plan=shell.outline, slope=(0.0, 0.0, FLOOR))]
     tiles = tiling.cut(ground, [tiling.cell_size(shell.outline.area)])
     points = shapely.points(tiles.xy)
-    base = np.array(pick(material("slab" if rng.random() < 0.7 else "decking"), _seed(rng)))
+    base = np.array(pick(material("slab" if rng.random() < 0.5 else "decking"), _seed(rng)))
     stains = 0.5 * (mottle.rough_at(tiles.xy, 4.0, _seed(rng)) - 0.5)
     colour = base * np.exp(stains)[:, None]
     for room in interiors.rooms(shell, rng).rectangles:
@@ -303,10 +303,10 @@ def _drifts(shell: Shell, rng: np.random.Generator) -> Mesh:
 
 def _wreckage(shell: Shell, region: BaseGeometry, level: float, rng: np.random.Generator) -> Mesh:
     """A few large parts that held together: stretches of roof in the roof's colour, of wall, of bare boards; joists."""
-    count = int(rng.poisson(2.0 + min(region.area, 600.0) / 40))
+    count = int(rng.poisson(3.0 + min(region.area, 600.0) / 15))
     at = pieces.within(region, count / max(region.area, 1.0), rng)
     colours = np.array([shell.colour.mean(axis=0), shells.wall_colour(shell), pick(material("decking"), _seed(rng))])
-    tint = colours[rng.integers(3, size=len(at))] * rng.uniform(0.6, 1.0, (len(at), 1))
+    tint = colours[rng.choice(3, len(at), p=(0.35, 0.15, 0.5))] * rng.uniform(0.6, 1.0, (len(at), 1))
     size = np.column_stack([rng.uniform(1.5, 4.5, len(at)), rng.uniform(0.8, 2.6, len(at)), np.ones(len(at))])
     beams = rng.random(len(at)) < 0.4
     size[beams] = np.column_stack(
