@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from mage_stac.errors import AssetError
@@ -84,15 +83,16 @@ class RemoteReader:
         if time.monotonic() - when < PATIENCE:
             raise AssetError(problem)
         try:
-            return asyncio.run_coroutine_threadsafe(self._plane(raster, rows, columns), self._loop).result()
+            file, tiles = asyncio.run_coroutine_threadsafe(self._tiles(raster, rows, columns), self._loop).result()
         except (NotImplementedError, ValueError):  # strips, a codec or a layout that it does not know
             self._by_gdal.add(raster.path)
             return self._plain.plane(raster, rows, columns, shape)
         except AssetError as error:
             self._failed[raster.path] = (time.monotonic(), str(error))
             raise
+        return _joined(raster, file, tiles, rows, columns)  # by the thread that asked: the loop's has but one core
 
-    async def _plane(self, raster: Raster, rows: slice, columns: slice) -> Plane:
+    async def _tiles(self, raster: Raster, rows: slice, columns: slice) -> tuple[_File, list[Any]]:
         try:
             return await self._read(raster, rows, columns)
         except AssetError:
@@ -110,20 +110,13 @@ class RemoteReader:
                 raise
             raise AssetError(_told(raster, error)) from None
 
-    async def _read(self, raster: Raster, rows: slice, columns: slice) -> Plane:
-        from async_geotiff import Window
-
+    async def _read(self, raster: Raster, rows: slice, columns: slice) -> tuple[_File, list[Any]]:
         file = await self._opened(raster)
-        window = Window(
-            col_off=columns.start,
-            row_off=rows.start,
-            width=columns.stop - columns.start,
-            height=rows.stop - rows.start,
+        y, x = (
+            range(part.start // edge, -(-part.stop // edge))
+            for part, edge in ((rows, file.tiff.tile_height), (columns, file.tiff.tile_width))
         )
-        found = await file.tiff.read(window=window)
-        values: NDArray[Any] = found.data[[band - 1 for band in raster.bands]]
-        mask = found.mask if file.alpha is None else found.data[file.alpha] > 0
-        return decoded(raster, values, file.dtype, raster.nodata if file.nodata is None else file.nodata, mask)
+        return file, await file.tiff.fetch_tiles([(column, row) for row in y for column in x])
 
     async def _opened(self, raster: Raster) -> _File:
         """The file's header, fetched once however many windows wait for it."""
@@ -156,6 +149,33 @@ class RemoteReader:
         usable = tiff.nodata is not None and can_hold(dtype, tiff.nodata)
         alpha = next((at for at, kind in enumerate(tiff.colorinterp) if kind.name == "ALPHA"), None)
         return _File(tiff=tiff, dtype=dtype, nodata=tiff.nodata if usable else None, alpha=alpha)
+
+
+def _joined(raster: Raster, file: _File, tiles: list[Any], rows: slice, columns: slice) -> Plane:
+    """A window of decoded tiles, bands beside each other or apart as the file has them."""
+    shape, first = (rows.stop - rows.start, columns.stop - columns.start), tiles[0].array.data
+    apart = first.strides[0] > first.strides[2]
+    data = np.empty((len(first), *shape), first.dtype) if apart else np.empty((*shape, len(first)), first.dtype)
+    data = data if apart else np.moveaxis(data, -1, 0)
+    mask = None if tiles[0].array.mask is None else np.empty(shape, bool)
+    for tile in tiles:
+        top, left = tile.y * file.tiff.tile_height, tile.x * file.tiff.tile_width
+        y, inside_y = _shared(rows, top, tile.array.height)
+        x, inside_x = _shared(columns, left, tile.array.width)
+        data[:, y, x] = tile.array.data[:, inside_y, inside_x]
+        if mask is not None:
+            mask[y, x] = tile.array.mask[inside_y, inside_x]
+    if file.alpha is not None:
+        mask = data[file.alpha] > 0
+    wanted = [band - 1 for band in raster.bands]
+    values = data if wanted == list(range(len(data))) else data[wanted]
+    return decoded(raster, values, file.dtype, raster.nodata if file.nodata is None else file.nodata, mask)
+
+
+def _shared(part: slice, start: int, size: int) -> tuple[slice, slice]:
+    """What a tile [start, start + size) has of a window's axis: counted from the window's start and from its own."""
+    low, high = max(part.start, start), min(part.stop, start + size)
+    return slice(low - part.start, high - part.start), slice(low - start, high - start)
 
 
 def _refused(error: Exception) -> bool:

@@ -52,6 +52,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     site: Site
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the last bytes of an answer wait for the client
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -83,25 +84,27 @@ class Handler(BaseHTTPRequestHandler):
             return self.say(503)
         if not path.is_file():
             return self.say(404)
-        data = path.read_bytes()
+        size = path.stat().st_size
         wanted = self.headers.get("Range")
         if wanted is None:
-            return self.say(200, data)
+            return self.say(200, path, slice(0, size))
         first, last = wanted.removeprefix("bytes=").split("-")
-        start, stop = int(first or 0), min(int(last or len(data)) + 1, len(data))
-        if start >= len(data):
+        start, stop = int(first or 0), min(int(last or size) + 1, size)
+        if start >= size:
             return self.say(416)
-        return self.say(206, data[start:stop], f"bytes {start}-{stop - 1}/{len(data)}")
+        return self.say(206, path, slice(start, stop), f"bytes {start}-{stop - 1}/{size}")
 
-    def say(self, status: int, body: bytes = b"", span: str | None = None) -> None:
+    def say(self, status: int, path: Path | None = None, part: slice = slice(0, 0), span: str | None = None) -> None:
+        """Answer with a part of a file, which the system sends by itself: this server must not be what is measured."""
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(part.stop - part.start))
         self.send_header("Accept-Ranges", "bytes")
         if span:
             self.send_header("Content-Range", span)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if path is not None and part.stop > part.start and self.command != "HEAD":
+            with path.open("rb") as file:
+                self.connection.sendfile(file, part.start, part.stop - part.start)
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
