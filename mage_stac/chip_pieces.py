@@ -100,15 +100,18 @@ def _classes(label: Plane) -> NDArray[np.uint8]:
 
 def _on_grid(mosaic: Mosaic, geobox: GeoBox, place: tuple[slice, slice], source: Planes) -> Plane:
     """A window of a mosaic: the first raster that observed a pixel gives it."""
-    alone = mosaic[0] if len(mosaic) == 1 else None
-    if alone and alone.mask is None and _shift(alone, geobox) == (0, 0) and alone.geobox.shape == geobox.shape:
-        return source.plane(alone, *place)
+    first = mosaic[0]
+    files = first, *first.beside
+    if len(mosaic) == 1 and first.mask is None and all(_same(one, geobox) for one in files):
+        return _together([source.plane(one, *place) for one in files])
     target = grid.crop(geobox, *place)
-    values = np.zeros((len(mosaic[0].bands), *target.shape), np.float32)
+    values = np.zeros((first.count, *target.shape), np.float32)
     seen = np.zeros(target.shape, bool)
     for raster in mosaic:
-        found = _resampled(raster, target, source)
-        if found is not None:
+        parts = [_resampled(one, target, source) for one in (raster, *raster.beside)]
+        shown = [part for part in parts if part is not None]
+        if len(shown) == len(parts):
+            found = _together(shown)
             fresh = found.seen & ~seen if found.seen is not None else ~seen
             if raster.mask and raster.hiding and fresh.any():
                 fresh &= _clear(raster.mask, raster.hiding, target, source)
@@ -117,6 +120,30 @@ def _on_grid(mosaic: Mosaic, geobox: GeoBox, place: tuple[slice, slice], source:
         if seen.all():
             break
     return Plane(values=values, seen=None if seen.all() else seen)
+
+
+def _same(raster: Raster, geobox: GeoBox) -> bool:
+    return _shift(raster, geobox) == (0, 0) and raster.geobox.shape == geobox.shape
+
+
+def _together(planes: list[Plane]) -> Plane:
+    """The bands of one date's files after each other; what one of them lacks was not observed."""
+    if len(planes) == 1:
+        return planes[0]
+
+    def columns(given: list[NDArray[np.float32] | None], neutral: float) -> NDArray[np.float32] | None:
+        if all(one is None for one in given):
+            return None
+        blank = (np.full((len(plane.values), 1, 1), neutral, np.float32) for plane in planes)
+        return np.concatenate([other if one is None else one for one, other in zip(given, blank, strict=True)])
+
+    masks = [plane.seen for plane in planes if plane.seen is not None]
+    return Plane(
+        values=np.concatenate([plane.values for plane in planes]),
+        scale=columns([plane.scale for plane in planes], 1.0),
+        offset=columns([plane.offset for plane in planes], 0.0),
+        seen=np.logical_and.reduce(masks) if masks else None,
+    )
 
 
 def _clear(mask: Raster, hiding: Hiding, target: GeoBox, source: Planes) -> NDArray[np.bool_]:

@@ -44,6 +44,8 @@ class ChipTable:
     """(N, 3) stack, row, column of each CELL with a pixel observed, ordered by stack."""
     seen: NDArray[np.int64]
     """(N,) pixels observed."""
+    spots: NDArray[np.int32]
+    """(N, 2) row and column of one pixel of each cell that was observed: chips that hold it are not empty."""
     counts: NDArray[np.int64]
     """(N, K) of them, by class."""
     classes: tuple[int, ...]
@@ -76,7 +78,9 @@ class ChipTable:
         cells = self.cells[kept].copy()
         cells[:, 0] = (np.cumsum(keep) - 1)[cells[:, 0]]
         stacks = tuple(stack for stack, wanted in zip(self.stacks, keep, strict=True) if wanted)
-        return replace(self, stacks=stacks, cells=cells, seen=self.seen[kept], counts=self.counts[kept])
+        return replace(
+            self, stacks=stacks, cells=cells, seen=self.seen[kept], spots=self.spots[kept], counts=self.counts[kept]
+        )
 
     def share(self, stack: int, edge: int, stride: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Windows of a stack on a lattice: corners (n, 2) and the observed share of each, to the cell."""
@@ -146,6 +150,7 @@ def build(
         stacks=tuple(stacks),
         cells=cells,
         seen=np.concatenate([part.seen for part in parts]),
+        spots=np.concatenate([part.spots for part in parts]),
         counts=np.concatenate([part.columns(classes) for part in parts]),
         classes=classes,
     )
@@ -162,6 +167,8 @@ class _Strip:
     """(n, 3) stack, row, column."""
     seen: NDArray[np.int64]
     """(n,) pixels."""
+    spots: NDArray[np.int32]
+    """(n, 2) row and column of one of them."""
     counts: dict[int, NDArray[np.int64]]
     """(n,) pixels of each class that occurs."""
 
@@ -180,7 +187,7 @@ def _looked_at(number: int, stack: Stack, source: Planes) -> list[_Strip]:
     for top in range(0, coarse.geobox.shape[0], STRIP // step):
         bottom = min(top + STRIP // step, coarse.geobox.shape[0])
         piece = chip_pieces.read(coarse, slice(top, bottom), slice(0, coarse.geobox.shape[1]), source)
-        where, counts = _counted(piece, CELL // step)
+        where, counts, spots = _counted(piece, CELL // step)
         total = counts.sum(axis=1)
         kept = np.flatnonzero(total)
         corners = where[kept] * CELL + np.array([top * step, 0])
@@ -189,6 +196,7 @@ def _looked_at(number: int, stack: Stack, source: Planes) -> list[_Strip]:
             _Strip(
                 cells=np.column_stack([np.full(len(kept), number), corners]).astype(np.int32),
                 seen=total[kept] * step**2,
+                spots=((spots[kept] + np.array([top, 0])) * step).astype(np.int32),
                 counts={value: counts[kept, value] * step**2 for value in present},
             )
         )
@@ -202,22 +210,36 @@ def _thinned(stack: Stack, step: int) -> Stack:
     return Stack(id=stack.id, event=stack.event, geobox=geobox, dates=stack.dates, mask=stack.mask)
 
 
-def _counted(piece: chip_pieces.Piece, cell: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and column of all cells of a piece (n, 2), counted in cells, and their observed pixels by class (n, 256).
+def _counted(piece: chip_pieces.Piece, cell: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of all cells of a piece: row and column counted in cells (n, 2), and observed pixels by class (n, 256).
 
-    Where there is no label, all pixels are of class 0.
+    Last, row and column of one observed pixel of each (n, 2). Where there is no label, all pixels are of class 0.
     """
     height, width = piece.planes[0].values.shape[1:]
     code = np.zeros((height, width), np.int64) if piece.mask is None else piece.mask.astype(np.int64)
     for plane in piece.planes:
         if plane.seen is not None:
             code[~plane.seen] = NOT_OBSERVED
+    spots = _middles(code != NOT_OBSERVED, cell)
     shape = -(-height // cell), -(-width // cell)
     row, column = np.arange(height) // cell, np.arange(width) // cell
     code += (row[:, None] * shape[1] + column) * 256
     counts = np.bincount(code.ravel(), minlength=shape[0] * shape[1] * 256).reshape(-1, 256)
     counts[:, NOT_OBSERVED] = 0
-    return np.indices(shape).reshape(2, -1).T, counts
+    return np.indices(shape).reshape(2, -1).T, counts, spots
+
+
+def _middles(seen: NDArray[np.bool_], cell: int) -> NDArray[np.int64]:
+    """Of each cell, row and column (n, 2) of the middle one of the pixels seen: it lies well inside of most shapes."""
+    rows, columns = (-(-size // cell) for size in seen.shape)
+    padded = np.zeros((rows * cell, columns * cell), bool)
+    padded[: seen.shape[0], : seen.shape[1]] = seen
+    cells = padded.reshape(rows, cell, columns, cell).swapaxes(1, 2).reshape(rows * columns, cell**2)
+    running = cells.cumsum(axis=1, dtype=np.int16)
+    middle = (running > running[:, -1:] // 2).argmax(axis=1)
+    corners = np.indices((rows, columns)).reshape(2, -1).T * cell
+    found: NDArray[np.int64] = corners + np.column_stack([middle // cell, middle % cell])
+    return found
 
 
 def digest(stacks: Sequence[Stack]) -> str:
@@ -225,7 +247,8 @@ def digest(stacks: Sequence[Stack]) -> str:
     told = hashlib.sha256()
     for stack in stacks:
         told.update(repr((stack.id, stack.event, str(stack.geobox.crs), tuple(stack.geobox.affine))).encode())
-        images = [one for mosaic in (*stack.dates, stack.mask) for one in mosaic]
+        first = [one for mosaic in (*stack.dates, stack.mask) for one in mosaic]
+        images = [file for one in first for file in (one, *one.beside)]
         for raster in (*images, *(one.mask for one in images if one.mask)):
             path = Path(raster.path)
             size = (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
@@ -239,8 +262,8 @@ def _save(path: Path, key: str, table: ChipTable) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             np.savez(
-                file, key=np.array(key), cells=table.cells, seen=table.seen, counts=table.counts,
-                classes=np.array(table.classes, np.int64),
+                file, key=np.array(key), cells=table.cells, seen=table.seen, spots=table.spots,
+                counts=table.counts, classes=np.array(table.classes, np.int64),
             )  # fmt: skip
         part.replace(path)
     except OSError as error:
@@ -254,7 +277,7 @@ def _load(path: Path, key: str, stacks: Sequence[Stack]) -> ChipTable | None:
         with np.load(path, allow_pickle=False) as file:
             if str(file["key"]) != key:
                 return None
-            arrays = {name: file[name] for name in ("cells", "seen", "counts", "classes")}
+            arrays = {name: file[name] for name in ("cells", "seen", "spots", "counts", "classes")}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
     return ChipTable(stacks=tuple(stacks), **{**arrays, "classes": tuple(int(v) for v in arrays["classes"])})

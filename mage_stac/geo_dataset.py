@@ -55,7 +55,7 @@ class StacDataset(Dataset[Sample]):
         res: of the samples in its units, one number or x and y; that of the first Item without.
         bands: names or common names; all without.
         transforms: Sample -> Sample.
-        asset: that holds the image.
+        asset: that holds the image; or several, whose bands follow each other on the grid of the first.
         mask: asset of the same Items that labels it.
         split: `train`, `val` or `test`: leaves out Items that are meant for another (`ml-aoi:split`).
 
@@ -73,7 +73,7 @@ class StacDataset(Dataset[Sample]):
         bands: Sequence[str] | None = None,
         transforms: Callable[[Sample], Sample] | None = None,
         *,
-        asset: str = IMAGE,
+        asset: str | Sequence[str] = IMAGE,
         mask: str | None = None,
         split: str | None = None,
     ) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mage_stac.chip_table import CELL, ChipTable
+from mage_stac.chip_table import CELL, THINNED, ChipTable
 from mage_stac.errors import RecipeError
 
 Places = NDArray[np.int64]
@@ -112,10 +112,12 @@ def _stacks(
 
 
 def _around(table: ChipTable, cells: NDArray[np.int64], rng: np.random.Generator, edge: int) -> Places:
-    """Chips whose middle lies in the cells; they hold the whole cell if they are of 2 cells or more."""
+    """Chips whose middle lies in the cells; those of less than 2 cells are moved to hold the cell's observed pixel."""
     stack = table.cells[cells, 0].astype(np.int64)
     middle = table.cells[cells, 1:] + rng.integers(0, CELL, (len(cells), 2))
-    return np.column_stack([stack, inside(middle - edge // 2, edge, table.sizes[stack])])
+    spot, room = table.spots[cells], min(edge, THINNED)  # of a pixel looked at thinned, all that it stands for
+    corner = np.clip(middle - edge // 2, spot + room - edge, spot)
+    return np.column_stack([stack, inside(corner, edge, table.sizes[stack])])
 
 
 def inside(corner: NDArray[np.int64], edge: int, size: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -127,14 +129,14 @@ def _cluster(
     table: ChipTable, sampling: Sampling, rng: np.random.Generator, cells: NDArray[np.int64], edge: int
 ) -> Places:
     """`reuse` chips in the square around each cell, the first at the cell itself, the others balanced in the square."""
-    anchors = _around(table, cells, rng, edge)
-    square = _square(anchors[:, 1:], sampling.span, edge, rng)
-    square = inside(square, sampling.span, table.sizes[anchors[:, 0]])
+    anchors, span = _around(table, cells, rng, edge), max(sampling.span, edge)
+    square = _square(anchors[:, 1:], span, edge, rng)
+    square = inside(square, span, table.sizes[anchors[:, 0]])
     rows = []
     for anchor, corner in zip(anchors, square, strict=True):
-        near = _near(table, int(anchor[0]), corner, sampling.span)
+        near = _near(table, int(anchor[0]), corner, span)
         chips = _around(table, _picked(table, sampling, rng, near), rng, edge)
-        high = np.maximum(corner + sampling.span - edge, corner)
+        high = np.maximum(corner + span - edge, corner)
         fits = table.sizes[anchor[0]] >= edge
         chips[:, 1:] = np.where(fits, np.clip(chips[:, 1:], np.maximum(corner, 0), high), chips[:, 1:])
         rows += [anchor[None], chips]
@@ -149,9 +151,9 @@ def _square(corner: NDArray[np.int64], span: int, edge: int, rng: np.random.Gene
 
 
 def _near(table: ChipTable, stack: int, corner: NDArray[np.int64], span: int) -> NDArray[np.int64]:
-    """Cells of a stack that lie in a square."""
+    """Cells of a stack whose observed pixel lies in a square: chips moved into the square still hold it."""
     start, stop = table.starts[stack], table.starts[stack + 1]
-    where = table.cells[start:stop, 1:]
+    where = table.spots[start:stop]
     within = ((where >= corner) & (where < corner + span)).all(axis=1)
     cells: NDArray[np.int64] = start + np.flatnonzero(within)
     return cells

@@ -41,6 +41,13 @@ class Raster:
     """Of the same Item, with what hides the ground."""
     hiding: Hiding | None = None
     """Which of the mask's values do."""
+    beside: tuple[Raster, ...] = ()
+    """Further assets of the same Item, whose bands follow: catalogues of satellites have one for each band."""
+
+    @property
+    def count(self) -> int:
+        """Bands, with those beside."""
+        return sum(len(one.bands) for one in (self, *self.beside))
 
     @property
     def what(self) -> str:
@@ -67,20 +74,28 @@ class Stack:
     @property
     def bands(self) -> int:
         """C."""
-        return len(self.dates[0][0].bands)
+        return self.dates[0][0].count
 
 
 def raster(
-    item: pystac.Item, asset: str = IMAGE, bands: Sequence[str] | None = None, hide: str | None = None
+    item: pystac.Item, asset: str | Sequence[str] = IMAGE, bands: Sequence[str] | None = None, hide: str | None = None
 ) -> Raster:
     """How to read an asset of an Item: bands by name or common name, or as many as the Item lists.
 
-    `hide` is an asset of the same Item (SCL, QA_PIXEL): what its clouds and shadows hide was not observed.
+    Of several assets, all bands follow each other, on the grid of the first. `hide` is an asset of the same Item (SCL,
+    QA_PIXEL): what its clouds and shadows hide was not observed.
 
     Raises:
         AssetError: the Item lacks the asset or a band.
         GridError: the asset has no grid.
     """
+    if not isinstance(asset, str):
+        first, *others = asset
+        if bands and others:
+            raise AssetError(
+                f"assets {', '.join(asset)} of Item {item.id}: give several assets or names of bands, not both"
+            )
+        return replace(raster(item, first, bands, hide), beside=tuple(raster(item, other) for other in others))
     path = asset_path(item, asset)
     at = band_fields.positions(item, asset, bands) if bands else _all_bands(item, asset, path)
     scale, offset, nodata = (
@@ -117,12 +132,14 @@ def _label(item: pystac.Item, asset: str) -> Raster:
 def of_items(
     items: Sequence[pystac.Item],
     *,
-    asset: str = IMAGE,
+    asset: str | Sequence[str] = IMAGE,
     bands: Sequence[str] | None = None,
     mask: str | None = None,
     hide: str | None = None,
 ) -> tuple[Stack, ...]:
-    """Every Item as a stack of one date on its own grid; `mask` is the asset that labels it, `hide` as of `raster`.
+    """Every Item as a stack of one date on its own grid, that of its first asset.
+
+    `mask` is the asset that labels it; `asset` and `hide` as of `raster`.
 
     Raises:
         AssetError: an Item lacks an asset or band.
@@ -146,7 +163,7 @@ def on_grid(
     dates: Sequence[Sequence[pystac.Item]],
     geobox: GeoBox,
     *,
-    asset: str = IMAGE,
+    asset: str | Sequence[str] = IMAGE,
     bands: Sequence[str] | None = None,
     mask: str | None = None,
     hide: str | None = None,
@@ -162,7 +179,7 @@ def on_grid(
     if not dates or not all(dates):
         raise GridError("a stack needs Items of each date")
     mosaics = tuple(tuple(raster(item, asset, bands, hide) for item in items) for items in dates)
-    numbers = {len(one.bands): one for mosaic in mosaics for one in mosaic}
+    numbers = {one.count: one for mosaic in mosaics for one in mosaic}
     if len(numbers) > 1:
         said = ", ".join(f"{one.what} has {number}" for number, one in numbers.items())
         raise AssetError(f"the images of a stack differ in their number of bands ({said}): name the bands")

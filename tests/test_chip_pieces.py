@@ -81,6 +81,34 @@ def test_another_grid_agrees_with_gdal(tmp_path: Path, target: GeoBox) -> None:
     assert np.abs(values[:, both] - expected[:, both]).max() < 2
 
 
+def test_bands_in_files_of_their_own(tmp_path: Path) -> None:
+    grid = geobox((200, 200))
+    parts = [waves(grid), waves(grid, dtype="float32") / np.float32(7)]
+    parts[0][:, 20:40], parts[1][:, :, 150:] = 0, 0
+    one, other = (written(tmp_path / f"{n}.tif", part, grid, nodata=0) for n, part in enumerate(parts))
+    both = replace(one, beside=(replace(other, scale=(0.5,), offset=(3.0,)),))
+    values, seen = plane(stacked(both))
+    assert both.count == 2
+    np.testing.assert_array_equal(seen, (parts[0][0] > 0) & (parts[1][0] > 0))
+    np.testing.assert_array_equal(values[:, seen], np.stack([parts[0][0], parts[1][0] / 2 + 3])[:, seen])
+    moved = TARGETS["the next zone"]
+    values, seen = plane(stacked(replace(one, beside=(other,)), grid=moved))
+    for band, file in zip(values, (one, other), strict=True):
+        there = seen & ~np.isnan(by_gdal(file, moved)[0])
+        assert there.sum() > 0.99 * seen.sum() > 1000
+        assert np.abs(band - by_gdal(file, moved)[0])[there].max() < 2
+
+
+def test_a_coarser_file_beside_a_finer_one_is_resampled_to_it(tmp_path: Path) -> None:
+    fine, coarse = geobox((80, 80)), geobox((40, 40), step=20.0)
+    column = np.tile(np.arange(40, dtype="float32"), (1, 40, 1))
+    one = written(tmp_path / "a.tif", waves(fine), fine)
+    other = written(tmp_path / "b.tif", column, coarse)
+    values, _ = plane(stacked(replace(one, beside=(other,))))
+    inside = np.arange(1, 79)
+    np.testing.assert_allclose(values[1, 40, inside], inside / 2 - 0.25, atol=0.02)  # a ramp stays a ramp
+
+
 def test_classes_are_taken_from_the_nearest_pixel(tmp_path: Path) -> None:
     grid = geobox((200, 200))
     label = np.random.default_rng(0).choice([1, 4, 9], (1, 200, 200)).astype(np.uint8)

@@ -75,6 +75,9 @@ def test_the_index_knows_what_was_observed(table: ChipTable) -> None:
     assert seen == [172 * 160, 172 * 80, 172 * 160]
     assert table.classes == (0, 1, 2)
     assert table.counts.sum(axis=1).tolist() == table.seen.tolist()
+    assert ((table.spots >= table.cells[:, 1:]) & (table.spots < table.cells[:, 1:] + chip_table.CELL)).all()
+    assert (table.spots[:, 0] >= 20).all()
+    assert (table.spots[table.cells[:, 0] == 1, 1] >= 80).all()
 
 
 def test_the_same_seed_gives_the_same_batches_whatever_the_threads(table: ChipTable) -> None:
@@ -168,6 +171,7 @@ def test_large_scenes_are_looked_at_thinned(tmp_path: Path, monkeypatch: pytest.
     thinned = chip_table.build([stack])
     assert thinned.cells.tolist() == exact.cells.tolist()
     assert thinned.counts.tolist() == exact.counts.tolist()
+    assert (thinned.spots // chip_table.CELL == exact.spots // chip_table.CELL).all()
 
 
 def test_nothing_observed_is_an_error(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,18 +13,23 @@ from mage_stac.chip_table import ChipTable
 from mage_stac.errors import RecipeError
 from mage_stac.samplers import Sampling
 
+Kind = Literal["random", "balanced"]
+KINDS: tuple[Kind, ...] = ("random", "balanced")
+
 
 def table(*labels: np.ndarray, events: str = "") -> ChipTable:
     """A chip index without files: labels (y, x) of stacks; one letter of `events` for each."""
     stacks = tuple(made(label.shape, event=events[i : i + 1] or "e", name=f"s{i}") for i, label in enumerate(labels))
     size = chip_table.CELL
-    cells, counts = [], []
+    cells, counts, spots = [], [], []
     for number, label in enumerate(labels):
         for row in range(0, label.shape[0], size):
             for column in range(0, label.shape[1], size):
                 part = label[row : row + size, column : column + size]
                 cells.append((number, row, column))
                 counts.append([(part == value).sum() for value in range(5)])
+                seen = np.argwhere(part < 5)
+                spots.append(seen[-1] + (row, column) if len(seen) else (0, 0))
     kept = np.array(counts).sum(axis=1) > 0
     found = np.array(counts)[kept]
     present = np.flatnonzero(found.any(axis=0))
@@ -30,6 +37,7 @@ def table(*labels: np.ndarray, events: str = "") -> ChipTable:
         stacks=stacks,
         cells=np.array(cells, np.int32)[kept],
         seen=found.sum(axis=1),
+        spots=np.array(spots, np.int32)[kept],
         counts=found[:, present],
         classes=tuple(present.tolist()),
     )
@@ -94,6 +102,18 @@ def test_no_chip_is_empty_and_every_observed_pixel_as_likely() -> None:
     places = samplers.draw(table(label), Sampling(), np.random.default_rng(0), 500, 64)
     assert all(0 in shown(label, place, 64) for place in places)
     assert 0.8 < np.mean(places[:, 2] >= 150) < 0.98
+
+
+@given(st.data(), st.integers(1, 90), st.integers(1, 4), st.sampled_from(KINDS))
+def test_no_chip_is_empty_however_small(data: st.DataObject, edge: int, reuse: int, kind: Kind) -> None:
+    shape = data.draw(st.tuples(st.integers(1, 150), st.integers(1, 150)))
+    label = np.full(shape, 255, np.uint8)
+    pixels = st.tuples(*(st.integers(0, size - 1) for size in shape), st.integers(0, 4))
+    for row, column, value in data.draw(st.lists(pixels, min_size=1, max_size=12)):
+        label[row, column] = value
+    sampling = Sampling(kind=kind, reuse=reuse, span=data.draw(st.integers(1, 200)), background=0.5)
+    places = samplers.draw(table(label), sampling, np.random.default_rng(0), 20, edge)
+    assert all(shown(label, place, edge) - {255} for place in places)
 
 
 def test_chips_stay_inside_stacks_that_are_large_enough() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pystac
 import pytest
 import synthetic
 from imagery import box, noise, write_image
@@ -28,6 +29,28 @@ def test_bands_that_no_item_names_are_counted_in_the_file(tmp_path: Path) -> Non
     item = write_image(tmp_path, "a", noise(3, 64, 48), box(64, 48))
     del item.assets["image"].extra_fields["bands"]
     assert stack.of_items([item])[0].bands == 3
+
+
+def test_bands_of_several_assets_follow_each_other(tmp_path: Path) -> None:
+    item = write_image(tmp_path, "a", noise(3, 64, 48), box(64, 48), nodata=0)
+    item.assets["near"] = item.assets["image"].clone()
+    (one,) = stack.of_items([item], asset=("near", "image"))
+    assert one.bands == 6
+    (first,) = one.dates[0]
+    assert [file.asset for file in (first, *first.beside)] == ["near", "image"]
+    with pytest.raises(AssetError, match="assets near, image of Item a: give several assets or names of bands"):
+        stack.of_items([item], asset=("near", "image"), bands=["red"])
+
+
+def test_a_satellite_s_item_as_its_catalogue_has_it(shared: Path) -> None:
+    name = "S2B_MSIL2A_20190629T212529_R043_T06VVN_20201006T080531_raster_ext.json"
+    item = pystac.Item.from_file(str(shared / "stac" / "items" / name))
+    (one,) = stack.of_items([item], asset=("B04", "B11"), hide="SCL")
+    (red,) = one.dates[0]
+    assert (one.bands, red.nodata, one.geobox.shape) == (2, 0, (10980, 10980))
+    assert [file.geobox.shape for file in red.beside] == [(5490, 5490)]
+    assert red.mask is not None
+    assert (red.mask.asset, red.mask.classes) == ("SCL", True)
 
 
 def test_two_dates_on_one_grid(tmp_path: Path) -> None:
