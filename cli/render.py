@@ -22,7 +22,7 @@ def render(  # noqa: PLR0913 - a command's options
         str,
         typer.Option(
             metavar="STYLE",
-            help="Style of the invented towns: suburb, old_town, village, hillside, informal, industrial.",
+            help="Style of the invented towns: suburb, old_town, village, hillside, informal, industrial, compounds.",
         ),
     ] = "suburb",
     place: Annotated[

@@ -8,7 +8,7 @@ from numpy.random import SeedSequence
 from shapely import Polygon
 
 from mage_stac.scene import ground, procedural
-from mage_stac.scene.scene import Scene
+from mage_stac.scene.scene import SEMANTIC, Scene
 
 
 def _town(style: str) -> Scene:
@@ -29,6 +29,20 @@ def test_an_informal_settlement_is_dense_small_and_of_sheet_metal() -> None:
     assert len(metal) > 0.7 * len(place.buildings)
     widths = [one.width for one in place.surfaces if one.use == "street"]
     assert min(widths) < 2.5
+
+
+def test_compounds_stand_apart_on_red_earth_all_year() -> None:
+    place = _town("compounds")
+    roofs = sum(Polygon(one.footprint).area for one in place.buildings) / 136.0**2
+    assert 0.12 < roofs < 0.4  # Kampala of ../shared/data: 0.24
+    metal = [one for one in place.buildings if one.roof_material.startswith(("metal", "tile"))]
+    assert len(metal) > 0.9 * len(place.buildings)
+    later = procedural.revisit(place, SeedSequence(1), "2012-01-20T18:00:00Z")
+    assert {place.season, later.season} == {"tropical"}
+    values, semantic = ground.texture(later, 0.5)
+    red, _, blue = values[semantic == SEMANTIC["bare"]].mean(axis=0)
+    assert red > 2 * blue
+    assert values[semantic == SEMANTIC["grass"]].mean(axis=0).argmax() == 1
 
 
 def test_works_are_large_and_trees_few() -> None:

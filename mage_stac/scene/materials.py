@@ -48,6 +48,7 @@ ROOFS: dict[str, Material] = {
     "metal_white": _m((0.640, 0.645, 0.630), (0.560, 0.560, 0.540), (0.700, 0.700, 0.690), grain=0.03),
     "metal_grey": _m((0.330, 0.335, 0.340), (0.400, 0.405, 0.405), (0.270, 0.270, 0.270), grain=0.05),
     "metal_colour": _m((0.070, 0.180, 0.215), (0.060, 0.120, 0.085), (0.230, 0.070, 0.055), (0.300, 0.220, 0.150)),
+    "metal_red": _m((0.260, 0.060, 0.062), (0.320, 0.090, 0.062), (0.370, 0.140, 0.095), (0.180, 0.045, 0.045)),
     "metal_rusty": _m((0.290, 0.205, 0.150), (0.230, 0.165, 0.125), (0.330, 0.270, 0.225), spread=0.15, grain=0.15),
     "membrane_white": _m((0.660, 0.655, 0.630), (0.580, 0.570, 0.540), (0.720, 0.715, 0.700), grain=0.04),
     "membrane_grey": _m((0.250, 0.250, 0.248), (0.330, 0.325, 0.310), grain=0.06),
@@ -232,8 +233,24 @@ SEASONAL: dict[str, dict[str, Material]] = {
             grain=0.25,
         ),
     },
+    "tropical": {
+        "grass": _m((0.052, 0.094, 0.030), (0.066, 0.104, 0.034), (0.048, 0.082, 0.028), spread=0.12, grain=0.18),
+        "meadow": _m((0.085, 0.106, 0.040), (0.105, 0.112, 0.048), spread=0.15, grain=0.22),
+        "bare": _m((0.330, 0.175, 0.098), (0.370, 0.215, 0.130), (0.285, 0.145, 0.080), spread=0.12, grain=0.14),
+        "dirt": _m((0.350, 0.210, 0.130), (0.310, 0.180, 0.108), (0.390, 0.250, 0.160), spread=0.1, grain=0.1),
+        "mulch": _m((0.170, 0.095, 0.060), (0.140, 0.085, 0.055), spread=0.2, grain=0.2),
+        "crop_soil": _m((0.240, 0.125, 0.075), spread=0.12, grain=0.12),
+        "asphalt_old": _m((0.250, 0.195, 0.150), (0.220, 0.180, 0.145), spread=0.1, grain=0.08),
+        "woodland": _m((0.085, 0.066, 0.036), spread=0.15, grain=0.28),
+        "vegetable": _m((0.060, 0.092, 0.032), (0.075, 0.096, 0.040), spread=0.15, grain=0.3),
+        "leaf_broadleaf": _m(
+            (0.032, 0.062, 0.021), (0.056, 0.090, 0.026), (0.026, 0.048, 0.020), spread=0.2, grain=0.3
+        ),
+    },
 }
-"""What changes with scene.SEASONS. Broadleaf crowns are bare in winter and spring: then only `branch` is seen."""
+"""What changes with scene.SEASONS; in the tropics it is one season all year, on red earth (ECOSTRESS's Oxisols and
+Ultisols, paler where it is trodden dry), and its dust lies on roads. Broadleaf crowns are bare in winter and spring:
+then only `branch` is seen."""
 
 LEAFLESS = ("winter", "spring")
 """Seasons in which broadleaf trees stand without leaves."""

@@ -18,7 +18,7 @@ from mage_stac.scene.plane import Plane
 from mage_stac.scene.plots import Plot, front, strip
 from mage_stac.scene.scene import Building, Car, Scene, Surface, Tree, View
 from mage_stac.scene.streets import Block, Street
-from mage_stac.scene.styles import STYLES, Mood, mood
+from mage_stac.scene.styles import STYLES, Mood, Style, mood
 from mage_stac.scene.yards import dwellings
 
 SMALLEST, LARGEST = 20.0, 4000.0
@@ -87,7 +87,7 @@ def town(
         ground_seed=chance.seed(filling),
     )
     ground = slopes.terrain(size, STYLES[style].rise, layout)
-    return _on(slopes.placed(scene, ground), datetime, character.parked, day)
+    return _on(slopes.placed(scene, ground), datetime, STYLES[style], day)
 
 
 def revisit(scene: Scene, seed: SeedSequence, datetime: str) -> Scene:
@@ -96,11 +96,12 @@ def revisit(scene: Scene, seed: SeedSequence, datetime: str) -> Scene:
     Raises:
         RenderError: no daylight then and there.
     """
-    style = STYLES.get(scene.style)
-    return _on(scene, datetime, style.parked if style else (0.2, 0.6), np.random.default_rng(seed))
+    return _on(scene, datetime, STYLES.get(scene.style), np.random.default_rng(seed))
 
 
-def _on(scene: Scene, when: str, parked: chance.Range, rng: np.random.Generator) -> Scene:
+def _on(scene: Scene, when: str, style: Style | None, rng: np.random.Generator) -> Scene:
+    parked = style.parked if style else (0.2, 0.6)
+    always = style.season if style else None
     haze = round(float(rng.beta(1.5, 6.0)), 3)
     overcast = round(float(rng.uniform(0.5, 1.0) if rng.random() < 0.3 else rng.uniform(0.0, 0.1)), 3)
     tilt = round(float(min(abs(4.0 * rng.standard_normal()), 14.0)), 2)
@@ -108,7 +109,7 @@ def _on(scene: Scene, when: str, parked: chance.Range, rng: np.random.Generator)
     return replace(
         scene,
         datetime=when,
-        season=sun.season(when, sun.lonlat(scene.crs, scene.origin)[1]),
+        season=always or sun.season(when, sun.lonlat(scene.crs, scene.origin)[1]),
         light=replace(sun.light(when, scene.crs, scene.origin), haze=haze, overcast=overcast),
         view=View(off_nadir=tilt, azimuth=round(float(rng.uniform(0, 360)), 2)),
         cars=tuple(car for car in cars if -3 < car.x < scene.size[0] + 3 and -3 < car.y < scene.size[1] + 3),

@@ -41,7 +41,7 @@ SEMANTIC = {
 }
 """Codes of the `semantic` asset; 255 is not observed."""
 
-SEASONS = ("winter", "spring", "summer", "autumn")
+SEASONS = ("winter", "spring", "summer", "autumn", "tropical")
 """winter: bare crowns, straw lawns; spring: bare crowns, yellow-green lawns; summer: deep green; autumn: dull."""
 
 LOOKS: dict[int, tuple[str, ...]] = {

@@ -98,6 +98,62 @@ def informal(town: Style) -> Style:
         conifers=(0.0, 0.04),
         vacancy=(0.0, 0.08),
         parked=(0.0, 0.15),
+        season="tropical",
+    )
+
+
+def compounds(town: Style) -> Style:
+    """A quarter of an African city, after Kampala: walled plots on red earth, sheet metal and tiles, lush gardens."""
+    return replace(
+        town,
+        bend=(8.0, 30.0),
+        short=(48.0, 74.0),
+        long=(60.0, 150.0),
+        regular=(0.0, 0.4),
+        arterial=0.3,
+        lane=0.35,
+        widths=((8.0, 11.0), (5.5, 8.0), (3.0, 4.5)),
+        verge=(0.4, 2.2),
+        sidewalk=0.0,
+        rise=(0.0, 0.06),
+        roads=({"asphalt_old": 2, "dirt": 2}, {"dirt": 6, "asphalt_old": 1}, {"dirt": 5, "bare": 1}),
+        uses={"dwellings": 12.0, "vacant": 1.5, "school": 0.8, "park": 0.4, "church": 0.4, "woods": 0.4, "plaza": 0.1},
+        main_uses={"dwellings": 8.0, "commerce": 0.8, "school": 0.8, "vacant": 0.8, "church": 0.4},
+        houses=replace(
+            town.houses,
+            plot_front=(11.0, 24.0),
+            plot_depth=(18.0, 32.0),
+            setback=(1.5, 7.0),
+            gap=(0.8, 3.0),
+            front=(8.0, 19.0),
+            depth=(6.5, 12.5),
+            shapes={"rect": 5, "l": 3, "t": 1, "z": 1},
+            storeys={"1": 7, "2": 2},
+            forms={"gabled": 5, "hipped": 4, "shed": 2.5, "flat": 0.4},
+            pitch=(8.0, 26.0),
+            overhang=(0.3, 0.8),
+            roofs={
+                "metal_red": 5,
+                "metal_rusty": 4,
+                "tile_orange": 3.5,
+                "metal_grey": 1.6,
+                "metal_white": 1,
+                "metal_colour": 0.7,
+            },
+            walls={"stucco": 5, "block": 3, "brick_red": 2},
+            garages={"none": 5, "back": 2},
+            drives={"dirt": 4, "paving": 2},
+            yards={"grass": 3.5, "bare": 3, "dirt": 2.5, "meadow": 1, "vegetable": 0.6},
+            shed=0.7,
+            fence=0.85,
+            pool=0.005,
+            patio=0.35,
+        ),
+        canopy=(0.1, 0.32),
+        conifers=(0.0, 0.03),
+        vacancy=(0.02, 0.15),
+        parked=(0.1, 0.45),
+        season="tropical",
     )
 
 

@@ -24,6 +24,10 @@ LARGE = 250.0
 """Flat roofs above this area get a parapet and machines, m2."""
 PARAPET = 0.6
 """Height and about twice the width of a parapet, m."""
+SHEET = (1.8, 2.6)
+"""Sheet metal put up at once, level and up the slope, m."""
+GALVANISED = (0.40, 0.405, 0.405)
+"""Reflectance of sheets that do not rust yet: materials' metal_grey."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +97,8 @@ def _colours(building: Building, tiles: Tiles) -> NDArray[np.float32]:
     """(T, 3) reflectance: one colour with a little of each: slope by slope, stains, streaks down the slope, repairs."""
     seed = building.seed % 65521
     base = np.array(pick(material(building.roof_material), building.seed))
+    if building.roof_material == "metal_rusty":
+        base = _sheets(base, tiles, seed)
     rng = np.random.default_rng([building.seed, 1])
     slope = rng.normal(0, 0.03, 1 + int(tiles.face.max(initial=0)))[tiles.face]
     stains = mottle.rough_at(tiles.uv, 5.0, seed) - 0.5
@@ -101,6 +107,13 @@ def _colours(building: Building, tiles: Tiles) -> NDArray[np.float32]:
     strength = rng.uniform(0.1, 0.3) * (1.8 if building.roof == "flat" else 1.0)
     shade = slope + strength * stains + 0.12 * streaks + 0.05 * speckle + _repairs(tiles, rng)
     return (base * np.exp(shade)[:, None]).clip(0, 0.95).astype(np.float32)
+
+
+def _sheets(rust: Array, tiles: Tiles, seed: int) -> Array:
+    """(T, 3) reflectance of sheets put up one by one: some as rusty as the roof, some hardly."""
+    sheet = mottle.cells(np.floor(tiles.u / SHEET[0]), np.floor(tiles.v / SHEET[1]), seed + 3 * tiles.face)
+    newer = 0.8 * np.clip(2.5 * sheet - 1.2, 0, 1)[:, None]
+    return rust * (1 - newer) + np.array(GALVANISED) * newer
 
 
 def _pictured(tiles: Tiles, planes: Sequence[Plane], photo: Photo, size: tuple[float, float]) -> NDArray[np.float32]:

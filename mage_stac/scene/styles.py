@@ -81,6 +81,8 @@ class Style:
     """Share of drives and stalls with a car."""
     rise: Range = (0.0, 0.0)
     """Slope of the ground, metres per metre."""
+    season: str | None = None
+    """One of scene.SEASONS all the year; None goes by date and latitude."""
     shake: float = 0.6
     """How much a scene's tables differ from the style's: sigma of ln weight."""
 
@@ -327,5 +329,6 @@ STYLES: dict[str, Style] = {
     "village": VILLAGE,
     "hillside": settlements.hillside(OLD_TOWN),
     "informal": settlements.informal(OLD_TOWN),
+    "compounds": settlements.compounds(OLD_TOWN),
     "industrial": settlements.industrial(SUBURB),
 }

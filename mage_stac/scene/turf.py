@@ -9,7 +9,7 @@ from shapely import Polygon
 from mage_stac.scene.cadastre import Layer, burn, window
 from mage_stac.scene.lattice import Canvas, Raster, smooth, stack
 from mage_stac.scene.materials import LEAFLESS, Rgb, material, pick
-from mage_stac.scene.scene import Building, Ring, Scene
+from mage_stac.scene.scene import Ring, Scene
 
 GREEN = {"grass", "meadow", "field", "vegetable"}
 EARTHY = {"grass", "meadow", "woodland", "bare", "dirt", "mulch", "vegetable"}
@@ -20,8 +20,9 @@ LUSH: dict[str, Rgb] = {
     "spring": (0.050, 0.072, 0.033),
     "summer": (0.040, 0.070, 0.027),
     "autumn": (0.062, 0.084, 0.034),
+    "tropical": (0.036, 0.072, 0.024),
 }
-DRYING = {"winter": 0.55, "spring": 0.6, "summer": 0.28, "autumn": 0.6}
+DRYING = {"winter": 0.55, "spring": 0.6, "summer": 0.28, "autumn": 0.6, "tropical": 0.24}
 """How far patches go towards STRAW or LUSH."""
 
 
@@ -30,9 +31,9 @@ def grow(reflectance: Raster, scene: Scene, layer: Layer, canvas: Canvas) -> Ras
     green, earthy = layer.where(GREEN), layer.where(EARTHY)
     result = _dry(reflectance, green, layer, scene.season, canvas)
     result = _mown(result, layer, canvas)
-    result = _bare(result, green, canvas)
+    result = _bare(result, green, scene.season, canvas)
     result = _under_trees(result, earthy, scene, canvas)
-    return _round_walls(result, earthy, scene.buildings, canvas)
+    return _round_walls(result, earthy, scene, canvas)
 
 
 def mix(reflectance: Raster, colour: Rgb | Raster, share: Raster) -> Raster:
@@ -84,12 +85,12 @@ def _bearing(ring: Ring) -> float:
     return float(np.arctan2(longest[1], longest[0]))
 
 
-def _bare(reflectance: Raster, green: NDArray[np.bool_], canvas: Canvas) -> Raster:
+def _bare(reflectance: Raster, green: NDArray[np.bool_], season: str, canvas: Canvas) -> Raster:
     """Worn spots: where two scales of noise agree; some scenes have many, some none."""
     rng = canvas.rng(81)
     field = stack(canvas, ((30.0, 0.6), (7.0, 0.6), (2.0, 0.45), (0.6, 0.25)), 82)
     share = np.clip((field - np.float32(rng.uniform(1.25, 2.3))) * 1.4, 0, 0.75) * green
-    return mix(reflectance, pick(material("bare"), int(rng.integers(2**31))), share)
+    return mix(reflectance, pick(material("bare", season), int(rng.integers(2**31))), share)
 
 
 def _under_trees(reflectance: Raster, earthy: NDArray[np.bool_], scene: Scene, canvas: Canvas) -> Raster:
@@ -110,13 +111,11 @@ def _under_trees(reflectance: Raster, earthy: NDArray[np.bool_], scene: Scene, c
     return mix(reflectance, floor, strength * crowns * ragged * earthy)
 
 
-def _round_walls(
-    reflectance: Raster, earthy: NDArray[np.bool_], buildings: tuple[Building, ...], canvas: Canvas
-) -> Raster:
+def _round_walls(reflectance: Raster, earthy: NDArray[np.bool_], scene: Scene, canvas: Canvas) -> Raster:
     """Beds and bare strips along walls, and the dead ground under a building, seen once it is gone."""
-    plans = [Polygon(one.footprint, one.holes) for one in buildings]
+    plans = [Polygon(one.footprint, one.holes) for one in scene.buildings]
     beds = burn(((plan.buffer(0.8), 1) for plan in plans), canvas) > 0
     under = burn(((plan, 1) for plan in plans), canvas) > 0
     ragged = np.clip(0.45 + 0.5 * smooth(canvas, 1.5, 95), 0, 0.8)
-    result = mix(reflectance, pick(material("mulch"), 3), ragged * (beds & earthy))
-    return mix(result, pick(material("bare"), 5), 0.9 * under.astype(np.float32))
+    result = mix(reflectance, pick(material("mulch", scene.season), 3), ragged * (beds & earthy))
+    return mix(result, pick(material("bare", scene.season), 5), 0.9 * under.astype(np.float32))
