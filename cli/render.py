@@ -22,7 +22,8 @@ def render(  # noqa: PLR0913 - a command's options
         str,
         typer.Option(
             metavar="STYLE",
-            help="Style of the invented towns: suburb, old_town, village, hillside, informal, industrial, compounds.",
+            help="Style of the invented towns: suburb, old_town, village, hillside, informal, industrial, farmland, "
+            "compounds.",
         ),
     ] = "suburb",
     place: Annotated[

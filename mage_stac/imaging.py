@@ -25,6 +25,11 @@ PATH_COLOUR = (0.75, 1.0, 1.3, 0.40, 0.14, 0.09)
 """Path radiance relative to green, in the bands RENDERED: between Rayleigh's and a rural aerosol's."""
 LOSS_COLOUR = (1.0, 1.0, 1.0, 0.55, 0.25, 0.18)
 """What the air takes away, relative to the visible mean, in the bands RENDERED: an aerosol's, to the power of -1.3."""
+MOLECULES = (0.017, 0.035, 0.060, 0.0066, 0.0005, 0.0001)
+"""What air's molecules add to reflectance seen from straight above under a sun 40 degrees off the zenith, in the bands
+RENDERED: single scattering by the optical depths of Bodhaine et al. 1999, "On Rayleigh optical depth calculations"."""
+MOLECULES_TAKE = (0.051, 0.103, 0.178, 0.020, 0.0015, 0.0004)
+"""Share of the light that they turn back on its ways down and up: half of the depth, times the length of both."""
 SHOULDER = 0.6
 """Level from which the tone curve bends towards white."""
 STRETCH = 1.7
@@ -90,9 +95,12 @@ def draw_look(
     cast, lifted blacks, contrast and sharpening, ranges by eye after Joplin's two dates.
     """
     air = 0.012 + 0.10 * haze * rng.uniform(0.7, 1.3)
+    clear = float(sensor.molecules)
     optics = Look(
-        path=tuple(air * colour for colour in PATH_COLOUR),
-        transmittance=tuple(1.0 - 1.5 * air * colour for colour in LOSS_COLOUR),
+        path=tuple(air * colour + clear * more for colour, more in zip(PATH_COLOUR, MOLECULES, strict=True)),
+        transmittance=tuple(
+            1.0 - 1.5 * air * colour - clear * less for colour, less in zip(LOSS_COLOUR, MOLECULES_TAKE, strict=True)
+        ),
         psf_fwhm=sensor.psf_fwhm * rng.uniform(0.9, 1.25),
         noise=sensor.noise * rng.uniform(0.2, 1.0),
         gamma=sensor.gamma,

@@ -81,6 +81,8 @@ class Sensor:
     instruments: tuple[str, ...] = field(default_factory=tuple)
     altitude: float | None = Field(default=None, gt=0)
     """Metres above ground from which a camera flies so low that its perspective shows; None for parallel rays."""
+    molecules: bool = False
+    """Whether the light that air's molecules scatter is in the numbers: reflectance at the top of the atmosphere."""
     radar: Radar | None = None
     """Set for a radar: a pixel's value is then sigma nought in dB."""
 

@@ -210,6 +210,17 @@ def test_a_scene_without_roads_says_so() -> None:
     assert "scene 'village' has no roads: which can be driven is not said" in truth.notes
 
 
+def test_turbidity_is_drawn_unless_given_and_changes_nothing_else() -> None:
+    drawn = [Flood().apply(valley(0.05), 1.5, np.random.default_rng(seed)) for seed in range(12)]
+    loads = [scene.flood.turbidity for scene, _ in drawn if scene.flood is not None]
+    assert len(set(loads)) == 12
+    assert 0 <= min(loads) < 0.5 < max(loads) <= 1
+    given, truth = Flood(turbidity=0.2).apply(valley(0.05), 1.5, np.random.default_rng(0))
+    assert given.flood is not None
+    assert given.flood.turbidity == 0.2
+    assert truth.grades == drawn[0][1].grades
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

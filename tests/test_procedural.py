@@ -28,6 +28,8 @@ def scene(request: pytest.FixtureRequest) -> Scene:
 
 def test_buildings_are_whole_apart_and_off_the_streets(scene: Scene) -> None:
     shapes = [Polygon(building.footprint) for building in scene.buildings]
+    if scene.style == "farmland" and not shapes:
+        pytest.skip("fields without a farmhouse")
     assert shapes
     assert all(shape.is_valid and shape.exterior.is_ccw and shape.area >= 4 for shape in shapes)
     one, other = STRtree(shapes).query(shapes, predicate="intersects")

@@ -42,8 +42,8 @@ class Flood:
     """Mean of the annual floods, m3/s above an ordinary day's flow; needed for return_period."""
     variation: float = 0.5
     """Standard deviation over mean of the annual floods."""
-    turbidity: float = 0.6
-    """0 clear .. 1 loaded with soil."""
+    turbidity: float | None = None
+    """0 clear .. 1 loaded with soil; None draws it for each scene, any as likely as another."""
     receded: bool = False
     """The image is taken when water is left in hollows only, with mud where it stood."""
     name: str = "flood"
@@ -52,7 +52,7 @@ class Flood:
         """Raise HazardError for a setting that cannot be."""
         limits.among("flood source", self.source, SOURCES)
         limits.among("measure of a flood", self.by, MEASURES)
-        limits.within("turbidity", self.turbidity, 0.0, 1.0)
+        limits.within("turbidity", 0.5 if self.turbidity is None else self.turbidity, 0.0, 1.0)
         limits.within("variation of the annual floods", self.variation, 0.01, 3.0)
         if self.by != "stage" and self.source in {"sea", "rain"}:
             raise HazardError(f"a flood by {self.by} comes from a river, not by source {self.source}")
@@ -89,7 +89,9 @@ class Flood:
         if not np.any((water.depth > inundation.WET) & ~site.permanent):
             note = limits.untouched(self, intensity, scene, "raise the intensity or choose another source")
             water = replace(water, notes=(*water.notes, note))
-        return inundation.aftermath(site, water, rng, turbidity=self.turbidity, receded=self.receded)
+        (other,) = rng.spawn(1)  # so that what is drawn from `rng` does not hang on this setting
+        turbidity = float(other.random()) if self.turbidity is None else self.turbidity
+        return inundation.aftermath(site, water, rng, turbidity=turbidity, receded=self.receded)
 
     def _water(self, site: Site, intensity: float) -> Water:
         if self.source == "rain":

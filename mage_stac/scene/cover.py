@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mage_stac.scene.lattice import Canvas, Raster, smooth, white
+from mage_stac.scene.lattice import Canvas, Raster, smooth, stack, white
 from mage_stac.scene.materials import MATERIALS, Material, material, pick
 from mage_stac.scene.scene import SEMANTIC, Film, Flood
 from mage_stac.scene.turf import mix
@@ -32,6 +32,11 @@ FADING = (1.2, 18.0)
 """Diffuse attenuation, 1/m, of clear and of loaded water: the bed is seen through exp(-2 * attenuation * depth)."""
 STUBBLE = {"grass": 0.10, "field": 0.18, "ground": 0.12, "tree": 0.12}
 """Unevenness of ground that makes a flood's edge ragged, standard deviation in m; 0.02 elsewhere."""
+BASINS = ((300.0, 0.12), (110.0, 0.08))
+"""Unevenness of a flood's turbidity: features in m and standard deviation. Where water stands still soil settles."""
+CROP, CROP_SPREAD, CROP_SIZE, CROP_SHARE = 0.45, 0.35, 70.0, 0.6
+"""Height of crops, mean and standard deviation between parcels of about CROP_SIZE, all m, and the share of the ground
+that they hide: from salad and stubble to maize and artichokes, which stand out of the water where it is shallower."""
 DAMP, DAMP_WIDTH = 0.72, 1.2
 """Brightness of soaked ground beside the water, and the width of that rim, m."""
 
@@ -67,17 +72,28 @@ def water(
     uneven = np.array([STUBBLE.get(names.get(code, ""), 0.02) for code in range(256)], np.float32)[semantic]
     smoothed = _on(flood.depth, canvas)
     depth = np.where(smoothed > 0, smoothed + uneven * smooth(canvas, 0.6, 301), 0.0)
-    wet = depth > 0
+    wet = (depth > 0) & ~_emergent(depth, semantic, canvas)
     rim = np.exp(-np.square(ndimage.distance_transform_edt(~wet, sampling=canvas.step) / DAMP_WIDTH)).astype(np.float32)
     soaked = reflectance * (1 - (1 - DAMP) * rim * (0.8 + 0.2 * smooth(canvas, 1.5, 302)))[..., None]
     loaded, clear = np.array(LOADED, np.float32), np.array(CLEAR, np.float32)
-    colour = loaded**flood.turbidity * clear ** (1 - flood.turbidity)
+    room = 4 * flood.turbidity * (1 - flood.turbidity)  # all clear and all loaded stay what they are
+    turbidity = np.clip(flood.turbidity + np.float32(room) * stack(canvas, BASINS, 306), 0.0, 1.0)
+    colour = loaded ** turbidity[..., None] * clear ** (1 - turbidity[..., None])
     streaks = np.exp(0.05 * smooth(canvas, 30.0, 303) + 0.03 * smooth(canvas, 7.0, 304) + 0.01 * white(canvas, 305))
-    fading = FADING[0] * (FADING[1] / FADING[0]) ** flood.turbidity
+    fading = FADING[0] * (FADING[1] / FADING[0]) ** turbidity
     through = np.exp(-2 * fading * np.maximum(depth, 0.0)).astype(np.float32)
     under = mix(colour * streaks[..., None].astype(np.float32), soaked * np.float32(DAMP), through)
     result = np.where(wet[..., None], under, soaked)
     return result.astype(np.float32), np.where(wet, np.uint8(SEMANTIC["water"]), semantic)
+
+
+def _emergent(depth: Raster, semantic: NDArray[np.uint8], canvas: Canvas) -> NDArray[np.bool_]:
+    """Texels in which a crop hides the water that it stands in: fewer the less of it is above."""
+    tall = np.maximum(CROP + CROP_SPREAD * smooth(canvas, CROP_SIZE, 308), 0.0)
+    above = np.clip(1 - depth / np.maximum(tall, 0.01), 0.0, 1.0)
+    shown = canvas.rng(309).random(canvas.shape, dtype=np.float32) < CROP_SHARE * above
+    hidden: NDArray[np.bool_] = (semantic == SEMANTIC["field"]) & (depth > 0) & shown
+    return hidden
 
 
 def raised(heights: NDArray[np.float32], flood: Flood) -> NDArray[np.float32]:

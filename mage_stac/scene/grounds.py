@@ -89,6 +89,46 @@ def field(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
     return Parts(ground=tuple(ground), trees=(*trees, *few))
 
 
+def crops(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
+    """Parcels side by side, each with a crop of its own or bare, and a few trees between them."""
+    ground = []
+    for parcel in parcels(plot, (18.0, 75.0), rng):
+        kind = chance.choose(rng, {"field": 6, "vegetable": 2, "crop_soil": 4, "meadow": 2, "bare": 1})
+        inset = rng.uniform(0.5, 2.0)
+        ground.append(patch(parcel.frame.box(0, 0, parcel.width, parcel.depth), "meadow", "", rng))
+        outline = parcel.frame.box(inset, inset, parcel.width - inset, parcel.depth - inset)
+        ground.append(patch(outline, kind, "mown", rng))
+    area = (1.0, 1.0, plot.width - 1, plot.depth - 1)
+    return Parts(ground=tuple(ground), trees=greenery.scatter(rng, plot.frame, area, 0.004, mood.conifers))
+
+
+def orchard(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
+    """Fruit trees in rows over bare or grown soil."""
+    w, d = plot.width, plot.depth
+    ground = patch(plot.frame.box(0, 0, w, d), chance.choose(rng, {"crop_soil": 3, "bare": 1, "meadow": 2}), "", rng)
+    rows, spacing = rng.uniform(5.5, 8.0), rng.uniform(4.5, 7.0)
+    trees = [
+        tree
+        for x in np.arange(rows / 2, w, rows).tolist()
+        for tree in greenery.row(rng, plot.frame, ((x, 1.0), (x, d - 1.0)), spacing, mood.conifers)
+    ]
+    low = tuple(replace(one, height=round(1.4 * one.radius, 2), radius=round(0.75 * one.radius, 2)) for one in trees)
+    return Parts(ground=(ground,), trees=low)
+
+
+def pond(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
+    """A reservoir for irrigation behind banks of earth, among crops."""
+    w, d = plot.width, plot.depth
+    around = crops(plot, mood, rng)
+    side = min(rng.uniform(30.0, 90.0), w - 12.0, d - 12.0)
+    long = min(side * rng.uniform(1.0, 1.8), max(w, d) - 12.0)
+    across, along = (long, side) if w >= d else (side, long)
+    x, y = rng.uniform(6.0, w - across - 6.0), rng.uniform(6.0, d - along - 6.0)
+    bank = patch(plot.frame.box(x - 5, y - 5, x + across + 5, y + along + 5), "dirt", "", rng)
+    water = patch(plot.frame.box(x, y, x + across, y + along), "water", "", rng)
+    return replace(around, built=(*around.built, bank, water))
+
+
 def woods(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
     """Closed or broken woodland with clearings."""
     w, d = plot.width, plot.depth

@@ -14,12 +14,14 @@ from mage_stac.scene.scene import Scene
 CELL = 5.0
 """Metres along a cell of the terrain."""
 LEAST = 0.005
-"""Slopes below this are left flat."""
+"""Slopes below this are left flat, but on plains: where a style has none steeper."""
 WAVES = 6
 """Rolling on top of the plane, and its wavelengths, m."""
 LENGTHS = (60.0, 240.0)
 ROLL = 0.35
 """Greatest gradient of the rolling, as a share of the plane's."""
+LEVELLED = 0.03
+"""The same on plains, whatever their slope: parcels lie a few decimetres apart."""
 
 
 def terrain(size: tuple[float, float], rise: Range, rng: np.random.Generator) -> NDArray[np.float32] | None:
@@ -28,7 +30,8 @@ def terrain(size: tuple[float, float], rise: Range, rng: np.random.Generator) ->
     `rise` bounds the slope of the whole, metres per metre; the lowest height is 0. None where it comes out flat.
     """
     slope, toward = chance.between(rng, rise), rng.uniform(0, 2 * np.pi)
-    if slope < LEAST:
+    plain = 0 < rise[1] < LEAST
+    if slope < LEAST and not plain:
         return None
     columns, rows = (max(2, round(side / CELL)) for side in size)
     x = (np.arange(columns) + 0.5) / columns * size[0]
@@ -37,7 +40,7 @@ def terrain(size: tuple[float, float], rise: Range, rng: np.random.Generator) ->
     heights = slope * (east * np.cos(toward) + north * np.sin(toward))
     for _ in range(WAVES):
         length, bearing, phase = rng.uniform(*LENGTHS), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
-        height = ROLL * slope / WAVES * length / (2 * np.pi)
+        height = (LEVELLED if plain else ROLL * slope) / WAVES * length / (2 * np.pi)
         along = east * np.cos(bearing) + north * np.sin(bearing)
         heights += height * np.sin(2 * np.pi * along / length + phase)
     above: NDArray[np.float32] = (heights - heights.min()).astype(np.float32)

@@ -68,8 +68,8 @@ class Style:
     roads: tuple[Weights, Weights, Weights]
     """Materials of main roads, streets and lanes."""
     uses: Weights
-    """Of inner blocks: dwellings, acreage, apartments, commerce, industry, school, church, park, field, woods, vacant,
-    plaza."""
+    """Of inner blocks: dwellings, acreage, apartments, commerce, industry, school, church, park, field, crops, orchard,
+    pond, woods, vacant, plaza."""
     main_uses: Weights
     """Of blocks along a main road."""
     houses: Houses
@@ -331,4 +331,5 @@ STYLES: dict[str, Style] = {
     "informal": settlements.informal(OLD_TOWN),
     "compounds": settlements.compounds(OLD_TOWN),
     "industrial": settlements.industrial(SUBURB),
+    "farmland": settlements.farmland(VILLAGE),
 }
