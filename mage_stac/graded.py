@@ -63,19 +63,24 @@ def publish_pairs(
         here = (middles >= (west, south)).all(axis=1) & (middles < (east, north)).all(axis=1)
         if here.any():
             near = shapely.intersects(outlines, shapely.box(west, south, east, north))
-            _write(out, f"graded-{number:05d}", part, dates, bands, label(part, outlines[near], grades[near]))
+            write_pair(out, f"graded-{number:05d}", part, dates, bands, label(part, outlines[near], grades[near]))
             made += 1
     if not made:
         raise CatalogueError(
             f"{gradings}: none of its {len(outlines)} graded buildings lies where {real} shows both dates"
         )
+    index(out, gradings.name)
+    return out
+
+
+def index(out: Path, source: str) -> None:
+    """Write the catalogue of the pairs; `source` says where their labels are from."""
     template = {
         "title": "Graded buildings",
-        "description": f"Real images around buildings graded in {gradings.name}; 255 where nobody graded.",
+        "description": f"Real images around buildings graded in {source}; 255 where nobody graded.",
         "license": "other",
     }
     catalogue.index(out, id="graded", title="Graded buildings", collections={COLLECTION: template})
-    return out
 
 
 def _gradings(path: Path, column: str | None, whole: GeoBox) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -103,7 +108,7 @@ def label(part: GeoBox, outlines: NDArray[Any], grades: NDArray[np.int64]) -> ND
     return burnt
 
 
-def _write(
+def write_pair(
     out: Path,
     name: str,
     part: GeoBox,
@@ -111,6 +116,7 @@ def _write(
     bands: Sequence[str],
     truth: NDArray[np.uint8],
 ) -> None:
+    """Write the three Items of a pair on the grid `part`: images of two dates, and damage classes on that grid."""
     sensor = _sensor(bands, float(overlap.pixel_metres(part)[0]))
     images = []
     for phase, items in zip(pairs.PHASES, dates, strict=True):

@@ -60,7 +60,7 @@ def gather(
     data = recipe.data
     whole = tally.index(roots, bands=data.bands, gsd=data.gsd, progress=progress)
     training, validation = tally.split(whole, data.holdout)
-    tally.check_classes(training)
+    tally.check_classes(training, graded=recipe.network.dates == 2)
     first = None if start is None else models.load(catalogue.read_item(start))
     mean, std = chips.statistics(training, recipe.seed) if first is None else _scaling(first)
     looks = None
@@ -90,7 +90,7 @@ def _target(recipe: Recipe, real: Path | None) -> ChipTable | None:
         return None
     if real is None:
         raise RecipeError(f"recipe {recipe.name} adapts to an event's real images: give them with --real")
-    return unlabelled.table(real, bands=recipe.data.bands, gsd=recipe.data.gsd)
+    return unlabelled.table(real, bands=recipe.data.bands, gsd=recipe.data.gsd, dates=recipe.network.dates)
 
 
 def graded_pairs(recipe: Recipe, real: Path | None, gradings: Path, out: Path) -> Path:

@@ -52,8 +52,8 @@ class Data:
     """Edge of the square that the model sees, px; the encoder halves it five times."""
     margin: Annotated[int, Field(ge=0)] = 24
     """Read around each chip for shifts and scaling, px."""
-    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the places kept for validation."""
+    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of the places kept for validation; with 0 the figures and temperatures are of what was learnt from."""
     background: Share = 0.1
     """Share of chips drawn anywhere; the rest are drawn around a grade, each grade equally often."""
     reuse: Count = 1
@@ -62,8 +62,11 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Network:
-    """The siamese U-Net."""
+    """The U-Net."""
 
+    dates: Literal[1, 2] = 2
+    """Images that it looks at: 2 for buildings and their grades, by encoders that share their weights; 1 for the
+    buildings of an image alone, which are all called undamaged."""
     encoder: Annotated[str, Field(min_length=1)] = "resnet18"
     """A name of segmentation-models-pytorch."""
     weights: Literal["none", "imagenet"] = "none"
@@ -232,8 +235,8 @@ class Recipe:
 
 _ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 _PLAIN = Recipe(name="plain")
-METHODS = ("self_training", "consistency", "event", "optimiser.accumulate")
-"""Tables and fields that do nothing unless asked for."""
+METHODS = ("self_training", "consistency", "event", "optimiser.accumulate", "network.dates")
+"""Tables and fields that change nothing unless asked for."""
 
 
 def names() -> tuple[str, ...]:

@@ -76,9 +76,13 @@ def index(
 def split(whole: ChipIndex, share: float) -> tuple[ChipIndex, ChipIndex]:
     """Training and validation parts; a place is wholly in one of them, real pairs are all for training.
 
+    With a share of 0 both parts are the whole.
+
     Raises:
         CatalogueError: fewer than two places.
     """
+    if share == 0:
+        return whole, whole
     buildings = whole.by_pair[:, 1:5].sum(axis=1)
     damaged = whole.by_pair[:, 2:5].sum(axis=1) / np.maximum(buildings, 1)
     places: dict[str, list[float]] = {}
@@ -96,8 +100,8 @@ def _only(whole: ChipIndex, keep: NDArray[np.bool_]) -> ChipIndex:
     return ChipIndex(pairs=chosen, table=whole.table.only(keep))
 
 
-def check_classes(part: ChipIndex) -> None:
-    """Refuse a training set from which damage cannot be learnt.
+def check_classes(part: ChipIndex, *, graded: bool = True) -> None:
+    """Refuse a training set from which damage, or without `graded` where buildings are, cannot be learnt.
 
     Raises:
         CatalogueError: no building, or buildings of one grade only.
@@ -108,7 +112,7 @@ def check_classes(part: ChipIndex) -> None:
         raise CatalogueError(
             f"the damage labels of the {len(part.pairs)} training pairs hold no building pixel: nothing to learn from"
         )
-    if len(present) == 1:
+    if graded and len(present) == 1:
         raise CatalogueError(
             f"all buildings of the {len(part.pairs)} training pairs have grade {present[0]}: a damage model needs at"
             f" least two grades; render more pairs, some of them damaged and some not"

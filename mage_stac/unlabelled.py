@@ -12,8 +12,10 @@ from mage_stac.chip_table import ChipTable
 from mage_stac.errors import CatalogueError
 
 
-def images(root: Path) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
+def images(root: Path, *, dates: int = 2) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
     """Items of a catalogue with an image, before and after its event; labels, if any, are not looked at.
+
+    Where 1 of `dates` is enough and there is no other, the same Items are both.
 
     Raises:
         CatalogueError: no Item has an `image` asset, one has no date, or all are of one date.
@@ -22,6 +24,8 @@ def images(root: Path) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]
     if not items:
         raise CatalogueError(f"{root}: no Item with an asset {pairs.IMAGE!r}, so there is no real side to adapt to")
     pre, post = pairs.by_phase(items)
+    if dates == 1:
+        return pre, post or pre
     if not post:
         raise CatalogueError(
             f"{root}: all {len(pre)} images are of one date; to adapt to an event both its sides must be there, images"
@@ -35,6 +39,7 @@ def table(
     *,
     bands: Sequence[str],
     gsd: float,
+    dates: int = 2,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> ChipTable:
     """Where both dates of a real catalogue were observed, on the grid on which they would be mapped.
@@ -43,6 +48,7 @@ def table(
         root: catalogue of real images.
         bands: names, in the network's order.
         gsd: metres, the network's.
+        dates: that the network looks at.
         progress: called when the images were looked at.
 
     Raises:
@@ -50,6 +56,6 @@ def table(
         AssetError: an Item lacks a band, or a file cannot be read.
         GridError: the two dates do not overlap.
     """
-    pre, post = images(root)
+    pre, post = images(root, dates=dates)
     geobox = overlap.grid_of_both(pre, post, pairs.IMAGE, gsd)
     return chip_table.build([stack.on_grid([pre, post], geobox, bands=bands)], progress=progress)

@@ -61,6 +61,20 @@ def test_buildings_follow_from_the_pre_image_alone_and_damage_from_both() -> Non
 
 
 @torch.no_grad()
+def test_a_single_image_has_buildings_and_no_damage() -> None:
+    torch.manual_seed(0)
+    model = models.build(replace(RECIPE, network=replace(RECIPE.network, dates=1))).eval()
+    one = images((50, 77))
+    other = torch.stack([one[:, 0], torch.rand(one[:, 1].shape)], dim=1)
+    shares = models.probabilities(model(one))
+    assert torch.equal(shares, models.probabilities(model(other)))
+    assert shares.shape == (2, 5, 50, 77)
+    torch.testing.assert_close(shares[:, 0] + shares[:, 1], torch.ones(2, 50, 77))
+    assert shares[:, 1].std() > 0
+    assert len(model.state_dict()) < len(network().state_dict())
+
+
+@torch.no_grad()
 def test_one_encoder_serves_both_dates() -> None:
     model = network()
     pre, post = model._features(images()[:, :1].expand(-1, 2, -1, -1, -1))

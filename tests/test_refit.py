@@ -63,6 +63,10 @@ def test_both_sides_lie_on_one_grid(real: Path, tmp_path: Path) -> None:
     pre = next(p for p in (real / synthetic.COLLECTION).iterdir() if p.name.endswith("-pre"))
     with pytest.raises(CatalogueError, match="all 1 images are of one date"):
         unlabelled.images(pre)
+    only, again = unlabelled.images(pre, dates=1)
+    assert only == again
+    (stack,) = unlabelled.table(pre, bands=("red", "green", "blue"), gsd=0.6, dates=1).stacks
+    assert stack.dates[0] == stack.dates[1]
 
 
 def test_a_model_is_fitted_published_and_kept(model: Path, blocks: Path, real: Path, schemas: Path) -> None:

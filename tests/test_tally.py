@@ -56,6 +56,11 @@ def test_a_split_holds_whole_places_out(whole: tally.ChipIndex) -> None:
     assert training.table.cells[:, 0].max() == 2
 
 
+def test_a_split_that_holds_nothing_out(whole: tally.ChipIndex) -> None:
+    for part in tally.split(whole, 0.0):
+        assert part.totals() == whole.totals()
+
+
 def test_tiles_are_disjoint_and_spread_over_all_scenes(whole: tally.ChipIndex) -> None:
     every = tally.tiles(whole, 64, 1000)
     assert len(set(every)) == len(every) == 5 * 4
@@ -72,6 +77,8 @@ def test_labels_that_teach_no_damage(tmp_path: Path, value: int, words: str) -> 
     index = written(tmp_path, np.full((64, 64), value), np.zeros((64, 64)))
     with pytest.raises(CatalogueError, match=words):
         tally.check_classes(index)
+    if value:
+        tally.check_classes(index, graded=False)
 
 
 def test_a_label_with_strange_values(tmp_path: Path) -> None:

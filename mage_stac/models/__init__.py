@@ -18,6 +18,7 @@ from mage_stac.catalogue import asset_path
 from mage_stac.errors import AssetError, ModelError
 from mage_stac.models.calibration import Offsets, Temperatures
 from mage_stac.models.siamese import SiameseUnet
+from mage_stac.models.single import SingleUnet
 from mage_stac.recipe import Recipe
 
 TEMPERATURES = "mage:temperatures"
@@ -28,14 +29,15 @@ ASSETS = ("model", "recipe")
 """What a model Item must have to be used."""
 
 
-def build(recipe: Recipe) -> SiameseUnet:
+def build(recipe: Recipe) -> SiameseUnet | SingleUnet:
     """The recipe's network with random weights, in channels-last memory order (a third faster on CPUs).
 
     Raises:
         RecipeError: the encoder's name is unknown.
     """
     network = recipe.network
-    model = SiameseUnet(bands=len(recipe.data.bands), encoder=network.encoder, decoder=network.decoder)
+    kind = SiameseUnet if network.dates == 2 else SingleUnet
+    model = kind(bands=len(recipe.data.bands), encoder=network.encoder, decoder=network.decoder)
     return model.to(memory_format=torch.channels_last)
 
 

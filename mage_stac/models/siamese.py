@@ -52,16 +52,15 @@ class SiameseUnet(nn.Module):
             RecipeError: the encoder's name is unknown.
         """
         super().__init__()
-        self.encoder = _encoder(encoder, bands)
+        self.encoder = encoder_of(encoder, bands)
         channels = [int(n) for n in self.encoder.out_channels]  # type: ignore[union-attr] # a list, not a module
         self.fuse = nn.ModuleList([Fuse(n) for n in channels[1:]])
         for finer in self.fuse[: max(0, len(self.fuse) - len(decoder))]:
             finer.requires_grad_(requires_grad=False)  # the decoder does not look that closely; DDP wants to know
         self.building_decoder = UnetDecoder(channels, tuple(decoder), n_blocks=len(decoder))
         self.damage_decoder = UnetDecoder(channels, tuple(decoder), n_blocks=len(decoder))
-        self.building_head = nn.Conv2d(decoder[-1], 1, 3, padding=1)
+        self.building_head = building_head(decoder[-1])
         self.damage_head = nn.Conv2d(decoder[-1], GRADES, 3, padding=1)
-        nn.init.constant_(self.building_head.bias, math.log(BUILDING_SHARE / (1 - BUILDING_SHARE)))  # type: ignore[arg-type]
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Logits on the image's own grid.
@@ -76,8 +75,8 @@ class SiameseUnet(nn.Module):
         fused = [pre[0], *(fuse(a, b) for fuse, a, b in zip(self.fuse, pre[1:], post[1:], strict=True))]
         size = image.shape[-2:]
         return {
-            "building": _at(self.building_head(self.building_decoder(pre)), size),
-            "damage": _at(self.damage_head(self.damage_decoder(fused)), size),
+            "building": resized(self.building_head(self.building_decoder(pre)), size),
+            "damage": resized(self.damage_head(self.damage_decoder(fused)), size),
         }
 
     def _features(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -88,7 +87,8 @@ class SiameseUnet(nn.Module):
         return [stage[:half] for stage in stages], [stage[half:] for stage in stages]
 
 
-def _encoder(name: str, bands: int) -> nn.Module:
+def encoder_of(name: str, bands: int) -> nn.Module:
+    """An encoder of five stages with random weights; RecipeError for a name that is unknown."""
     try:
         encoder: nn.Module = smp.encoders.get_encoder(name, in_channels=bands, depth=5, weights=None)
     except (KeyError, RuntimeError) as error:
@@ -98,7 +98,15 @@ def _encoder(name: str, bands: int) -> nn.Module:
     return encoder
 
 
-def _at(logits: Tensor, size: torch.Size) -> Tensor:
+def building_head(channels: int) -> nn.Conv2d:
+    """Features to a logit of building, which starts from BUILDING_SHARE."""
+    head = nn.Conv2d(channels, 1, 3, padding=1)
+    nn.init.constant_(head.bias, math.log(BUILDING_SHARE / (1 - BUILDING_SHARE)))  # type: ignore[arg-type]
+    return head
+
+
+def resized(logits: Tensor, size: torch.Size) -> Tensor:
+    """Logits (B, K, h, w) on a grid of another size."""
     if logits.shape[-2:] == size:
         return logits
     return functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
