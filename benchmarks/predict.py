@@ -16,9 +16,11 @@ import argparse
 import resource
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import rasterio
 import torch
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -56,11 +58,13 @@ def mapped(network: jobs.Network, geobox: GeoBox, read: mosaic.Read) -> None:
     with tempfile.TemporaryDirectory() as folder:
         final = Path(folder) / "map"
         final.mkdir()
-        with resumption.shelf(final, "bench", TILING) as kept, jobs.beside(network) as running:
-            strips = resumption.resumed(
-                kept, lambda begin: mosaic.strips(geobox, TILING, read, running, begin=begin, kept=kept)
-            )
-            prediction.write_maps(final, geobox, strips)
+        with (
+            rasterio.Env(GDAL_CACHEMAX=predict.CACHE),
+            resumption.shelf(final, "bench") as kept,
+            jobs.beside(network) as running,
+        ):
+            make = partial(mosaic.strips, geobox, TILING, read, running)
+            prediction.write_maps(final, geobox, resumption.resumed(kept, make))
 
 
 def speed(encoder: str, windows: int, rounds: int) -> None:

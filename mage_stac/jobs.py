@@ -35,17 +35,6 @@ class Jobs:
     """Batches that are asked for before the first answer is waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """An answer that is there."""
-
-    shares: NDArray[np.float32]
-
-    def result(self) -> NDArray[np.float32]:
-        """The probabilities."""
-        return self.shares
-
-
 @contextmanager
 def beside(network: Network) -> Iterator[Jobs]:
     """A network in a thread of its own, so that windows are cut, blended and written while it computes."""
@@ -93,7 +82,7 @@ class _Remote:
             shares: NDArray[np.float32] = self.future.result()
         except (KilledWorker, CancelledError) as error:
             raise MageStacError(
-                f"the workers at {self.address} were lost: run the same command again, finished windows are kept"
+                f"the workers at {self.address} were lost: run the same command again, finished rows are kept"
             ) from error
         return shares
 

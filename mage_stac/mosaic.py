@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from mage_stac import grid
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import GridError
-from mage_stac.jobs import Answer, Jobs, Known
+from mage_stac.jobs import Answer, Jobs
 
 CLASSES = 5
 """Probabilities per pixel: the damage classes 0-4."""
@@ -84,14 +83,51 @@ class Strip:
     """(rows, columns) True where observed on both dates."""
 
 
-class Kept(Protocol):
-    """Where answers outlive a process that is killed; see `resumption`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pending:
+    """Rows of the map that later windows still add to, over its whole width."""
 
-    def answer(self, row: int, column: int) -> NDArray[np.float32] | None:
-        """Probabilities of the batch whose first window begins there, if they are known from an earlier run."""
+    row: int
+    """Of the first on the grid; those above are finished."""
+    total: NDArray[np.float32]
+    """(6, rows, columns): weighted sums of the probabilities, and of the weights."""
+    valid: NDArray[np.bool_]
+    """(rows, columns) observed on both dates."""
 
-    def keep(self, row: int, column: int, shares: NDArray[np.float32]) -> None:
-        """Keep them."""
+    def grown(self, stop: int) -> Pending:
+        """With all rows before `stop`, the new ones still empty."""
+        old, columns = self.valid.shape
+        if stop - self.row <= old:
+            return self
+        shape = stop - self.row, columns
+        more = Pending(row=self.row, total=np.zeros((CLASSES + 1, *shape), np.float32), valid=np.zeros(shape, bool))
+        more.total[:, :old], more.valid[:old] = self.total, self.valid
+        return more
+
+    def add(self, shares: NDArray[np.float32], weight: NDArray[np.float32], top: int, left: int) -> None:
+        """Add a window (5, S, S) whose first pixel lies at (top, left) on the grid; what lies outside is dropped."""
+        rows, first = self._overlap(top - self.row, shares.shape[1], len(self.valid))
+        columns, start = self._overlap(left, shares.shape[2], self.valid.shape[1])
+        part = np.s_[first : first + rows.stop - rows.start, start : start + columns.stop - columns.start]
+        for total, share in zip(self.total, shares, strict=False):  # class by class: what fits into the cache is faster
+            total[rows, columns] += share[part] * weight[part]
+        self.total[-1, rows, columns] += weight[part]
+
+    @staticmethod
+    def _overlap(start: int, size: int, length: int) -> tuple[slice, int]:
+        low = max(0, start)
+        return slice(low, max(low, min(length, start + size))), low - start
+
+    def split(self, stop: int) -> tuple[Strip, Pending]:
+        """The rows before `stop`, finished in place of what is pending here, and the rest."""
+        n = max(0, stop - self.row)
+        rest = Pending(row=self.row + n, total=self.total[:, n:].copy(), valid=self.valid[n:].copy())
+        total, valid = self.total[:, :n], self.valid[:n]
+        np.maximum(total[-1], np.finfo(np.float32).tiny, out=total[-1])
+        for share in total[:-1]:
+            np.divide(share, total[-1], out=share)
+            np.copyto(share, 0, where=~valid)
+        return Strip(row=self.row, probabilities=total[:-1], valid=valid), rest
 
 
 def strips(
@@ -101,10 +137,9 @@ def strips(
     jobs: Jobs,
     progress: Progress | None = None,
     *,
-    begin: int = 0,
-    kept: Kept | None = None,
-) -> Iterator[Strip]:
-    """The map of a scene, from its first row to its last.
+    after: Pending | None = None,
+) -> Iterator[tuple[Strip, Pending]]:
+    """The map of a scene, from its first row to its last; with each strip what is pending below it.
 
     Every pixel of the grid is predicted: beyond the scene's edge the network sees its mirror image. Windows without a
     pixel observed on both dates are passed over. Memory grows with the width of the scene, not with its height.
@@ -112,36 +147,34 @@ def strips(
     Args:
         geobox: grid of the map.
         tiling: how it is cut.
-        read: gives the images; called from one other thread, a row of windows ahead.
+        read: gives the images; called from one other thread, a batch of windows ahead.
         jobs: where the network runs.
         progress: told of every batch of windows.
-        begin: where a strip began in an earlier run; what lies above is not made again.
-        kept: where answers are kept, and looked for.
+        after: what was pending below a strip of an earlier run; the map goes on there.
     """
-    rows, columns = geobox.shape
+    columns = geobox.shape[1]
     lines = _lines(geobox, tiling)
-    first = (begin + tiling.margin) // tiling.core if begin else 0
-    first = max(0, first - -(-2 * tiling.margin // tiling.core))  # windows of these lines reach below `begin`
-    pending = _Pending(
-        row=max(0, lines[first].top),
-        total=np.zeros((CLASSES + 1, 0, columns), np.float32),
-        valid=np.zeros((0, columns), bool),
+    pending = after or Pending(
+        row=0, total=np.zeros((CLASSES + 1, 0, columns), np.float32), valid=np.zeros((0, columns), bool)
     )
-    done, windows = (sum(len(line.lefts) for line in some) for some in (lines[:first], lines))
+    ahead = [line for line in lines if after is None or line.end > after.row]
+    windows, done = (sum(len(line.lefts) for line in some) for some in (lines, lines[: len(lines) - len(ahead)]))
     weight = taper(tiling)
-    for batch in _asked(_batches(lines[first:], tiling, read, jobs, kept), jobs.ahead):
-        if batch.valid is not None:
-            pending = pending.grown(batch.line.inside, batch.valid)
+    for batch in _asked(_batches(_views(ahead, tiling, geobox.shape), tiling.window, read, jobs), jobs.ahead):
+        seen, across = batch.view.inside
+        pending = pending.grown(seen.stop)
+        pending.valid[: seen.stop - pending.row, across] = batch.valid[pending.row - seen.start :]
         if batch.answer is not None:
-            for left, shares in zip(batch.lefts, batch.answer.result(), strict=True):
-                pending.add(shares, weight, batch.line.top, left)
-        done += batch.windows
+            for left, shares in zip(batch.shown, batch.answer.result(), strict=True):
+                pending.add(shares, weight, batch.view.line.top, left)
+        done += len(batch.view.lefts)
         if progress:
             progress(done, windows, "windows")
-        if batch.last:
-            strip, pending = pending.split(rows if batch.line.stop == rows else batch.line.stop - tiling.margin)
-            if len(strip.valid) and strip.row >= begin:
-                yield strip
+        if batch.view.last:
+            strip, pending = pending.split(batch.view.line.end)
+            if len(strip.valid):
+                yield strip, pending
+            del strip  # the largest array there is, while the next one grows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,63 +183,79 @@ class _Line:
 
     top: int
     """First row of the windows; may lie outside of the grid."""
-    stop: int
-    """Row at which their cores end."""
-    rows: NDArray[np.int64]
-    """Which row of the grid each row of a window shows."""
-    columns: int
-    """Of the grid."""
+    end: int
+    """Row of the grid above which no later window adds anything."""
     lefts: tuple[int, ...]
     """First column of each window."""
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _View:
+    """Windows of a line that are read and asked for together."""
+
+    line: _Line
+    lefts: tuple[int, ...]
+    """First column of each window."""
+    rows: NDArray[np.int64]
+    """Which row of the grid each row of the windows shows."""
+    columns: NDArray[np.int64]
+    """Which column each column shows, from that of the first window to the last of the last."""
+    last: bool
+    """Of its line."""
+
     @property
-    def inside(self) -> slice:
-        """The rows of the grid that they show."""
-        return slice(int(self.rows.min()), int(self.rows.max()) + 1)
+    def inside(self) -> tuple[slice, slice]:
+        """Rows and columns of the grid that they show."""
+        rows, columns = (slice(int(some.min()), int(some.max()) + 1) for some in (self.rows, self.columns))
+        return rows, columns
+
+    def spread(self, array: NDArray[Any]) -> NDArray[Any]:
+        """What lies `inside` (..., rows, columns), mirrored to where the windows leave the grid."""
+        if all(some[-1] - some[0] == len(some) - 1 for some in (self.rows, self.columns)):
+            return array
+        rows, columns = (some - some.min() for some in (self.rows, self.columns))
+        return array[..., rows[:, None], columns]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Batch:
-    """Windows that were asked for together."""
+    """A view's windows that show something, asked for."""
 
-    line: _Line
-    lefts: tuple[int, ...]
-    """First column of those that show something."""
+    view: _View
+    shown: tuple[int, ...]
+    """First column of those windows."""
     answer: Answer | None
     """None where none does."""
-    windows: int
-    """How many were looked at."""
-    valid: NDArray[np.bool_] | None
-    """(rows, columns) of the line observed on both dates, with its first batch."""
-    last: bool
-    """Of its line."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Keeping:
-    """An answer that is kept as soon as it is there."""
-
-    answer: Answer
-    keep: Callable[[NDArray[np.float32]], None]
-
-    def result(self) -> NDArray[np.float32]:
-        shares = self.answer.result()
-        self.keep(shares)
-        return shares
+    valid: NDArray[np.bool_]
+    """(rows, columns) of what lies inside, observed on both dates."""
 
 
 def _lines(geobox: GeoBox, tiling: Tiling) -> list[_Line]:
     windows = grid.windows(geobox, tiling.core, tiling.margin)
+    rows = geobox.shape[0]
     return [
         _Line(
             top=core.start - tiling.margin,
-            stop=core.stop,
-            rows=mirrored(core.start - tiling.margin, tiling.window, geobox.shape[0]),
-            columns=geobox.shape[1],
+            end=rows if core.stop == rows else core.stop - tiling.margin,
             lefts=tuple(window.outer[1].start for window in across),
         )
         for core, across in groupby(windows, key=lambda window: window.core[0])
     ]
+
+
+def _views(lines: Sequence[_Line], tiling: Tiling, shape: tuple[int, int]) -> Iterator[_View]:
+    rows, columns = shape
+    for line in lines:
+        starts = range(0, len(line.lefts), tiling.batch)
+        for start in starts:
+            lefts = line.lefts[start : start + tiling.batch]
+            yield _View(
+                line=line,
+                lefts=lefts,
+                rows=mirrored(line.top, tiling.window, rows),
+                columns=mirrored(lefts[0], lefts[-1] - lefts[0] + tiling.window, columns),
+                last=start == starts[-1],
+            )
 
 
 def _asked(batches: Iterator[_Batch], ahead: int) -> Iterator[_Batch]:
@@ -219,103 +268,32 @@ def _asked(batches: Iterator[_Batch], ahead: int) -> Iterator[_Batch]:
     yield from waiting
 
 
-def _batches(lines: Sequence[_Line], tiling: Tiling, read: Read, jobs: Jobs, kept: Kept | None) -> Iterator[_Batch]:
-    for line, scene in _read_ahead(lines, read):
-        image, seen = scene
+def _batches(views: Iterator[_View], window: int, read: Read, jobs: Jobs) -> Iterator[_Batch]:
+    for view, scene in _read_ahead(views, read):
+        image, seen = (view.spread(array) for array in scene)
         both = np.logical_and(*seen)
-        starts = range(0, len(line.lefts), tiling.batch)
-        for start in starts:
-            some = line.lefts[start : start + tiling.batch]
-            rows = (line.rows - line.inside.start)[:, None]
-            places = {left: (rows, mirrored(left, tiling.window, line.columns)[None, :]) for left in some}
-            shown = {left: place for left, place in places.items() if both[place].any()}
-            yield _Batch(
-                line=line,
-                lefts=tuple(shown),
-                answer=_answer(line, (image, seen), shown, jobs, kept) if shown else None,
-                windows=len(some),
-                valid=None if start else both,
-                last=start == starts[-1],
-            )
+        places = {left: np.s_[..., left - view.lefts[0] : left - view.lefts[0] + window] for left in view.lefts}
+        shown = tuple(left for left, place in places.items() if both[place].any())
+        answer = None
+        if shown:
+            answer = jobs.submit(*(np.stack([array[places[left]] for left in shown]) for array in (image, seen)))
+        yield _Batch(view=view, shown=shown, answer=answer, valid=np.logical_and(*scene[1]))
 
 
-def _answer(
-    line: _Line,
-    scene: Scene,
-    shown: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
-    jobs: Jobs,
-    kept: Kept | None,
-) -> Answer:
-    """The answer to some windows: first column -> rows and columns of the scene."""
-    where = line.top, next(iter(shown))
-    known = kept.answer(*where) if kept else None
-    if known is not None:
-        return Known(known)
-    image, seen = scene
-    images = np.stack([image[:, :, *place] for place in shown.values()])
-    answer = jobs.submit(images, np.stack([seen[:, *place] for place in shown.values()]))
-    return _Keeping(answer, partial(kept.keep, *where)) if kept else answer
-
-
-def _read_ahead(lines: Sequence[_Line], read: Read) -> Iterator[tuple[_Line, Scene]]:
-    """Each line with what lies there; the next is read meanwhile."""
-
-    def scene(line: _Line) -> Scene:
-        return read(line.inside, slice(0, line.columns))
-
+def _read_ahead(views: Iterator[_View], read: Read) -> Iterator[tuple[_View, Scene]]:
+    """Each view with what lies there; the next is read meanwhile."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="reader")
+    coming: deque[tuple[_View, Future[Scene]]] = deque()
     try:
-        coming = pool.submit(scene, lines[0])
-        for line, after in zip(lines, (*lines[1:], None), strict=True):
-            found = coming.result()
-            if after is not None:
-                coming = pool.submit(scene, after)
-            yield line, found
+        for view in views:
+            coming.append((view, pool.submit(read, *view.inside)))
+            if len(coming) > 1:
+                first, found = coming.popleft()
+                yield first, found.result()
+        for first, found in coming:
+            yield first, found.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pending:
-    """Rows of the map that later windows still add to."""
-
-    row: int
-    """Of the first on the grid."""
-    total: NDArray[np.float32]
-    """(6, rows, columns): weighted sums of the probabilities, and of the weights."""
-    valid: NDArray[np.bool_]
-    """(rows, columns) observed on both dates."""
-
-    def grown(self, inside: slice, valid: NDArray[np.bool_]) -> _Pending:
-        """With all rows up to the end of `inside`; `valid` (rows, columns) belongs to those rows."""
-        more = inside.stop - self.row - len(self.valid)
-        return _Pending(
-            row=self.row,
-            total=np.concatenate([self.total, np.zeros((len(self.total), more, valid.shape[1]), np.float32)], axis=1),
-            valid=np.concatenate([self.valid, valid[len(valid) - more :]]),
-        )
-
-    def add(self, shares: NDArray[np.float32], weight: NDArray[np.float32], top: int, left: int) -> None:
-        """Add a window (5, S, S) whose first pixel lies at (top, left) on the grid; what lies outside is dropped."""
-        rows, first = self._overlap(top - self.row, shares.shape[1], len(self.valid))
-        columns, start = self._overlap(left, shares.shape[2], self.valid.shape[1])
-        part = np.s_[first : first + rows.stop - rows.start, start : start + columns.stop - columns.start]
-        self.total[:-1, rows, columns] += shares[(slice(None), *part)] * weight[part]
-        self.total[-1, rows, columns] += weight[part]
-
-    @staticmethod
-    def _overlap(start: int, size: int, length: int) -> tuple[slice, int]:
-        low = max(0, start)
-        return slice(low, max(low, min(length, start + size))), low - start
-
-    def split(self, stop: int) -> tuple[Strip, _Pending]:
-        """The rows before `stop`, finished, and the rest."""
-        n = max(0, stop - self.row)
-        total, valid = self.total[:, :n], self.valid[:n]
-        shares = total[:-1] / np.maximum(total[-1], np.finfo(np.float32).tiny)
-        shares[:, ~valid] = 0
-        rest = _Pending(row=self.row + n, total=self.total[:, n:].copy(), valid=self.valid[n:].copy())
-        return Strip(row=self.row, probabilities=shares, valid=valid), rest
 
 
 def taper(tiling: Tiling) -> NDArray[np.float32]:
@@ -339,7 +317,11 @@ def mirrored(start: int, size: int, length: int) -> NDArray[np.int64]:
 
 def coded(strip: Strip) -> NDArray[np.uint8]:
     """Probabilities as bytes (5, rows, columns): `LEVELS` times the probability, 255 where not observed."""
-    return np.where(strip.valid, np.rint(strip.probabilities * LEVELS), NOT_OBSERVED).astype(np.uint8)
+    codes = np.empty(strip.probabilities.shape, np.uint8)
+    for share, code in zip(strip.probabilities, codes, strict=True):
+        np.rint(share * LEVELS, out=code, casting="unsafe")
+        np.copyto(code, NOT_OBSERVED, where=~strip.valid)
+    return codes
 
 
 def classed(strip: Strip) -> NDArray[np.uint8]:
@@ -347,9 +329,14 @@ def classed(strip: Strip) -> NDArray[np.uint8]:
 
     The plain maximum of the five would turn a building of uncertain grade into no building. 255 where not observed.
     """
-    grade = 1 + strip.probabilities[1:].argmax(axis=0)
-    classes = np.where(strip.probabilities[0] > BUILDING, 0, grade)
-    return np.where(strip.valid, classes, NOT_OBSERVED).astype(np.uint8)
+    none, likeliest, *others = strip.probabilities
+    grade = np.ones(none.shape, np.uint8)
+    for k, share in enumerate(others, start=2):  # several times as fast as argmax over the first axis
+        np.copyto(grade, k, where=share > likeliest)
+        likeliest = np.maximum(likeliest, share)
+    np.copyto(grade, 0, where=none > BUILDING)
+    np.copyto(grade, NOT_OBSERVED, where=~strip.valid)
+    return grade
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pystac
+import rasterio
 import torch
 from affine import Affine
 from numpy.typing import NDArray
@@ -68,6 +69,11 @@ class Options:
     """What else than GeoParquet to write the buildings as: see `buildings.FORMATS`."""
 
 
+CACHE = 256 << 20
+"""Bytes of blocks that GDAL keeps meanwhile: two rows of tiles of all that is read and written for 20,000 columns. By
+itself it takes a twentieth of the machine's memory, which fills as a map grows."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Imagery:
     """Two mosaics and the bands to read, in the network's order."""
@@ -93,7 +99,7 @@ def predict(
 
     `pre` and `post` are Items, or folders or files of them; several Items are one mosaic, in any CRS. The map lies on
     the pre mosaic's own pixels where both dates show something (see `overlap.grid_of_both`). A map of the same sources
-    and options that is there already is kept; of a run that was stopped, the windows it had finished. With `footprints`
+    and options that is there already is kept; of a run that was stopped, the rows it had finished. With `footprints`
     (a vector file) these are graded, else outlines found in the map.
 
     Raises:
@@ -148,11 +154,12 @@ def publish_map(
     tiling = options.tiling.fitted(geobox)
     digest = _digest(sources, options)
     with (
-        resumption.shelf(out.absolute() / COLLECTION / name, digest, tiling) as kept,
+        rasterio.Env(GDAL_CACHEMAX=CACHE),
+        resumption.shelf(out.absolute() / COLLECTION / name, digest) as kept,
         catalogue.staged(out, COLLECTION, name) as folder,
     ):
         with _jobs(network, options) as running:
-            make = partial(mosaic.strips, geobox, tiling, read, running, progress, kept=kept)
+            make = partial(mosaic.strips, geobox, tiling, read, running, progress)
             prediction.write_maps(folder, geobox, resumption.resumed(kept, make))
         graded = prediction.write_buildings(folder, outlines, align=options.align, formats=options.formats)
         facts = Facts(shift=shift, aligned=aligned, inputs=digest, method=_method(sources, tiling, options))

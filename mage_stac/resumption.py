@@ -14,62 +14,45 @@ from numpy.typing import NDArray
 
 from mage_stac.cog import writing
 from mage_stac.errors import AssetError, CatalogueError, GridError
-from mage_stac.mosaic import Finished, Strip, Tiling, finished
+from mage_stac.mosaic import Finished, Pending, Strip, finished
 
 STRIP = "strip-{:08d}.npy"
-ANSWER = "windows-{:08d}-{:08d}.npy"
-"""Row (and column, counted from a window above and left of the grid) -> file of a strip or of a batch of windows."""
-
-SHIFTED = 1 << 20
-"""Added to rows and columns of windows in file names, as windows may begin outside of the grid."""
+REST = "rest-{:08d}.npy"
+"""First row -> file of a strip, of what is pending below the last one."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Shelf:
-    """Files of one run: strips as bytes, six a pixel, and the windows that unfinished strips still need as float32."""
+    """Files of one run: strips as bytes, six a pixel, and what is known of the rows below them as float32."""
 
     folder: Path
-    tiling: Tiling
 
-    def answer(self, row: int, column: int) -> NDArray[np.float32] | None:
-        """Probabilities of the batch of windows that begins there, if they are kept."""
-        shares: NDArray[np.float32] | None = _loaded(self._windows(row, column))
-        return shares
+    def rest(self) -> Pending | None:
+        """What is pending below the strips that are kept."""
+        for path in sorted(self.folder.glob("rest-*.npy"), reverse=True):
+            planes = _loaded(path)
+            if planes is not None:
+                return Pending(row=int(path.stem.split("-")[1]), total=planes[:-1], valid=planes[-1] > 0)
+        return None
 
-    def keep(self, row: int, column: int, shares: NDArray[np.float32]) -> None:
-        """Keep them.
+    def strip(self, row: int) -> Finished | None:
+        """The finished strip that begins at a row, if it is kept."""
+        planes = _loaded(self.folder / STRIP.format(row))
+        return None if planes is None else Finished(row=row, damage=planes[0], probability=planes[1:])
 
-        Raises:
-            CatalogueError: the disk refuses.
-        """
-        _save(self._windows(row, column), shares)
-
-    def strips(self) -> Iterator[Finished]:
-        """The finished strips, from the first row on without a gap."""
-        row = 0
-        while (array := _loaded(self.folder / STRIP.format(row))) is not None:
-            yield Finished(row=row, damage=array[0], probability=array[1:])
-            row += array.shape[1]
-
-    def put(self, strip: Finished) -> None:
-        """Keep a strip, and no longer the windows that only it and those above it needed.
+    def put(self, strip: Finished, rest: Pending) -> None:
+        """Keep a strip and what is pending below it, and no longer what was pending before.
 
         Raises:
             CatalogueError: the disk refuses.
         """
         _save(self.folder / STRIP.format(strip.row), np.concatenate([strip.damage[None], strip.probability]))
-        end = strip.row + len(strip.damage)
-        for path in self.folder.glob("windows-*.npy"):
-            top = int(path.name.split("-")[1]) - SHIFTED
-            if top + self.tiling.window <= end:
-                path.unlink(missing_ok=True)
-
-    def _windows(self, row: int, column: int) -> Path:
-        return self.folder / ANSWER.format(row + SHIFTED, column + SHIFTED)
+        _save(self.folder / REST.format(rest.row), np.concatenate([rest.total, rest.valid[None]]))
+        (self.folder / REST.format(strip.row)).unlink(missing_ok=True)
 
 
 @contextmanager
-def shelf(final: Path, digest: str, tiling: Tiling) -> Iterator[Shelf]:
+def shelf(final: Path, digest: str) -> Iterator[Shelf]:
     """Where the run that makes a map keeps what it has finished: a hidden folder beside the map's own.
 
     It is gone when the map is whole, on bad input, and on a disk that refuses. After any other end of the run it is
@@ -78,34 +61,38 @@ def shelf(final: Path, digest: str, tiling: Tiling) -> Iterator[Shelf]:
     Args:
         final: folder that the map will have.
         digest: of all that decides the map.
-        tiling: how its grid is cut.
     """
     folder = final.with_name(f".{final.name}.{digest[:16]}.kept")
     for other in final.parent.glob(f".{final.name}.{'?' * 16}.kept"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     try:
-        yield Shelf(folder=folder, tiling=tiling)
+        yield Shelf(folder)
     except (AssetError, CatalogueError, GridError):  # input that will not do, or a disk that refuses
         shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def resumed(kept: Shelf, make: Callable[..., Iterator[Strip]]) -> Iterator[Finished]:
+def resumed(kept: Shelf, make: Callable[..., Iterator[tuple[Strip, Pending]]]) -> Iterator[Finished]:
     """All strips of a map: those kept, then those made from where they end; each is kept before it is given.
 
     Args:
         kept: of this run.
-        make: `begin`, the first row -> the strips from there on.
+        make: `after`, what is pending below the strips that are there -> the strips from there on.
     """
-    row = 0
-    for strip in kept.strips():
-        yield strip
-        row += len(strip.damage)
-    for made in make(begin=row):
+    rest, row = kept.rest(), 0
+    while rest is not None and row < rest.row:
+        there = kept.strip(row)
+        if there is None:  # the machine, not the process, was stopped: from the start
+            rest = None
+            break
+        yield there
+        row += len(there.damage)
+    for made, below in make(after=rest):
         strip = finished(made)
-        kept.put(strip)
+        kept.put(strip, below)
+        del made, below  # the floats need not stay while the next ones are made
         yield strip
 
 

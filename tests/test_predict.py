@@ -3,16 +3,16 @@ from __future__ import annotations
 import json
 import resource
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from multiprocessing import forkserver
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pyproj
 import pystac
 import pytest
 import rasterio
@@ -339,6 +339,78 @@ def test_a_post_image_in_another_crs_and_resolution(
     assert (damage[62:74, 83:97] == 4).all()
 
 
+class Border:
+    """Ground on both sides of the border between UTM zones 15 and 16, as an image of either zone shows it."""
+
+    SHAPE = (160, 130)
+    HOLE = np.s_[60:90, 75:105]
+    """Rows and columns of zone 16's image after, where it shows nothing."""
+
+    def __init__(self, zone: int) -> None:
+        self.degrees = pyproj.Transformer.from_crs(f"EPSG:326{zone}", "EPSG:4326", always_xy=True)
+        x, y = self.degrees.transform(-90.0, 37.0, direction="INVERSE")
+        first = 110 if zone == 15 else 20  # columns of it west of the border
+        self.grid = GeoBox(
+            self.SHAPE, Affine(0.6, 0, round(x) - first * 0.6, 0, -0.6, round(y) + 48), f"EPSG:326{zone}"
+        )
+
+    def places(self) -> np.ndarray:
+        """Longitude and latitude (2, rows, columns) of its pixels' centres."""
+        columns, rows = np.meshgrid(np.arange(self.SHAPE[1]) + 0.5, np.arange(self.SHAPE[0]) + 0.5)
+        return np.stack(self.degrees.transform(*(self.grid.affine @ (columns, rows))))
+
+    def inside(self, places: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """Pixels by which places lie within a part of the image; below 0 outside."""
+        x, y = ~self.grid.affine @ tuple(self.degrees.transform(*places, direction="INVERSE"))
+        return np.minimum.reduce([x - columns.start, columns.stop - x, y - rows.start, rows.stop - y])
+
+
+def wave(places: np.ndarray, turn: float) -> np.ndarray:
+    """What the ground looks like, DN: waves 12 m long, so that a tenth of a pixel shows."""
+    east, north = (places[0] + 90) * 111_320 * np.cos(np.radians(37)), (places[1] - 37) * 110_980
+    return 128 + 90 * np.sin(2 * np.pi / 12 * (east * np.cos(turn) + north * np.sin(turn)))
+
+
+def test_a_map_across_the_border_of_two_utm_zones(
+    tmp_path: Path, place: Callable[..., pystac.Item], model: pystac.Item
+) -> None:
+    sides = {zone: Border(zone) for zone in (15, 16)}
+
+    def taken(zone: int, turn: float) -> pystac.Item:
+        image = np.rint([wave(sides[zone].places(), turn)] * 3).astype(np.uint8)
+        if zone == 16 and turn:
+            image[(slice(None), *Border.HOLE)] = 0
+        return place(f"zone-{zone}-{turn:.0f}", image, sides[zone].grid, nodata=0)
+
+    def both(images: np.ndarray, _: np.ndarray) -> np.ndarray:
+        before, after = images[:, 0, 0] / 2, images[:, 1, 0] / 2
+        zero = np.zeros_like(before)
+        return np.stack([1 - before - after, before, zero, zero, after], axis=1)
+
+    pre, post = (taken(15, 0.0), taken(16, 0.0)), (taken(16, 1.0), taken(15, 1.0))
+    item = mapped(tmp_path / "out", Sources(model=model, pre=pre, post=post), both)
+    assert item.properties["proj:code"] == "EPSG:32615"
+    assert item.bbox[0] < -90 < item.bbox[2]
+    with rasterio.open(catalogue.asset_path(item, "probability")) as source:
+        found, affine = source.read(), source.transform
+    columns, rows = np.meshgrid(np.arange(found.shape[2]) + 0.5, np.arange(found.shape[1]) + 0.5)
+    there = np.stack(sides[15].degrees.transform(*(affine @ (columns, rows))))
+    west, east = (side.inside(there, slice(0, Border.SHAPE[0]), slice(0, Border.SHAPE[1])) for side in sides.values())
+    hole = sides[16].inside(there, *Border.HOLE)
+    after = np.maximum(west, np.minimum(east, -hole))  # pixels to what is not observed after, which is all that is not
+    assert (found[:, after < -1.5] == 255).all()
+    seen = after > 1.5
+    assert (found[:, seen] != 255).all()
+    assert (seen & (there[0] < -90.0001)).any()
+    assert (seen & (there[0] > -89.9999)).any()
+    assert (np.abs(after) > 1.5).mean() > 0.9
+    assert (hole > 1.5).sum() > 500
+    smooth = seen & (np.abs([west, east, hole]) > 1.5).all(axis=0)  # the last pixel of an image has but half a kernel
+    for position, turn in ((1, 0.0), (4, 1.0)):
+        wanted = wave(there, turn)[smooth] / 255 / 2 * 250
+        assert np.abs(found[position][smooth] - wanted).max() < 2  # a tenth of a pixel makes 1.4, a fifth 2.8
+
+
 def test_no_overlap_and_nothing_observed_are_refused_and_leave_nothing(
     tmp_path: Path, place: Callable[..., pystac.Item], model: pystac.Item
 ) -> None:
@@ -421,57 +493,29 @@ def files(root: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in paths}
 
 
-ONE_BY_ONE = replace(SMALL, tiling=Tiling(window=64, margin=8, batch=1))
-
-
-def doomed(root: Path) -> None:
-    """What the test below runs in a process that it kills: three windows of six, then nothing more."""
-    calls = 0
-
-    def stuck(images: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        nonlocal calls
-        calls += 1
-        if calls > 3:
-            time.sleep(600)
-        return brightness(images, observed)
-
-    predict.publish_map(on_disk(root), stuck, TAUGHT, root / "out", "map", ONE_BY_ONE)
-
-
-def on_disk(root: Path) -> Sources:
-    pre, post = (catalogue.read_item(root / "real/images" / name) for name in ("pre", "post"))
-    return Sources(model=toy(root), pre=(pre,), post=(post,))
-
-
-def test_a_killed_run_goes_on_where_it_was_and_ends_the_same(
+def test_a_stopped_run_goes_on_where_it_was_and_ends_the_same(
     tmp_path: Path, place: Callable[..., pystac.Item], model: pystac.Item
 ) -> None:
-    assert model.id == "toy"
-    for name, image in zip(("pre", "post"), scene(), strict=True):
-        place(name, image)
-    code = f"import sys, pathlib; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_predict"
-    process = subprocess.Popen([sys.executable, "-c", f"{code}; test_predict.doomed(pathlib.Path({str(tmp_path)!r}))"])
-    try:
-        until = time.monotonic() + 300
-        while not list(tmp_path.glob("out/predictions/.map.*.kept/strip-*.npy")):
-            assert process.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.05)
-    finally:
-        process.kill()
-        process.wait()
-    assert not list((tmp_path / "out/predictions").glob("map*"))
-    calls = 0
+    pre, post = (place(name, image) for name, image in zip(("pre", "post"), scene(), strict=True))
+    sources = Sources(model=model, pre=(pre,), post=(post,))
+    one_by_one = replace(SMALL, tiling=Tiling(window=64, margin=8, batch=1))
+    calls, last = 0, 5
 
     def counted(images: np.ndarray, observed: np.ndarray) -> np.ndarray:
         nonlocal calls
         calls += 1
+        if calls == last:
+            raise KeyboardInterrupt
         return brightness(images, observed)
 
-    again = mapped(tmp_path / "out", on_disk(tmp_path), counted, ONE_BY_ONE)
-    assert calls == 3
+    with pytest.raises(KeyboardInterrupt):
+        mapped(tmp_path / "out", sources, counted, one_by_one)
+    assert not list((tmp_path / "out/predictions").glob("map*"))
+    calls, last = 0, 100
+    again = mapped(tmp_path / "out", sources, counted, one_by_one)
+    assert calls == 3  # of six, the second of two rows
     assert sorted(path.name for path in (tmp_path / "out/predictions").iterdir() if path.is_dir()) == ["map"]
-    straight = mapped(tmp_path / "straight", on_disk(tmp_path), counted, ONE_BY_ONE)
+    straight = mapped(tmp_path / "straight", sources, counted, one_by_one)
     assert calls == 9
     for key in ("damage", "probability", "visual"):
         assert (band(again, key) == band(straight, key)).all()
@@ -480,6 +524,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_the_same(
 def test_workers_of_a_cluster_give_the_same_map_to_the_bit(
     tmp_path: Path, place: Callable[..., pystac.Item], trained: Path
 ) -> None:
+    import dask
     from distributed import LocalCluster
 
     for name, image in zip(("pre", "post"), scene(), strict=True):
@@ -488,7 +533,13 @@ def test_workers_of_a_cluster_give_the_same_map_to_the_bit(
     given = (trained, images / "pre", images / "post")
     options = replace(SMALL, tiling=Tiling(window=96, margin=16, batch=1))
     alone = predict.predict(*given, tmp_path / "alone", options=options)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as workers:
+    # Both workers are forked from one process that has imported torch once.
+    forkserver.set_forkserver_preload(["distributed", "mage_stac.predict"])
+    forkserver.ensure_running()
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as workers,
+    ):
         address = workers.scheduler_address
         spread = predict.predict(*given, tmp_path / "spread", options=replace(options, scheduler=address))
     one, two = (catalogue.read_item(folder) for folder in (alone, spread))
@@ -620,6 +671,6 @@ def test_ctrl_c_ends_the_verb_with_one_line(
         app.main()
     said = capsys.readouterr()
     assert (stopped.value.code, said.out, len(said.err.splitlines())) == (130, "", 1)
-    # Only windows that the next run takes up again may stay, out of sight.
+    # Only rows that the next run takes up again may stay, out of sight.
     left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert not [path for path in left if not path.parent.name.endswith(".kept")]
