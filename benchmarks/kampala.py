@@ -2,9 +2,10 @@
 
     python benchmarks/kampala.py halves ../shared/data/kampala out/kampala
     mage-stac train benchmarks/recipes/kampala/west.toml --synthetic out/kampala/west --out out/kampala
-    mage-stac predict --model out/kampala/models/kampala-west-* --pre IMAGE --post IMAGE --id west --out out/kampala/predictions
+    mage-stac predict --model out/kampala/models/kampala-west-* --pre out/kampala/real --post out/kampala/real \
+        --id west --out out/kampala/predictions
     mage-stac score --prediction out/kampala/predictions/predictions/west --reference out/kampala/east.tif
-    python benchmarks/kampala.py picture out/kampala docs/kampala.jpg --ours ours --west west --east east
+    python benchmarks/kampala.py picture ../shared/data/kampala out/kampala docs/kampala.jpg
 
 `halves` writes each half's labels as they are, to score against (west.tif, east.tif), and each half's image with its
 labels as real pairs, to train the yardstick on. `picture` draws image, truth, ours, and for each half the map of the
@@ -32,7 +33,7 @@ GSD = 0.3
 BANDS = ("red", "green", "blue")
 NAME = "kampala_rgb_z21"
 LABELS = "kampala_buildings_z21.tif"
-WIDTH = 560
+WIDTH = 520
 """Pixels of each panel of the picture."""
 
 
@@ -88,7 +89,7 @@ def draw(data: Path, out: Path, target: Path, *, ours: str, west: str, east: str
     shown = [image, *(picture.overlay(image, classes) for classes in (truth, maps[ours], other))]
     png = target.with_suffix(".png")
     picture.panel(png, titles, shown, columns=2, side=WIDTH, legend=False)
-    Image.open(png).convert("RGB").save(target, quality=85, optimize=True)
+    Image.open(png).convert("RGB").save(target, quality=75, optimize=True)
     png.unlink()
 
 
