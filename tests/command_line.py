@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,3 +26,15 @@ def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return int(stop.value.code or 0), out, err
 
     return call
+
+
+def ended(call: tuple[int, str, str], code: int, said: str, out: Path) -> Any:
+    """The JSON that a call printed, after seeing how it ended: a refused one says why in a line and leaves no `out`."""
+    found, stdout, stderr = call
+    assert found == code
+    if not code:
+        return json.loads(stdout)
+    assert stderr.count("\n") == 1
+    assert said in stderr
+    assert not out.exists()
+    return None

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,7 +9,7 @@ import pyogrio
 import pystac
 import pytest
 import shapely
-from mage_stac.cli import app as cli
+from command_line import Run, ended
 
 from mage_stac import catalogue
 from mage_stac.cog import write_cog
@@ -155,26 +153,15 @@ def test_roads_that_nobody_saw_are_not_open(tmp_path: Path) -> None:
         (["--from", "{west}", "--flood", "{tmp}/none.tif"], 1, "none.tif"),
     ],
 )
-def test_the_verb(
-    item: pystac.Item, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    words: list[str], code: int, said: str,
-) -> None:  # fmt: skip
+def test_the_verb(item: pystac.Item, tmp_path: Path, run: Run, words: list[str], code: int, said: str) -> None:
     files = road_file(tmp_path, MAIN, DETOUR, [(0, 300), (100, 300)])
     places = {key: f"{lon},{lat}" for key, (lon, lat) in
               {"west": WEST, "east": EAST, "island": degrees(50, 300)}.items()}  # fmt: skip
-    fixed = ["--roads", str(files), "--prediction", str(item.get_self_href()), "--out", str(tmp_path / "out"), "--json"]
     filled = [word.format(tmp=tmp_path, **places) for word in words]
-    monkeypatch.setattr(sys, "argv", ["mage-stac", "access", *fixed, *filled])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    stdout, stderr = capsys.readouterr()
-    assert (stop.value.code or 0) == code
-    if code:
-        assert stderr.count("\n") == 1
-        assert said in stderr
-        assert not (tmp_path / "out").exists()
-    else:
-        assert json.loads(stdout)["routes"][0]["minutes"] > 0
+    out = tmp_path / "out"
+    call = run("access", "--roads", files, "--prediction", item.get_self_href(), "--out", out, "--json", *filled)
+    told = ended(call, code, said, out)
+    assert told is None or told["routes"][0]["minutes"] > 0
 
 
 def test_a_map_without_a_building_leaves_every_road_open(tmp_path: Path) -> None:

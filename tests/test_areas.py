@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import geopandas as gpd
@@ -13,7 +11,7 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
-from mage_stac.cli import app as cli
+from command_line import Run, ended
 from odc.geo.geobox import GeoBox
 
 from mage_stac import catalogue
@@ -160,19 +158,8 @@ def test_items_that_are_no_predictions_say_what_they_lack(item: pystac.Item, tmp
         (["--units", "{tmp}/none.gpkg"], 1, "does not exist"),
     ],
 )
-def test_the_verb(
-    item: pystac.Item, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    words: list[str], code: int, said: str,
-) -> None:  # fmt: skip
-    out = ["--prediction", str(item.get_self_href()), "--out", str(tmp_path / "out"), "--json"]
-    monkeypatch.setattr(sys, "argv", ["mage-stac", "areas", *(word.format(tmp=tmp_path) for word in words), *out])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    stdout, stderr = capsys.readouterr()
-    assert (stop.value.code or 0) == code
-    if code:
-        assert stderr.count("\n") == 1
-        assert said in stderr
-        assert not (tmp_path / "out").exists()
-    else:
-        assert json.loads(stdout)["destroyed"] == 2
+def test_the_verb(item: pystac.Item, tmp_path: Path, run: Run, words: list[str], code: int, said: str) -> None:
+    filled = [word.format(tmp=tmp_path) for word in words]
+    out = tmp_path / "out"
+    told = ended(run("areas", *filled, "--prediction", item.get_self_href(), "--out", out, "--json"), code, said, out)
+    assert told is None or told["destroyed"] == 2
