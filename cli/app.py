@@ -21,6 +21,7 @@ VERBS = (
     "train",
     "adapt",
     "predict",
+    "water",
     "areas",
     "access",
     "report",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mage_stac.confusion import Figures
     from mage_stac.score import Scores, Table
+    from mage_stac.water_score import WaterScores
 
 SUMMARY = {
     "macro_f1": "macro-F1 of the grades",
@@ -39,12 +40,16 @@ def score(
     layer: Annotated[str | None, typer.Option(help="Layer of a vector file that has several.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
-    """Score a damage map against a reference: confusion matrix, figures by class, and what knowing nothing would score.
+    """Score a damage or water map against a reference: figures by class, and what knowing nothing would score.
 
     Example: mage-stac score --prediction out/predictions/predictions/damage-20110524-1a2b3c --reference truth.tif
     """
+    from mage_stac import catalogue, water_score
     from mage_stac.score import score as compare
 
+    if water_score.ASSET in catalogue.read_item(prediction).assets:
+        _print_water(water_score.score(prediction, reference), as_json=as_json)
+        return
     found = compare(prediction, reference, column=column, layer=layer)
     if as_json:
         typer.echo(json.dumps(found.as_dict()))
@@ -62,6 +67,15 @@ def _print(found: Scores) -> None:
     for table in (found.pixels, found.buildings, found.given):
         if table is not None:
             console.print(_confusion(table), _by_class(table.figures), _overall(table.figures))
+
+
+def _print_water(found: WaterScores, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found.as_dict()))
+        return
+    typer.echo(f"{found.prediction} against {found.reference}: {found.compared:,} pixels compared")
+    for name in ("iou", "precision", "recall", "f1", "water_everywhere_iou"):
+        typer.echo(f"{name.replace('_', ' '):>21} {_number(getattr(found, name))}")
 
 
 def _confusion(table: Table) -> Drawn:

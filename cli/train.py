@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .progress import bar
+
+if TYPE_CHECKING:
+    from mage_stac.recipe import Recipe
 
 
 def train(
@@ -30,7 +33,7 @@ def train(
     restart: Annotated[bool, typer.Option("--restart", help="Forget an unfinished run of this recipe.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
 ) -> None:
-    """Train a damage model on rendered pairs; prints the model Item's path.
+    """Train a damage or water model on rendered pairs; prints the model Item's path.
 
     A run that was stopped goes on where it was when the same command is given again.
 
@@ -42,6 +45,11 @@ def train(
     from mage_stac import recipe as recipes
 
     settings = recipes.read(recipe)
+    if settings.task == "water":
+        if real or real_labels or start:
+            raise typer.BadParameter("a water recipe learns from --synthetic alone: no --real, --real-labels, --start")
+        _train_water(settings, synthetic, out, as_json=as_json)
+        return
     from mage_stac import train as training  # torch takes seconds: a bad recipe is told at once
 
     with bar("train") as step:
@@ -53,5 +61,17 @@ def train(
         typer.echo(
             json.dumps({"item": str(path), "validation": record["validation"][-1], "seconds": record["seconds"]})
         )
+    else:
+        typer.echo(path)
+
+
+def _train_water(recipe: Recipe, synthetic: list[Path], out: Path, *, as_json: bool) -> None:
+    from mage_stac import water
+
+    with bar("train") as step:
+        path = water.train(recipe, synthetic, out, progress=step)
+    if as_json:
+        record = json.loads((path.parent / "training.json").read_text("utf-8"))
+        typer.echo(json.dumps({"item": str(path), "held_out": record["held_out"]}))
     else:
         typer.echo(path)

@@ -53,6 +53,13 @@ WATER_CLASSES: Classes = (
     _UNSEEN,
 )
 
+SURFACE_WATER: Classes = (
+    Class(value=0, name="dry", description="No water", colour="404040"),
+    Class(value=1, name="water", description="Water, of the flood or permanent", colour="2B8CBE"),
+    Class(value=255, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True),
+)
+"""What one image can tell."""
+
 
 def colour_table(classes: Classes) -> dict[int, tuple[int, int, int]]:
     """Value -> red, green, blue (0..255) of every class."""

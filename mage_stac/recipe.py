@@ -58,6 +58,8 @@ class Data:
     """Share of chips drawn anywhere; the rest are drawn around a grade, each grade equally often."""
     reuse: Count = 1
     """Chips cut around each place drawn: more come faster from large scenes, and are more alike."""
+    range: Range = (0.0, 1.0)
+    """Values of the images that a water head takes as 0 and 1; of a radar, in dB."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -221,6 +223,8 @@ class Recipe:
     """Lower case letters, digits and dashes: becomes part of the model's id and a folder's name."""
     title: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
+    task: Literal["damage", "water"] = "damage"
+    """What is learnt: grades of buildings from two dates, or where water is from each date by itself."""
     data: Data = Data()
     network: Network = Network()
     loss: Loss = Loss()
@@ -235,7 +239,7 @@ class Recipe:
 
 _ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 _PLAIN = Recipe(name="plain")
-METHODS = ("self_training", "consistency", "event", "optimiser.accumulate", "network.dates")
+METHODS = ("task", "data.range", "self_training", "consistency", "event", "optimiser.accumulate", "network.dates")
 """Tables and fields that change nothing unless asked for."""
 
 

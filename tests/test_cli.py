@@ -28,7 +28,8 @@ WORK = {
         "mage_stac.predict.predict",
         ["predict", "--model", "{tmp}", "--pre", "{tmp}", "--post", "{tmp}", "--out", "{tmp}/o"],
     ),
-    "score": ("mage_stac.score.score", ["score", "--prediction", "{tmp}", "--reference", "{tmp}/a.tif"]),
+    "water": ("mage_stac.water.predict", ["water", "--model", "{tmp}", "--image", "{tmp}", "--out", "{tmp}/o"]),
+    "score": ("mage_stac.catalogue.read_item", ["score", "--prediction", "{tmp}", "--reference", "{tmp}/a.tif"]),
     "areas": (
         "mage_stac.catalogue.read_item",
         ["areas", "--prediction", "{tmp}", "--grid", "100", "--out", "{tmp}/o"],

@@ -22,6 +22,7 @@ ONLY_IN = {
         "mage_stac/adapt/",
         "mage_stac/train.py",
         "mage_stac/predict.py",
+        "mage_stac/water.py",
     ),
     "bpy": ("renderers/",),
     "typer": ("cli/",),

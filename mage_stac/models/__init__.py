@@ -120,6 +120,8 @@ def load(item: pystac.Item, device: str | torch.device = "cpu") -> LoadedModel:
     """
     paths = {key: _local(item, key) for key in ASSETS}
     recipe = recipes.parse(_text(paths["recipe"], item), f"of model Item {item.id}")
+    if recipe.task != "damage":
+        raise ModelError(f"model Item {item.id} maps {recipe.task}, not damage: use `mage-stac {recipe.task}`")
     model = build(recipe)
     try:
         model.load_state_dict(load_file(paths["model"], device="cpu"))
