@@ -14,7 +14,7 @@ from mage_stac import catalogue, models, train, validate
 from mage_stac.adapt import step
 from mage_stac.adapt.chance import Chance
 from mage_stac.errors import CatalogueError, ModelError, RecipeError
-from mage_stac.recipe import Augment, Data, Loss, Network, Optimiser, Recipe, Run
+from mage_stac.recipe import Augment, Consistency, Data, Loss, Network, Optimiser, Recipe, Run
 
 TINY = Recipe(
     name="tiny",
@@ -66,6 +66,23 @@ def test_the_result_is_a_valid_model_item(finished: Path, schemas: Path) -> None
     assert shares.shape == (1, 5, 40, 40)
     assert finished.parent.name.startswith("tiny-")
     assert (finished.parent / "curves.png").is_file()
+
+
+def test_buildings_are_learnt_from_one_date_and_nothing_held_out(blocks: Path, tmp_path: Path) -> None:
+    single = replace(
+        TINY,
+        data=replace(TINY.data, holdout=0.0),
+        network=replace(TINY.network, dates=1),
+        consistency=Consistency(weight=1.0),
+        optimiser=Optimiser(steps=2, batch=4),
+    )
+    one_date = next(path for path in (blocks / synthetic.COLLECTION).iterdir() if path.name.endswith("-pre"))
+    path = train.train(single, blocks, tmp_path, real=one_date)
+    told = record(path)
+    assert told["items"]["training"] == told["items"]["validation"]
+    shares = models.load(catalogue.read_item(path)).probabilities(torch.rand(1, 2, 3, 40, 40))
+    assert shares[:, 2:].max() < 1e-6
+    assert shares[:, 1].std() > 0
 
 
 def test_held_out_places_are_recorded_and_share_nothing_with_training(finished: Path) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from mage_stac.models import siamese
 
-SURE = 20.0
-"""Logit by which "no damage" leads: its probability is then 1 in float32."""
+SURE = 100.0
+"""Logit by which "no damage" leads: its probability is 1 in float32 at any temperature of models.calibration."""
 
 
 class SingleUnet(nn.Module):
