@@ -23,7 +23,7 @@ from rasterio.windows import from_bounds
 
 from mage_stac.validate import validate
 
-STYLES = ("suburb", "old_town", "village", "hillside", "informal", "industrial")
+STYLES = ("suburb", "old_town", "village", "hillside", "informal", "industrial", "farmland", "compounds")
 VIEWS = {"nadir": ("--off-nadir", "0"), "25": ("--off-nadir", "25", "--off-nadir-from", "25")}
 SENSORS = {"aerial-rgb": "0.5", "worldview-3": "0.5", "naip": "0.6"}
 """With the ground sampling distance, metres."""

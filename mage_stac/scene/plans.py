@@ -37,10 +37,11 @@ def to_rim(outline: BaseGeometry, at: Array) -> Array:
     ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(outline)), return_index=True)
     same = ring[1][1:] == ring[1][:-1]
     start, step = ring[0][:-1][same], np.diff(ring[0], axis=0)[same]
-    offset = at[:, None] - start
-    share = (offset * step).sum(axis=2) / np.maximum((step * step).sum(axis=1), 1e-12)
-    away = offset - share.clip(0, 1)[..., None] * step
-    nearest: Array = np.sqrt((away * away).sum(axis=2).min(axis=1, initial=np.inf))
+    # Written out by axis: a sum over an axis of two takes numpy ten times as long.
+    x, y = (at[:, None, axis] - start[:, axis] for axis in (0, 1))
+    share = ((x * step[:, 0] + y * step[:, 1]) / np.maximum(np.square(step).sum(axis=1), 1e-12)).clip(0, 1)
+    away = np.square(x - share * step[:, 0]) + np.square(y - share * step[:, 1])
+    nearest: Array = np.sqrt(away.min(axis=1, initial=np.inf))
     return nearest
 
 

@@ -201,13 +201,12 @@ def _below(shell: Shell, region: BaseGeometry, rng: np.random.Generator) -> list
 def _slab_mesh(shell: Shell, rng: np.random.Generator) -> Mesh:
     ground = [Plane(plan=shell.outline, slope=(0.0, 0.0, FLOOR))]
     tiles = tiling.cut(ground, [tiling.cell_size(shell.outline.area)])
-    points = shapely.points(tiles.xy)
     base = np.array(pick(material("slab" if rng.random() < 0.5 else "decking"), _seed(rng)))
     stains = 0.5 * (mottle.rough_at(tiles.xy, 4.0, _seed(rng)) - 0.5)
     colour = base * np.exp(stains)[:, None]
     for room in interiors.rooms(shell, rng).rectangles:
         if rng.random() < 0.4:
-            inside = shapely.contains(room, points)
+            inside = shapely.contains_xy(room, *tiles.xy.T)
             cover = np.array(pick(material("floor"), _seed(rng))) * rng.uniform(0.7, 1.2)
             colour[inside] = cover * np.exp(0.6 * stains[inside])[:, None]
     sides = roofs.sides(shell.outline)
