@@ -24,6 +24,7 @@ from mage_stac import recipe as recipes
 from mage_stac import train
 from mage_stac.adapt import step as steps
 from mage_stac.adapt.chance import Chance
+from mage_stac.loader import Access
 from mage_stac.material import Material, gather
 from mage_stac.models import losses
 from mage_stac.models.average import Average
@@ -43,7 +44,7 @@ class Loop:
         self.learner = steps.Learner(
             fabric=self.fabric, model=self.model, teacher=self.average.shadow, material=material
         )
-        self.stream = train._stream(self.fabric, material, 0)  # noqa: SLF001
+        self.stream = train._stream(self.fabric, material, 0, Access())  # noqa: SLF001
         self.material, self.number, self.waited = material, 0, 0.0
 
     def whole(self) -> None:

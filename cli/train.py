@@ -58,9 +58,8 @@ def train(
         )
     if as_json:
         record = json.loads((path.parent / "training.json").read_text("utf-8"))
-        typer.echo(
-            json.dumps({"item": str(path), "validation": record["validation"][-1], "seconds": record["seconds"]})
-        )
+        told = {key: record[key] for key in ("seconds", "waiting_for_chips")}
+        typer.echo(json.dumps({"item": str(path), "validation": record["validation"][-1], **told}))
     else:
         typer.echo(path)
 

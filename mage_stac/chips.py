@@ -26,7 +26,7 @@ from mage_stac.reader import Reader
 from mage_stac.samplers import Places, Sampling
 from mage_stac.tally import ChipIndex, Place
 
-__all__ = ["Batch", "Looks", "at", "batches", "statistics", "unlabelled"]
+__all__ = ["Batch", "Looks", "at", "batches", "lent", "statistics", "unlabelled"]
 
 LOOK_TRIES, LOOK_VALID = 8, 0.5
 """Draws of a real window before one is taken as it is; share of it that should be observed."""
@@ -47,7 +47,7 @@ def batches(
     sampling: Sampling | None = None,
     start: int = 0,
     shard: tuple[int, int] = (0, 1),
-    looks: Looks | None = None,
+    access: Access | None = None,
 ) -> Generator[Batch, None, None]:
     """An endless stream of batches, read ahead by threads.
 
@@ -61,7 +61,7 @@ def batches(
         sampling: how chips are drawn; balanced over the grades unless given.
         start: number of the first batch.
         shard: rank and number of processes; each reads its own part of every batch.
-        looks: real images to add windows of, as `look`.
+        access: how files are read.
 
     Raises:
         AssetError: a file cannot be read.
@@ -75,26 +75,45 @@ def batches(
         drawn = samplers.draw(part.table, settings, rng, batch * number, edge)
         return drawn.reshape(number, batch, 3)[:, shard[0] :: shard[1]].reshape(-1, 3)
 
-    with closing(loader.stream(loader.loading(part.table, edge, local, Access()), places, start // number)) as stream:
+    settled = loader.loading(part.table, edge, local, access or Access())
+    with closing(loader.stream(settled, places, start // number)) as stream:
         for _ in range(start % number):
             next(stream)
-        if looks is None:
-            yield from stream
-            return
-        reader, lent = Reader(), looks
+        yield from stream
 
-        def look(turn: int) -> Tensor:
-            rng = np.random.default_rng([seed, turn, 1])
-            return lent.draw(rng, batch, edge, reader)[shard[0] :: shard[1]]  # a chip's look depends on its place alone
 
-        with closing(_ahead(look, start)) as more:
-            for made, borrowed in zip(stream, more, strict=False):
-                made["look"] = borrowed
-                yield made
+def lent(
+    stream: Generator[Batch, None, None],
+    looks: Looks,
+    *,
+    edge: int,
+    batch: int,
+    seed: int,
+    start: int = 0,
+    shard: tuple[int, int] = (0, 1),
+) -> Generator[Batch, None, None]:
+    """The batches of a stream, each with windows of real images as `look`; arguments as of `batches`."""
+    reader = Reader()
+
+    def look(turn: int) -> Tensor:
+        rng = np.random.default_rng([seed, turn, 1])
+        return looks.draw(rng, batch, edge, reader)[shard[0] :: shard[1]]  # a chip's look depends on its place alone
+
+    with closing(stream), closing(_ahead(look, start)) as more:
+        for made, borrowed in zip(stream, more, strict=False):
+            made["look"] = borrowed
+            yield made
 
 
 def unlabelled(
-    table: ChipTable, *, edge: int, batch: int, seed: int, start: int = 0, shard: tuple[int, int] = (0, 1)
+    table: ChipTable,
+    *,
+    edge: int,
+    batch: int,
+    seed: int,
+    start: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    access: Access | None = None,
 ) -> Generator[Batch, None, None]:
     """An endless stream of chips of what has no label, every observed pixel as likely; arguments as of `batches`.
 
@@ -108,7 +127,8 @@ def unlabelled(
         drawn = samplers.draw(table, Sampling(), np.random.default_rng([seed, turn, 2]), batch * number, edge)
         return drawn.reshape(number, batch, 3)[:, shard[0] :: shard[1]].reshape(-1, 3)
 
-    with closing(loader.stream(loader.loading(table, edge, local, Access()), places, start // number)) as stream:
+    settled = loader.loading(table, edge, local, access or Access())
+    with closing(loader.stream(settled, places, start // number)) as stream:
         for _ in range(start % number):
             next(stream)
         yield from stream

@@ -213,6 +213,8 @@ class Run:
     """At most so many windows of the held-out places, spread evenly."""
     compile: bool = False
     """Whether torch.compile translates the network first: minutes that pay in long runs on a GPU."""
+    cache: bool = False
+    """Whether decoded pixels are kept in OUT/training/pixels, as many bytes as they have, for later epochs and runs."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)

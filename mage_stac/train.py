@@ -21,7 +21,7 @@ from mage_stac.adapt import event, methods
 from mage_stac.adapt.step import Learner
 from mage_stac.curves import TERMS
 from mage_stac.errors import ModelError
-from mage_stac.loader import Batch
+from mage_stac.loader import Access, Batch
 from mage_stac.material import Material, gather, graded_pairs
 from mage_stac.models import calibration, checkpoint, held_out, item, pretrained, together
 from mage_stac.models.average import Average
@@ -130,7 +130,8 @@ def fit(fabric: Fabric, material: Material, folder: Path, progress: Step | None 
     done = state.progress
     learner = Learner(fabric=fabric, model=model, teacher=state.average.shadow, material=material)
     writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done.step) if fabric.is_global_zero else None
-    with closing(_stream(fabric, material, done.step)) as stream:
+    access = Access(cache=folder.parent / "pixels" if recipe.run.cache else None)
+    with closing(_stream(fabric, material, done.step, access)) as stream:
         for step in range(done.step, settings.steps):
             started = time.perf_counter()
             batch, target = next(stream)
@@ -153,6 +154,11 @@ def fit(fabric: Fabric, material: Material, folder: Path, progress: Step | None 
     if writer is not None:
         writer.close()
     return state
+
+
+def _waiting(done: Progress) -> float:
+    """Share of the steps' time in which no batch was ready, 0..1."""
+    return done.waited / max(done.seconds, 1e-9)
 
 
 def _network(material: Material, processes: int) -> nn.Module:
@@ -186,27 +192,32 @@ def _go_on(network: nn.Module, start: models.LoadedModel) -> None:
         ) from error
 
 
-def _stream(fabric: Fabric, material: Material, start: int) -> Generator[tuple[Batch, Batch | None], None, None]:
+def _stream(
+    fabric: Fabric, material: Material, start: int, access: Access
+) -> Generator[tuple[Batch, Batch | None], None, None]:
     """Labelled batches, each with one of unlabelled real pairs if a method learns from them."""
     recipe, data = material.recipe, material.recipe.data
-    edge, shard = data.size + 2 * data.margin, (fabric.global_rank, fabric.world_size)
+    edge, batch, seed = data.size + 2 * data.margin, recipe.optimiser.batch, recipe.seed
+    shard = fabric.global_rank, fabric.world_size
     rarity = recipe.self_training.rarity if recipe.self_training.weight else 0.0
     labelled = chips.batches(
         material.training,
         edge=edge,
-        batch=recipe.optimiser.batch,
-        seed=recipe.seed,
+        batch=batch,
+        seed=seed,
         sampling=Sampling(kind="balanced", ignored=(0,), background=data.background, reuse=data.reuse, rarity=rarity),
         start=start,
         shard=shard,
-        looks=material.looks,
+        access=access,
     )
+    if material.looks is not None:
+        labelled = chips.lent(labelled, material.looks, edge=edge, batch=batch, seed=seed, start=start, shard=shard)
     with closing(labelled):
         if material.target is None or not methods.chosen(recipe):
             yield from ((batch, None) for batch in labelled)
             return
         real = chips.unlabelled(
-            material.target, edge=edge, batch=recipe.optimiser.batch, seed=recipe.seed, start=start, shard=shard
+            material.target, edge=edge, batch=batch, seed=seed, start=start, shard=shard, access=access
         )
         with closing(real):
             yield from zip(labelled, real, strict=False)
@@ -248,6 +259,7 @@ def _after(
     run, last = material.recipe.run, step == material.recipe.optimiser.steps
     for term, loss in terms.items():
         writer.add_scalar(f"loss/{term}", float(loss), step)
+    writer.add_scalar("waiting for chips", _waiting(state.progress), step)
     if last or step % run.validate_every == 0:
         figures = {"step": step, **validate(state.average.shadow, material)}
         state.progress.validation.append(figures)
@@ -295,7 +307,7 @@ def _trained(name: str, material: Material, state: State) -> item.Trained:
             **({"event": fitted.record} if fitted.record else {}),
             "seconds": round(done.seconds, 1),
             "pairs_per_second": round(len(done.losses) * recipe.optimiser.batch / max(done.seconds, 1e-9), 2),
-            "waiting_for_chips": round(done.waited / max(done.seconds, 1e-9), 4),
+            "waiting_for_chips": round(_waiting(done), 4),
         },
     )
 

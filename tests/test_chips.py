@@ -99,7 +99,7 @@ def test_real_windows_come_along_and_do_not_change_the_chips(part: ChipIndex, bl
     pre, post = pairs.unlabelled(blocks, bands=RGB)
     looks = Looks(pre=pre, post=post, gsd=1.2)
     (bare,) = take(chips.batches(part, edge=64, batch=2, seed=0), 1)
-    (both,) = take(chips.batches(part, edge=64, batch=2, seed=0, looks=looks), 1)
+    (both,) = take(chips.lent(chips.batches(part, edge=64, batch=2, seed=0), looks, edge=64, batch=2, seed=0), 1)
     assert torch.equal(bare["image"], both["image"])
     assert "look" not in bare
     assert both["look"].shape == (2, 2, 3, 64, 64)

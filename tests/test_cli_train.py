@@ -43,6 +43,7 @@ def test_the_path_on_stdout_is_the_model_item(tmp_path: Path) -> None:
     told = json.loads(CliRunner().invoke(app(), [*arguments, "--json"]).stdout)
     assert told["item"] == str(path)
     assert told["validation"]["step"] == 2
+    assert 0 <= told["waiting_for_chips"] <= 1
 
 
 def test_a_bad_recipe_is_told_without_waiting_for_torch() -> None:

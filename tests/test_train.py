@@ -94,6 +94,7 @@ def test_held_out_places_are_recorded_and_share_nothing_with_training(finished: 
     assert not set(told["places"]["training"]) & set(told["places"]["validation"])
     assert [row["step"] for row in told["validation"]] == [4, 8]
     assert told["pairs_per_second"] > 0
+    assert 0 <= told["waiting_for_chips"] <= 1
 
 
 def test_logs_remain_and_the_checkpoint_goes(finished: Path) -> None:
@@ -114,7 +115,9 @@ def test_a_killed_run_resumes_on_the_same_loss_curve(
         train.train(TINY, blocks, tmp_path, progress=kill_after(5))
     assert not (tmp_path / "models").exists()
     seen: list[str] = []
-    path = train.train(TINY, blocks, tmp_path, progress=lambda _, __, what: seen.append(what))
+    cached = replace(TINY, run=replace(TINY.run, cache=True))  # pixels kept on disk are the same pixels
+    path = train.train(cached, blocks, tmp_path, progress=lambda _, __, what: seen.append(what))
+    assert list((tmp_path / "training" / "pixels").glob("*.chips"))
     losses, whole = ([what for what in row if what.startswith("loss")] for row in (seen, told))
     assert len(whole) == 8
     assert losses == whole[3:]
