@@ -25,7 +25,7 @@ def report(  # noqa: PLR0913 - a command's options
     title: Annotated[
         str | None, typer.Option(help='Such as "Joplin, tornado of 22 May 2011"; else the Item\'s.')
     ] = None,
-    pdf: Annotated[bool, typer.Option(help="Write the PDF too (mage-stac[report]).")] = True,
+    pdf: Annotated[bool, typer.Option(help=r"Write the PDF too (mage-stac\[report]).")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a report instead of paths.")] = False,
 ) -> None:
     """Tell a damage map to people: one HTML file, and a PDF, that open without a network. Prints the HTML's path.

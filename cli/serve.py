@@ -20,9 +20,9 @@ def serve(
         typer.Option(help="Map behind the data, from the network: osm, or an address with {z}, {x} and {y}."),
     ] = None,
 ) -> None:
-    """Serve FOLDER to browsers, QGIS, GDAL and scripts until Ctrl-C: STAC Browser at /, the files below it.
+    r"""Serve FOLDER to browsers, QGIS, GDAL and scripts until Ctrl-C: STAC Browser at /, the files below it.
 
-    With titiler installed (mage-stac[tiles]) map tiles are at /tiles/cog and /tiles/stac.
+    With titiler installed (mage-stac\[tiles]) map tiles are at /tiles/cog and /tiles/stac.
 
     Example: mage-stac serve out/demo
     """

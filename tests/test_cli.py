@@ -68,6 +68,11 @@ def test_every_verb_shows_an_example(run: Run, verb: str) -> None:
     assert f"Example: mage-stac {verb}" in " ".join(out.split()).replace("│", "")
 
 
+@pytest.mark.parametrize(("verb", "extra"), [("report", "mage-stac[report]"), ("serve", "mage-stac[tiles]")])
+def test_help_keeps_the_brackets_of_an_extra(run: Run, verb: str, extra: str) -> None:
+    assert extra in run([verb, "--help"])[1]
+
+
 @pytest.mark.parametrize("verb", cli.VERBS)
 def test_ctrl_c_ends_in_one_line_and_leaves_nothing(
     run: Run, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
