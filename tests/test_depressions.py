@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from skimage import morphology
 
 from mage_stac.hazards import depressions
 
@@ -20,7 +21,6 @@ terrains = arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 12)),
 
 def others_fill(ground: Floats) -> Floats:
     """Greyscale reconstruction, which knows nothing of basins."""
-    morphology = pytest.importorskip("skimage.morphology")
     seed = np.full(ground.shape, ground.max())
     seed[[0, -1], :], seed[:, [0, -1]] = ground[[0, -1], :], ground[:, [0, -1]]
     filled: Floats = morphology.reconstruction(seed, ground, method="erosion", footprint=np.ones((3, 3)))
