@@ -15,11 +15,13 @@ from urllib.parse import urlsplit, urlunsplit
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from mage_stac import tile_codec
 from mage_stac.errors import AssetError
 from mage_stac.plane import Plane
 from mage_stac.raster import can_hold
-from mage_stac.reader import Reader, agreed, decoded, said, shown
+from mage_stac.reader import BROKEN, Reader, agreed, decoded, said, shown
 from mage_stac.stack import Raster
+from mage_stac.tile_codec import Tiles
 
 THREADS = 32
 """Windows asked for at once: a server answers in tens of milliseconds, so requests in flight are everything."""
@@ -49,6 +51,8 @@ def meant(raster: Raster) -> bool:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _File:
     tiff: Any
+    images: tuple[Any, ...]
+    """The pixels and, if there is one, the mask: what the file says of them."""
     dtype: str
     nodata: float | None
     alpha: int | None
@@ -56,7 +60,7 @@ class _File:
 
 
 class RemoteReader:
-    """Decodes windows of files on web servers; all others, and what it cannot decode, by rasterio.
+    """Decodes windows of files on web servers; all others, and layouts that it does not know, by rasterio.
 
     `plane` waits for its own window only: call it from many threads.
     """
@@ -83,16 +87,16 @@ class RemoteReader:
         if time.monotonic() - when < PATIENCE:
             raise AssetError(problem)
         try:
-            file, tiles = asyncio.run_coroutine_threadsafe(self._tiles(raster, rows, columns), self._loop).result()
+            file, images = asyncio.run_coroutine_threadsafe(self._tiles(raster, rows, columns), self._loop).result()
+            return _plane(raster, file, images, (rows, columns))  # by this thread: the loop's has but one core
         except (NotImplementedError, ValueError):  # strips, a codec or a layout that it does not know
             self._by_gdal.add(raster.path)
             return self._plain.plane(raster, rows, columns, shape)
         except AssetError as error:
             self._failed[raster.path] = (time.monotonic(), str(error))
             raise
-        return _joined(raster, file, tiles, rows, columns)  # by the thread that asked: the loop's has but one core
 
-    async def _tiles(self, raster: Raster, rows: slice, columns: slice) -> tuple[_File, list[Any]]:
+    async def _tiles(self, raster: Raster, rows: slice, columns: slice) -> tuple[_File, list[Tiles]]:
         try:
             return await self._read(raster, rows, columns)
         except AssetError:
@@ -110,13 +114,10 @@ class RemoteReader:
                 raise
             raise AssetError(_told(raster, error)) from None
 
-    async def _read(self, raster: Raster, rows: slice, columns: slice) -> tuple[_File, list[Any]]:
+    async def _read(self, raster: Raster, rows: slice, columns: slice) -> tuple[_File, list[Tiles]]:
         file = await self._opened(raster)
-        y, x = (
-            range(part.start // edge, -(-part.stop // edge))
-            for part, edge in ((rows, file.tiff.tile_height), (columns, file.tiff.tile_width))
-        )
-        return file, await file.tiff.fetch_tiles([(column, row) for row in y for column in x])
+        wanted = (tile_codec.fetched(file.tiff, ifd, rows, columns) for ifd in file.images)
+        return file, await asyncio.gather(*wanted)
 
     async def _opened(self, raster: Raster) -> _File:
         """The file's header, fetched once however many windows wait for it."""
@@ -148,34 +149,22 @@ class RemoteReader:
         dtype = str(np.dtype(tiff.dtype))
         usable = tiff.nodata is not None and can_hold(dtype, tiff.nodata)
         alpha = next((at for at, kind in enumerate(tiff.colorinterp) if kind.name == "ALPHA"), None)
-        return _File(tiff=tiff, dtype=dtype, nodata=tiff.nodata if usable else None, alpha=alpha)
+        images = tuple(ifd for ifd in (tiff.ifd, tiff.mask_ifd) if ifd is not None)
+        return _File(tiff=header, images=images, dtype=dtype, nodata=tiff.nodata if usable else None, alpha=alpha)
 
 
-def _joined(raster: Raster, file: _File, tiles: list[Any], rows: slice, columns: slice) -> Plane:
-    """A window of decoded tiles, bands beside each other or apart as the file has them."""
-    shape, first = (rows.stop - rows.start, columns.stop - columns.start), tiles[0].array.data
-    apart = first.strides[0] > first.strides[2]
-    data = np.empty((len(first), *shape), first.dtype) if apart else np.empty((*shape, len(first)), first.dtype)
-    data = data if apart else np.moveaxis(data, -1, 0)
-    mask = None if tiles[0].array.mask is None else np.empty(shape, bool)
-    for tile in tiles:
-        top, left = tile.y * file.tiff.tile_height, tile.x * file.tiff.tile_width
-        y, inside_y = _shared(rows, top, tile.array.height)
-        x, inside_x = _shared(columns, left, tile.array.width)
-        data[:, y, x] = tile.array.data[:, inside_y, inside_x]
-        if mask is not None:
-            mask[y, x] = tile.array.mask[inside_y, inside_x]
+def _plane(raster: Raster, file: _File, images: list[Tiles], window: tuple[slice, slice]) -> Plane:
+    """A window of the tiles of a file's images."""
+    try:
+        data, *masks = [tile_codec.decoded(image, *window) for image in images]
+    except BROKEN as error:
+        raise AssetError(f"{raster.what} ({shown(raster.path)}) cannot be read: {said(error)}") from error
+    mask = masks[0][0] > 0 if masks else None
     if file.alpha is not None:
         mask = data[file.alpha] > 0
     wanted = [band - 1 for band in raster.bands]
     values = data if wanted == list(range(len(data))) else data[wanted]
     return decoded(raster, values, file.dtype, raster.nodata if file.nodata is None else file.nodata, mask)
-
-
-def _shared(part: slice, start: int, size: int) -> tuple[slice, slice]:
-    """What a tile [start, start + size) has of a window's axis: counted from the window's start and from its own."""
-    low, high = max(part.start, start), min(part.stop, start + size)
-    return slice(low - part.start, high - part.start), slice(low - start, high - start)
 
 
 def _refused(error: Exception) -> bool:

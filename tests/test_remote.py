@@ -8,11 +8,14 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
-from layers import geobox, stacked, waves, written
+from layers import geobox, raster, stacked, waves, written
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from web import Site, served
 
 from mage_stac import chip_table, loader, remote, samplers
@@ -43,6 +46,20 @@ def afar(raster: Raster, site: Site) -> Raster:
     return replace(raster, path=f"{site.url}/{Path(raster.path).name}")
 
 
+def tiled_file(
+    path: Path, image: NDArray[np.generic], grid: GeoBox, *, mask: NDArray[np.bool_] | None = None, **options: Any
+) -> None:
+    """A GeoTIFF (bands, y, x) of 32 px tiles, written by rasterio alone."""
+    bands, height, width = image.shape
+    with rasterio.open(
+        path, "w", driver="GTiff", count=bands, height=height, width=width, dtype=image.dtype, crs=str(grid.crs),
+        transform=grid.affine, tiled=True, blockxsize=32, blockysize=32, **options,
+    ) as target:  # fmt: skip
+        target.write(image)
+        if mask is not None:
+            target.write_mask(mask)
+
+
 def scenes(site: Site, number: int, size: int = 256) -> ChipTable:
     """A chip index of scenes on the web."""
     stacks = []
@@ -70,6 +87,54 @@ def test_pixels_are_the_file_s(site: Site, dtype: str, bands: int) -> None:
     np.testing.assert_array_equal(plane.values, expected.values)
     np.testing.assert_array_equal(plane.seen, expected.seen)
     assert all(path == "/a.tif" for path in site.asked)
+
+
+LAYOUTS = {
+    "deflate, bands beside each other": {"compress": "deflate", "predictor": 2, "interleave": "pixel"},
+    "deflate, bands apart": {"compress": "deflate", "predictor": 2, "interleave": "band"},
+    "LZW, no predictor": {"compress": "lzw", "interleave": "pixel"},
+    "zstd": {"compress": "zstd", "predictor": 2},
+    "not compressed, the most significant byte first": {"endianness": "BIG"},
+    "LERC": {"compress": "lerc_deflate", "max_z_error": 0},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_of_tiles(site: Site, layout: str) -> None:
+    grid = geobox((100, 90))
+    image = np.random.default_rng(0).integers(0, 60_000, (4, 100, 90)).astype(np.uint16)
+    tiled_file(site.folder / "a.tif", image, grid, **LAYOUTS[layout])
+    one = replace(raster("a.tif", grid, bands=4), bands=(4, 2))
+    plane = RemoteReader().plane(afar(one, site), slice(10, 95), slice(40, 70))
+    np.testing.assert_array_equal(plane.values, image[[3, 1], 10:95, 40:70])
+    assert all(path == "/a.tif" for path in site.asked)
+
+
+@pytest.mark.parametrize("colours", ["ycbcr", "rgb"])
+def test_jpeg_with_a_mask(site: Site, colours: str) -> None:
+    grid = geobox((100, 90))
+    image = waves(grid, bands=3, dtype="uint8")
+    mask = np.random.default_rng(0).random((100, 90)) > 0.3
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        tiled_file(site.folder / "a.tif", image, grid, mask=mask, compress="jpeg", photometric=colours)
+    one = raster(site.folder / "a.tif", grid, bands=3)
+    plane = RemoteReader().plane(afar(one, site), slice(10, 95), slice(40, 70))
+    with rasterio.open(one.path) as source:
+        np.testing.assert_array_equal(plane.values, source.read()[:, 10:95, 40:70])
+    np.testing.assert_array_equal(plane.seen, mask[10:95, 40:70])
+    assert all(path == "/a.tif" for path in site.asked)
+
+
+def test_a_tile_that_is_damaged_is_one_line(site: Site) -> None:
+    grid = geobox((100, 90))
+    image = np.random.default_rng(0).integers(0, 60_000, (1, 100, 90)).astype(np.uint16)
+    tiled_file(site.folder / "a.tif", image, grid, compress="deflate")
+    damaged = bytearray((site.folder / "a.tif").read_bytes())
+    damaged[-6000:-2000] = b"\xff" * 4000
+    (site.folder / "a.tif").write_bytes(damaged)
+    with pytest.raises(AssetError, match=r"Item a \(.*a\.tif\) cannot be read: ") as told:
+        RemoteReader().plane(afar(raster("a.tif", grid), site), slice(0, 100), slice(0, 90))
+    assert "\n" not in str(told.value)
 
 
 def test_chips_of_a_stream_are_the_file_s_with_many_requests_in_flight(site: Site) -> None:
