@@ -43,7 +43,7 @@ joplin: setup
 	$(BIN)/mage-stac ingest $(RAW)/post --datetime 2011-05-24 --sensor aerial-rgb --nodata 0 --provider "NOAA (inferred)" --collection post --out out/joplin/real
 	map=$$($(BIN)/mage-stac predict --model $(MODEL) --pre out/joplin/real/pre --post out/joplin/real/post --format gpkg --out out/joplin/products) && \
 	$(BIN)/mage-stac areas --prediction "$$map" --grid 200 && \
-	$(BIN)/mage-stac access --prediction "$$map" --roads docs/joplin-streets.geojson --from=-94.499659,37.074682 --to=-94.490059,37.066474 && \
+	$(BIN)/mage-stac access --prediction "$$map" --roads docs/joplin-streets.geojson --from=-94.499659,37.074682 --to=-94.498880,37.066850 && \
 	$(BIN)/mage-stac report "$$map" --grid 200 --title "Joplin, Missouri: tornado of 22 May 2011"
 
 demo: setup
