@@ -47,7 +47,7 @@ DAMAGE_CLASSES: Classes = (
 """Joint Damage Scale in the numbering of xBD (Gupta et al. 2019, https://arxiv.org/abs/1911.09296)."""
 
 WATER_CLASSES: Classes = (
-    Class(value=0, name="dry", description="Dry ground", colour="404040"),
+    Class(value=0, name="dry", description="No water that shows", colour="404040"),
     Class(value=1, name="flood-water", description="Water where there was none before", colour="2B8CBE"),
     Class(value=2, name="permanent-water", description="Water before and after", colour="08306B"),
     _UNSEEN,

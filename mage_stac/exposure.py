@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mage_stac import blender, imaging, passes, radar, veil
 from mage_stac.classes import Class, Classes
 from mage_stac.scenario import MARGIN, RenderSpec
+from mage_stac.scene.scene import SEMANTIC
 from mage_stac.sensors import Sensor
 from mage_stac.shots import Shot
 
@@ -42,21 +43,23 @@ class Exposure:
 def job(spec: RenderSpec, shot: Shot, phase: str) -> blender.Job:
     """What Blender renders of one date: the sensor's image, and before the event the labels.
 
-    A radar is given what stands where, seen from above, finer than its image where there are no labels to share it.
+    A radar is given what stands where, seen from above, and water is found by it after a flood: finer than the image
+    where there are no labels before the event to share it.
     """
     scene, sensor = shot.scene, spec.sensor_of(phase)
     labels = ("labels", "labels_buildings") if phase == "pre" else ()
     if sensor.radar is None:
-        wanted = ("image", *(("infrared",) if imaging.needs_infrared(sensor) else ()), *labels)
+        flooded = ("labels",) if phase == "post" and scene.flood is not None else ()
+        wanted = ("image", *(("infrared",) if imaging.needs_infrared(sensor) else ()), *labels, *flooded)
     else:
         wanted = labels or ("labels",)
-    finer = spec.oversample if wanted == ("labels",) else 1
+    finer = spec.oversample if not labels and "labels" in wanted else 1
     side = (spec.size_px + 2 * MARGIN) * finer
     return blender.Job(
         width=side,
         height=side,
         gsd=spec.gsd / finer,
-        oversample=spec.oversample,
+        oversample=spec.oversample // finer,
         samples=spec.samples,
         sun_azimuth=scene.light.sun_azimuth,
         sun_elevation=scene.light.sun_elevation,
@@ -77,6 +80,16 @@ def of(spec: RenderSpec, shot: Shot, phase: str, scratch: Path) -> Exposure:
     """
     sensor = replace(spec.sensor_of(phase), gsd=spec.gsd)
     return _optical(spec, shot, sensor, scratch) if sensor.radar is None else _radar(spec, shot, sensor, scratch)
+
+
+def water(spec: RenderSpec, scratch: Path) -> NDArray[np.bool_]:
+    """(rows, columns) True where water makes up more than half of what the label pass in `scratch` shows of a pixel.
+
+    Raises:
+        RenderError: the pass cannot be read.
+    """
+    shown = passes.read_labels(scratch / "labels.exr").semantic == SEMANTIC["water"]
+    return _inside(_mostly(shown, shown.shape[0] // (spec.size_px + 2 * MARGIN)))
 
 
 def _optical(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exposure:

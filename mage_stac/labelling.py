@@ -72,7 +72,7 @@ class Rasters:
     damage: NDArray[np.uint8]
     """DAMAGE_CLASSES: a building's grade over its roof as it stood before, trees over it or not."""
     water: NDArray[np.uint8]
-    """WATER_CLASSES after the event."""
+    """WATER_CLASSES after the event; of a flood, what shows of it."""
     semantic: NDArray[np.uint8]
     """SEMANTIC_CLASSES before the event, trees and cars in front."""
     instance: NDArray[np.uint32]
@@ -82,7 +82,7 @@ class Rasters:
     height: NDArray[np.float32]
     """Metres above ground of what is seen before the event, trees and cars in front."""
     flood_depth: NDArray[np.float32]
-    """Metres after the event."""
+    """Metres after the event, also under trees, crops and cars."""
     debris: NDArray[np.uint8]
     """DEBRIS_CLASSES after the event."""
     burnt: NDArray[np.uint8]
@@ -151,6 +151,11 @@ def _plans(scenario: Scenario) -> NDArray[np.uint32]:
     grid = Affine(gsd, 0.0, MARGIN * gsd, 0.0, -gsd, (rows + MARGIN) * gsd)
     burnt: NDArray[np.uint32] = rasterize(shapes, (rows, columns), transform=grid, dtype="uint32")
     return burnt
+
+
+def surface(truth: Rasters, shown: NDArray[np.bool_]) -> Rasters:
+    """The labels with water only where it is `shown`, (rows, columns); `flood_depth` still has what plants hide."""
+    return replace(truth, water=np.where(shown, truth.water, np.uint8(0)))
 
 
 def hide(truth: Rasters, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Rasters:

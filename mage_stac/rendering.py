@@ -66,6 +66,8 @@ def render_pair(spec: RenderSpec, number: int, collection: Path, session: blende
                     unseen[phase] = _write_image(spec, scenario, phase, Path(scratch), folder, clock)
                     if phase == "pre":
                         truth = _truth(Path(scratch), scenario, clock)
+                    elif shot.scene.flood is not None:
+                        truth = labelling.surface(truth, exposure.water(spec, Path(scratch)))
             _write_label(spec, scenario, jobs, labelling.hide(truth, unseen["pre"], unseen["post"]), label, clock)
     return dict(clock)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 
-from mage_stac import blender, catalogue, synthesis
+from mage_stac import blender, catalogue, exposure, synthesis
 from mage_stac.errors import RenderError
 from mage_stac.rendering import render_pair
-from mage_stac.scenario import RenderSpec
+from mage_stac.scenario import RenderSpec, draw
 from mage_stac.validate import validate
 
 SPEC = RenderSpec(hazard="wind", undamaged_share=0.0, seed=4, size_px=64)
@@ -82,6 +83,19 @@ def test_another_sensor_changes_no_label(tmp_path: Path, session: blender.Sessio
     one, other = (made(tmp_path / name, session, sensor=name) for name in ("aerial-rgb", "spot-6"))
     for key in ("damage", "semantic", "instance"):
         np.testing.assert_array_equal(read(one, "label", key), read(other, "label", key))
+
+
+@pytest.mark.parametrize("sensor", ["aerial-rgb", "sentinel-2-20m", "sar-x"])
+def test_after_a_flood_the_labels_say_what_shows_of_it(sensor: str) -> None:
+    scenario = draw(RenderSpec(hazard="flood", undamaged_share=0.0, seed=4, size_px=64, sensor=sensor), 0)
+    spec = RenderSpec(hazard="flood", size_px=64, sensor=sensor, oversample=3)
+    before, after = (exposure.job(spec, getattr(scenario, phase), phase) for phase in ("pre", "post"))
+    assert "labels" in after.passes
+    assert (after.width, after.height) == (3 * 80, 3 * 80)
+    assert after.width * after.oversample == before.width * before.oversample  # the image is no finer
+    assert after.width * after.gsd == pytest.approx(before.width * before.gsd)
+    dry = replace(scenario.post, scene=replace(scenario.post.scene, flood=None))
+    assert ("labels" in exposure.job(spec, dry, "post").passes) == (sensor == "sar-x")
 
 
 def test_a_sensor_that_cannot_be_is_refused() -> None:

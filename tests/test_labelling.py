@@ -113,6 +113,18 @@ def test_water_is_flood_only_where_there_was_none_before(scenario: Scenario) -> 
     np.testing.assert_array_equal(made.flood_depth > 0, made.water == 1)
 
 
+def test_what_hides_water_is_no_water_but_its_depth_is_known(scenario: Scenario) -> None:
+    seen = passes_of(scenario)
+    side = int(SIDE)
+    flooded, depth = np.ones((side, side), np.uint8), np.full((side, side), 0.5, np.float32)
+    wet = replace(scenario, truth=replace(scenario.truth, water=flooded, flood_depth=depth))
+    crown = np.zeros((SIZE, SIZE), bool)
+    crown[10:15, 20:30] = True
+    made = labelling.surface(labelling.rasters(seen, seen, wet), ~crown)
+    np.testing.assert_array_equal(made.water, np.where(crown, 0, 1))
+    assert (made.flood_depth == 0.5).all()
+
+
 def test_truth_rasters_of_another_cell_size_are_taken_at_pixel_centres(scenario: Scenario) -> None:
     seen = passes_of(scenario)
     coarse = np.arange(14 * 14).reshape(14, 14) % 2 == 1  # cells of 4 m

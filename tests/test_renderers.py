@@ -315,6 +315,23 @@ def test_infrared_is_another_image_of_the_same_geometry(session: blender.Session
     assert set(np.unique(labels.instance)) == {0, 1, 2}  # colours changed, labels did not
 
 
+def test_water_is_found_where_nothing_stands_over_most_of_a_pixel(session: blender.Session, tmp_path: Path) -> None:
+    west, south, east, north = 10.1, 12.2, 17.7, 19.9
+    vertices, triangles = box(west, south, east, north, 4.0)
+    crown = replace(
+        town(), vertices=vertices, triangles=triangles, colour=np.full((10, 3), 0.1, np.float32),
+        grain=np.zeros(10, np.float32), semantic=np.full(10, SEMANTIC["tree"], np.uint8),
+        instance=np.zeros(10, np.uint32), ground_semantic=np.full((32, 32), SEMANTIC["water"], np.uint8),
+    )  # fmt: skip
+    job = replace(JOB, width=64, height=64, oversample=1, passes=("labels",))  # a pixel of 1 m is 2 by 2 rays
+    render(session, tmp_path, crown, job)
+    x, y = np.meshgrid((np.arange(64) + 0.5) / 2, 32 - (np.arange(64) + 0.5) / 2)
+    open_water = ~((x > west) & (x < east) & (y > south) & (y < north))
+    share = open_water.reshape(32, 2, 32, 2).mean(axis=(1, 3))[8:24, 8:24]
+    assert {0.0, 0.5, 1.0} <= set(share.ravel())
+    np.testing.assert_array_equal(exposure.water(RenderSpec(size_px=16), tmp_path), share > 0.5)
+
+
 def test_shadows_are_deeper_in_the_infrared(session: blender.Session, tmp_path: Path) -> None:
     job = replace(JOB, samples=32, oversample=1, sun_elevation=30.0, passes=("image", "infrared"))
     light = passes.read_radiance(render(session, tmp_path, town(0.9), job), infrared=True)
