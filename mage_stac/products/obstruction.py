@@ -151,7 +151,7 @@ def _debris(roads: Roads, graded: Any, spread: float) -> tuple[NDArray[np.float6
 def _any(edge: NDArray[np.int64], chance: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """(E,) probability that at least one of the independent events of each edge happens."""
     none = np.bincount(edge, weights=np.log1p(-np.clip(chance, 0, 1 - 1e-6)), minlength=size)
-    return -np.expm1(none)
+    return 0.0 - np.expm1(none)  # not -0.0 where nothing happens
 
 
 def _points(roads: Roads) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
