@@ -32,7 +32,7 @@ SENSORS = ("aerial-rgb", "worldview-3")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """How large a loop; the defaults end within ten minutes on two cores."""
+    """How large a loop; the defaults take about thirteen minutes of one core, see README."""
 
     pairs: int = 14
     size_px: int = 320
