@@ -22,6 +22,8 @@ AIRLIGHT = (0.75, 0.98)
 """Range of the brightness of thick haze."""
 BLUR = (0.6, 1.6)
 """Range of the radius of unsharp masking, px (standard deviation)."""
+REACH = math.ceil(4 * BLUR[1])
+"""Pixels at which a Gaussian of that radius is cut off: e^-8 of its height."""
 JPEG_QUALITY = (25.0, 90.0)
 """IJG quality, as in reference software and archives of aerial orthos."""
 
@@ -160,20 +162,13 @@ def _focused(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
 
 
 def _blurred(images: Tensor, sigma: Tensor) -> Tensor:
-    """Each image (N, C, H, W) under its own Gaussian, sigma (N,) px.
-
-    As two products with dense matrices: at the sizes of chips that is faster on a CPU than convolving single bands.
-    """
-    down, across = (_gaussian(edge, sigma) for edge in images.shape[-2:])
-    return torch.matmul(torch.matmul(down[:, None], images), across[:, None].transpose(-1, -2))
-
-
-def _gaussian(edge: int, sigma: Tensor) -> Tensor:
-    """(N, edge, edge) matrices whose rows weigh pixels by their distance and sum to 1."""
-    steps = torch.arange(edge, device=sigma.device)
-    distance = (steps[:, None] - steps) / sigma[:, None, None]
-    weight = torch.exp(-0.5 * distance.square())
-    return weight / weight.sum(dim=2, keepdim=True)
+    """Each image (N, C, H, W) under its own Gaussian, sigma (N,) px; mirrored beyond its edges."""
+    steps = torch.arange(-REACH, REACH + 1, device=sigma.device)
+    weight = torch.exp(-0.5 * (steps / sigma[:, None]).square())
+    weight = (weight / weight.sum(dim=1, keepdim=True)).repeat_interleave(images.shape[1], dim=0)
+    planes = functional.pad(images.flatten(0, 1)[None], (REACH,) * 4, mode="reflect")
+    down = functional.conv2d(planes, weight[:, None, :, None], groups=len(weight))
+    return functional.conv2d(down, weight[:, None, None, :], groups=len(weight)).reshape(images.shape)
 
 
 def _exposed(images: Tensor, settings: Augment, chance: Chance) -> Tensor:

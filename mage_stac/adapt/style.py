@@ -28,10 +28,15 @@ def transfer(images: Tensor, looks: Tensor, *, settings: Style, chance: Chance) 
     """
     if settings.method == "none":
         return images
-    restyled = histogram(images, looks) if settings.method == "histogram" else fourier(images, looks, settings.band)
-    picked, far = (chance.uniform((len(images), 1, 1, 1)) for _ in range(2))
-    way = torch.where(picked < settings.share, far, 0.0)
-    return torch.lerp(images, restyled, way)
+    drawn, far = (chance.uniform((len(images), 1, 1, 1)) for _ in range(2))
+    picked = drawn.flatten() < settings.share
+    if not picked.any():
+        return images
+    some, theirs = images[picked], looks[picked]
+    restyled = histogram(some, theirs) if settings.method == "histogram" else fourier(some, theirs, settings.band)
+    out = images.clone()
+    out[picked] = torch.lerp(some, restyled, far[picked])
+    return out
 
 
 def histogram(images: Tensor, looks: Tensor) -> Tensor:
