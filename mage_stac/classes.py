@@ -46,6 +46,10 @@ DAMAGE_CLASSES: Classes = (
 )
 """Joint Damage Scale in the numbering of xBD (Gupta et al. 2019, https://arxiv.org/abs/1911.09296)."""
 
+PARTLY_LOST = (0.2, 0.6)
+"""Share of a roof lost from which a building has major damage, and from which it is destroyed, whatever walls stand:
+the scale calls a *partial* collapse of the roof major. Where partial begins and ends is our reading."""
+
 WATER_CLASSES: Classes = (
     Class(value=0, name="dry", description="No water that shows", colour="404040"),
     Class(value=1, name="flood-water", description="Water where there was none before", colour="2B8CBE"),

@@ -20,7 +20,7 @@ from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.cog import stream_cog
 from mage_stac.errors import GridError
 from mage_stac.mosaic import LEVELS, Finished
-from mage_stac.products import alignment, buildings, qgis
+from mage_stac.products import alignment, buildings, grading, qgis
 from mage_stac.raster import opened
 from mage_stac.registration import Shift
 
@@ -76,8 +76,16 @@ def taken(item: pystac.Item) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished]) -> None:
+def bands(model: pystac.Item) -> tuple[str, ...]:
+    """Names of the five bands of `probability` of maps by a model: the last differs where it says what is lost."""
+    says_lost = model.properties.get("mlm:hyperparameters", {}).get("network.lost", False)
+    return (*BANDS[:-1], grading.BAND) if says_lost else BANDS
+
+
+def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished], descriptions: tuple[str, ...] = BANDS) -> None:
     """Write damage.tif and its damage.qml, visual.tif, probability.tif and thumbnail.png from the strips of a map.
+
+    Where `descriptions` (`bands`) say that pixels tell what is lost, damage.tif has the grade of each building instead.
 
     Raises:
         GridError: no pixel was observed on both dates.
@@ -88,7 +96,7 @@ def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished]) -> None
         files: dict[str, dict[str, Any]] = {
             "damage": {"nodata": NOT_OBSERVED, "colours": COLOURS},
             "visual": {"count": 3},
-            "probability": {"count": len(BANDS), "nodata": NOT_OBSERVED, "descriptions": BANDS},
+            "probability": {"count": len(BANDS), "nodata": NOT_OBSERVED, "descriptions": descriptions},
         }
         writers = {
             name: stack.enter_context(stream_cog(folder / f"{name}.tif", geobox, dtype="uint8", **options))
@@ -101,8 +109,24 @@ def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished]) -> None
             seen = seen or bool((strip.damage != NOT_OBSERVED).any())
         if not seen:
             raise GridError("no pixel of the map is observed on both dates: pre or post holds nothing but nodata there")
+    if descriptions[-1] == grading.BAND:
+        _repaint(folder, geobox)
     quicklook.class_thumbnail(folder / "damage.tif", DAMAGE_CLASSES, folder / "thumbnail.png")
     qgis.write(folder / "damage.qml")
+
+
+def _repaint(folder: Path, geobox: GeoBox) -> None:
+    """damage.tif and visual.tif anew, with one grade for each building that they show."""
+    path = folder / "damage.tif"
+    found = buildings.graded(buildings.outlines(path), folder / "probability.tif")
+    with (
+        stream_cog(folder / "graded.tif", geobox, dtype="uint8", nodata=NOT_OBSERVED, colours=COLOURS) as damage,
+        stream_cog(folder / "visual.tif", geobox, dtype="uint8", count=3) as visual,
+    ):
+        for row, classes in buildings.repainted(path, found):
+            damage.write(classes, row, 0)
+            visual.write(quicklook.coloured(classes, DAMAGE_CLASSES), row, 0)
+    (folder / "graded.tif").replace(path)
 
 
 def write_buildings(folder: Path, outlines: Any | None, *, align: bool = False, formats: Sequence[str] = ()) -> Any:
@@ -240,10 +264,13 @@ def counts(graded: Any) -> dict[str, int]:
 
 def assets(folder: Path, geobox: GeoBox, graded: Any) -> dict[str, pystac.Asset]:
     """Assets of a prediction Item by key; hrefs are bare file names."""
+    with opened(folder / "probability.tif") as source:
+        described = source.descriptions
     probability = publish.raster_asset(
-        "probability.tif", title="Probabilities", geobox=geobox, dtype="uint8", nodata=NOT_OBSERVED, bands=BANDS
+        "probability.tif", title="Probabilities", geobox=geobox, dtype="uint8", nodata=NOT_OBSERVED, bands=described
     )
-    probability.description = f"Probability of each damage class: value / {LEVELS}. They sum to 1 but for rounding."
+    what = "what each pixel shows" if described[-1] == grading.BAND else "each damage class"
+    probability.description = f"Probability of {what}: value / {LEVELS}. They sum to 1 but for rounding."
     probability.extra_fields |= {"raster:scale": 1 / LEVELS, "raster:offset": 0.0}
     return {
         "damage": publish.class_asset("damage.tif", title="Damage", classes=DAMAGE_CLASSES, geobox=geobox),

@@ -75,6 +75,9 @@ class Network:
     """What the encoder starts from: chance, or photographs of other things (models.pretrained)."""
     decoder: Annotated[tuple[Count, ...], Field(min_length=2, max_length=5)] = (128, 64, 32, 32)
     """Channels of the decoders from coarse to fine; each entry doubles the resolution, five reach the image's own."""
+    lost: bool = False
+    """Whether a third head says what of a roof is lost, from which buildings get their grades: for hazards that break
+    roofs (adapt.partial)."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -87,6 +90,8 @@ class Loss:
     """Focal cross-entropy of the grade on building pixels."""
     ordinal: NotNegative = 0.5
     """Squared distance between the cumulative distributions over the grades: a grade off by two costs more."""
+    lost: NotNegative = 1.0
+    """Binary cross-entropy of what of a roof is lost, if the network has that head."""
     focal: NotNegative = 1.0
     """Exponent; 0 is plain cross-entropy."""
     dilation: Annotated[int, Field(ge=0, le=8)] = 2
@@ -125,6 +130,9 @@ class Augment:
     """Largest standard deviation."""
     jpeg: Share = 0.3
     """Share of images that pass an 8x8 DCT quantisation of quality 25 to 90."""
+    partial: Share = 0.5
+    """Share of destroyed houses that get a part of their roof back and are graded major, if the network has the head
+    `lost` (adapt.partial)."""
     swap: Share = 0.0
     """Share of chips whose post image is the pre image under other light, graded no damage."""
 

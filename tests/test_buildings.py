@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 from mage_stac.cog import write_cog
 from mage_stac.errors import GridError
 from mage_stac.mosaic import LEVELS
-from mage_stac.products import buildings
+from mage_stac.products import buildings, grading
 
 GRID = GeoBox((60, 80), Affine(0.5, 0, 300000, 0, -0.5, 4100000), "EPSG:32615")
 
@@ -204,3 +204,25 @@ def test_rows_are_read_in_strips(tmp_path: Path, cube: np.ndarray, monkeypatch: 
     whole = buildings.graded(frame(*HOUSES), path)
     monkeypatch.setattr(buildings, "ROWS", 7)
     assert buildings.graded(frame(*HOUSES), path).equals(whole)
+
+
+def test_a_map_of_what_is_lost_gives_buildings_one_grade_each(tmp_path: Path) -> None:
+    cube = np.tile(coded(1, 0, 0, 0, 0)[:, None, None], (1, *GRID.shape))
+    cube[:, 10:30, 10:30] = coded(0, 1, 0, 0, 0)[:, None, None]
+    cube[:, 10:18, 10:30] = coded(0, 0, 0, 0, 1)[:, None, None]  # two fifths of a roof
+    cube[:, 10:30, 45:65] = coded(0, 0, 0, 0, 1)[:, None, None]
+    cube[:, 40:50, 10:30] = coded(0, 0.8, 0.2, 0, 0)[:, None, None]
+    path, damage = tmp_path / "probability.tif", tmp_path / "damage.tif"
+    write_cog(path, cube, GRID, nodata=255, descriptions=("none", "whole", "light", "partly", grading.BAND))
+    states = np.where(cube[0] > 125, 0, 1 + cube[1:].argmax(axis=0)).astype(np.uint8)
+    states[50:, 70:] = 255
+    write_cog(damage, states, GRID, nodata=255)
+    houses = (box(10, 10, 30, 30), box(45, 10, 65, 30), box(10, 40, 30, 50))
+    assert buildings.graded(frame(*houses), path)["grade"].tolist() == [3, 4, 1]
+    found = buildings.graded(buildings.outlines(damage), path)
+    ((row, classes),) = buildings.repainted(damage, found)
+    expected = np.zeros(GRID.shape, np.uint8)
+    expected[10:30, 10:30], expected[10:30, 45:65], expected[40:50, 10:30] = 3, 4, 1
+    expected[50:, 70:] = 255
+    assert row == 0
+    np.testing.assert_array_equal(classes, expected)

@@ -107,3 +107,16 @@ def test_class_weights() -> None:
     assert rare[1] == rare[2] == 0
     assert rare[0] * 0.9 + rare[3] * 0.1 == pytest.approx(1)
     assert losses.class_weights([900, 50, 25, 25], 0.0) == pytest.approx((1, 1, 1, 1))
+
+
+def test_what_is_lost_costs_torch_s_entropy_averaged_over_lost_and_whole_alike() -> None:
+    out, mask, valid = {**outputs(), "lost": outputs(1)["building"]}, masks(), torch.ones(2, 12, 12, dtype=torch.bool)
+    lost = torch.where(mask == 4, 1, torch.where(mask == 3, 255, 0)).to(torch.uint8)
+    terms = losses.total(out, mask, valid, weights=EVEN, loss=Loss(lost=2.0), lost=lost)
+    entropy = functional.binary_cross_entropy_with_logits(out["lost"][:, 0], (lost == 1).float(), reduction="none")
+    expected = (entropy[lost == 1].mean() + entropy[lost == 0].mean()) / 2
+    assert terms["lost"].item() == pytest.approx(expected.item(), rel=1e-5)
+    others = losses.total(outputs(), mask, valid, weights=EVEN, loss=Loss())
+    assert terms["total"].item() == pytest.approx(others["total"].item() + 2 * expected.item(), rel=1e-5)
+    terms["total"].backward()
+    assert (out["lost"].grad[:, 0][lost == 255] == 0).all()

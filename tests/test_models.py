@@ -173,3 +173,22 @@ def test_temperatures_that_cannot_be_are_one_line(published: pystac.Item, told: 
     published.properties[models.TEMPERATURES] = told
     with pytest.raises(ModelError, match="mage:temperatures"):
         models.load(published)
+
+
+@torch.no_grad()
+def test_a_third_head_says_what_is_lost_and_pixels_show_one_thing_each() -> None:
+    torch.manual_seed(0)
+    recipe = replace(RECIPE, network=replace(RECIPE.network, lost=True))
+    out = models.build(recipe).eval()(images((50, 77)))
+    assert out["lost"].shape == (2, 1, 50, 77)
+    shares, grades = models.states(out), models.probabilities(out)
+    built, lost = 1 - grades[:, 0], torch.sigmoid(out["lost"][:, 0])
+    torch.testing.assert_close(shares.sum(1), torch.ones_like(built))
+    torch.testing.assert_close(shares[:, 4], built * lost)
+    torch.testing.assert_close(shares[:, 1] / shares[:, 2], grades[:, 1] / grades[:, 2], rtol=1e-4, atol=1e-5)
+    assert (shares[:, 3] == 0).all()
+
+
+def test_one_date_cannot_say_what_is_lost() -> None:
+    with pytest.raises(RecipeError, match="network.dates = 2"):
+        models.build(replace(RECIPE, network=replace(RECIPE.network, dates=1, lost=True)))

@@ -156,6 +156,33 @@ def test_a_constant_network_gives_a_constant_map_to_the_last_pixel(
         assert (band(item, "probability") == np.array([50, 25, 25, 100, 50])[:, None, None]).all()
 
 
+def test_a_house_that_lost_two_fifths_of_its_roof_is_major_where_the_network_says_what_is_lost(
+    tmp_path: Path, place: Callable[..., pystac.Item], model: pystac.Item, schemas: Path
+) -> None:
+    pre, post = scene()
+    post[:, 60:76, 80:92] = np.array([220, 90, 40])[:, None, None]
+    sources = Sources(model=model, pre=(place("pre", pre, date="2010-06-01"),), post=(place("post", post),))
+    plain = mapped(tmp_path / "plain", sources)
+    assert set(np.unique(band(plain, "damage")[0, 62:74, 82:98])) == {1, 4}
+    model.properties["mlm:hyperparameters"] = {"network.lost": True}
+    item = mapped(tmp_path / "out", sources)
+    wanted = np.zeros(GRID.shape, np.uint8)
+    wanted[20:36, 20:44], wanted[60:76, 80:100] = 1, 3
+    damage = band(item, "damage")[0]
+    assert (damage == wanted).mean() > 0.999
+    assert (band(item, "visual")[:, damage == 3].T == (253, 141, 60)).all()
+    with rasterio.open(catalogue.asset_path(item, "probability")) as source:
+        assert source.descriptions[-1] == "roof-lost"
+    with rasterio.open(catalogue.asset_path(item, "damage")) as source:
+        assert (source.nodata, source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"]) == (255, "COG")
+    assert sorted(gpd.read_parquet(catalogue.asset_path(item, "buildings"))["grade"]) == [1, 3]
+    assert {path.suffix for path in (tmp_path / "out/predictions/map").iterdir()} == {
+        ".json", ".parquet", ".png", ".qml", ".tif",
+    }  # fmt: skip
+    assert not (tmp_path / "out/predictions/map/graded.tif").exists()
+    assert validate(tmp_path / "out", schemas).problems == ()
+
+
 class Convolutions(torch.nn.Module):
     """Sees 7 pixels around each, both dates; gives what a model of the project gives."""
 

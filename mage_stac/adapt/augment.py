@@ -18,6 +18,8 @@ from mage_stac.adapt import jpeg
 from mage_stac.adapt.chance import Chance
 from mage_stac.recipe import Augment
 
+UNKNOWN = 255
+"""Of `Chips.lost` and of masks."""
 AIRLIGHT = (0.75, 0.98)
 """Range of the brightness of thick haze."""
 BLUR = (0.6, 1.6)
@@ -37,6 +39,13 @@ class Chips(NamedTuple):
     """(B, H, W) int64"""
     valid: Tensor
     """(B, H, W) bool"""
+    lost: Tensor | None = None
+    """(B, H, W) uint8, 1 where the roof before is lost after, 0 where it is whole, 255 unknown (`partial`)."""
+
+
+def each(chips: Chips, change: Callable[[Tensor], Tensor]) -> Chips:
+    """A change of all parts of the chips alike."""
+    return Chips(*(None if part is None else change(part) for part in chips))  # type: ignore[arg-type] # None only where it was
 
 
 def augment(
@@ -69,7 +78,7 @@ def geometric(chips: Chips, *, size: int, settings: Augment, chance: Chance) -> 
 def centre(chips: Chips, size: int) -> Chips:
     """The middle (size, size) of chips read with a margin."""
     top, left = ((edge - size) // 2 for edge in chips.mask.shape[-2:])
-    return Chips(*(part[..., top : top + size, left : left + size] for part in chips))
+    return each(chips, lambda part: part[..., top : top + size, left : left + size])
 
 
 def _log_uniform(shape: tuple[int, ...], low: float, high: float, chance: Chance) -> Tensor:
@@ -82,7 +91,8 @@ def _swapped(chips: Chips, settings: Augment, chance: Chance) -> Chips:
     post = torch.where(pick[:, None, None, None], chips.image[:, 0], chips.image[:, 1])
     standing = torch.where((chips.mask > 0) & (chips.mask < 255), 1, chips.mask)
     mask = torch.where(pick[:, None, None], standing, chips.mask)
-    return chips._replace(image=torch.stack([chips.image[:, 0], post], dim=1), mask=mask)
+    lost = None if chips.lost is None else torch.where(pick[:, None, None] & (standing == 1), 0, chips.lost)
+    return chips._replace(image=torch.stack([chips.image[:, 0], post], dim=1), mask=mask, lost=lost)
 
 
 def _moved(chips: Chips, size: int, settings: Augment, chance: Chance) -> Chips:
@@ -98,7 +108,8 @@ def _moved(chips: Chips, size: int, settings: Augment, chance: Chance) -> Chips:
     mask = _nearest(chips.mask.float(), pre).long()
     valid = torch.stack([_nearest(chips.valid.float(), grid) for grid in (pre, post)]).amin(0) > 0.5
     image = torch.stack([_bilinear(chips.image[:, i], grid) for i, grid in enumerate((pre, post))], dim=1)
-    return Chips(image, mask, valid)
+    lost = None if chips.lost is None else _nearest(chips.lost.float() - UNKNOWN, pre).add(UNKNOWN).to(torch.uint8)
+    return Chips(image, mask, valid, lost)
 
 
 def _bilinear(image: Tensor, grid: Tensor) -> Tensor:
@@ -113,8 +124,7 @@ def _nearest(plane: Tensor, grid: Tensor) -> Tensor:
 def _flipped(chips: Chips, chance: Chance) -> Chips:
     """One of the eight symmetries of the square for each chip."""
     kinds = chance.integers(8, (len(chips.mask),)).tolist()
-    parts = (torch.stack([_turned(one, kind) for one, kind in zip(part, kinds, strict=True)]) for part in chips)
-    return Chips(*parts)
+    return each(chips, lambda part: torch.stack([_turned(one, kind) for one, kind in zip(part, kinds, strict=True)]))
 
 
 def _turned(plane: Tensor, kind: int) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mage_stac.adapt.augment import Chips
+from mage_stac.adapt.augment import UNKNOWN, Chips
 from mage_stac.adapt.chance import Chance
 
 CLASSES = 5
@@ -43,9 +43,13 @@ def pasted(mask: Tensor, valid: Tensor, spread: int, chance: Chance) -> Tensor:
 
 
 def mixed(over: Chips, under: Chips, where: Tensor) -> Chips:
-    """`over` where `where` (B, H, W) is True, else `under`; on both dates, with label and validity."""
+    """`over` where `where` (B, H, W) is True, else `under`; on both dates, with label and validity.
+
+    What roofs of `under` have lost is unknown.
+    """
     return Chips(
         torch.where(where[:, None, None], over.image, under.image),
         torch.where(where, over.mask, under.mask),
         torch.where(where, over.valid, under.valid),
+        None if over.lost is None else torch.where(where, over.lost, UNKNOWN),
     )

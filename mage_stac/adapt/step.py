@@ -12,7 +12,7 @@ from lightning.fabric import Fabric
 from torch import Generator, Tensor, nn
 
 from mage_stac import models
-from mage_stac.adapt import augment, methods, style
+from mage_stac.adapt import augment, methods, partial, style
 from mage_stac.adapt.augment import Chips
 from mage_stac.adapt.chance import Chance
 from mage_stac.adapt.methods import Method, Moment
@@ -115,7 +115,7 @@ def _seed(*parts: int) -> int:
 
 
 def _part(chips: Chips, number: int, parts: int) -> Chips:
-    return Chips(*(values[number::parts] for values in chips))
+    return augment.each(chips, lambda values: values[number::parts])
 
 
 def _chips(batch: Batch, device: torch.device) -> Chips:
@@ -131,8 +131,11 @@ def labelled(batch: Batch, material: Material, chance: Chance) -> Chips:
         looks = batch["look"][..., :height, :width].to(chance.device).flatten(0, 1)
         return style.transfer(images, looks, settings=recipe.style, chance=chance)
 
+    chips = _chips(batch, chance.device)
+    if recipe.network.lost:
+        chips = partial.roofs(chips, recipe.augment.partial, chance)
     return augment.augment(
-        _chips(batch, chance.device),
+        chips,
         size=recipe.data.size,
         settings=recipe.augment,
         chance=chance,
@@ -158,4 +161,5 @@ def batch_losses(model: nn.Module, chips: Chips, material: Material) -> dict[str
     """Run the network on augmented labelled chips and take the losses."""
     weights = torch.tensor(material.weights, device=chips.image.device)
     outputs = model(normalised(chips, material))
-    return losses.total(outputs, chips.mask, chips.valid, weights=weights, loss=material.recipe.loss)
+    loss = material.recipe.loss
+    return losses.total(outputs, chips.mask, chips.valid, weights=weights, loss=loss, lost=chips.lost)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely import Point, Polygon, STRtree
 
+from mage_stac.classes import PARTLY_LOST
 from mage_stac.hazards import degrees, limits, raster, roads
 from mage_stac.hazards.gusts import Track, Vortex, rating
 from mage_stac.hazards.hazard import Truth
@@ -23,9 +24,6 @@ LIGHT = ("garage", "shed", "mobile_home")
 STEEL = ("industrial", "commercial", "school")
 SHEETED = 0.5
 """Most of a roof that can be lost and still be covered with a tarpaulin instead of rebuilt."""
-OPENED = 0.6
-"""Share of the roof that can be lost before a house is graded destroyed, whatever walls still stand: xBD's scale (Gupta
-et al. 2019, table 1) calls a partial collapse of the roof major, and what shows from above then is rooms, no roof."""
 PLAIN = 0.12
 """Share of lost cover from which it is plain to see at half a metre a pixel."""
 RADII = (25.0, 95.0)
@@ -153,7 +151,7 @@ def _struck(building: Building, gust: float, days: int, rng: np.random.Generator
         return Damage(grade=2, look="tarpaulin", fraction=round(min(1.0, lost + 0.2 + 0.8 * roll[0]), 3), seed=seed)
     if grade == 2:
         return Damage(grade=2, look="cover_patches", fraction=round(lost, 3), seed=seed)
-    if lost > OPENED:
+    if lost > PARTLY_LOST[1]:  # what shows from above then is rooms, no roof
         return Damage(grade=4, look="rubble" if building.kind in LIGHT else "rooms", fraction=1.0, seed=seed)
     return Damage(grade=3, look=_opened(building, lost, roll[0]), fraction=round(lost, 3), seed=seed)
 
@@ -163,7 +161,7 @@ def _lost(severity: float, table: degrees.Indicator, roll: float) -> float:
     grade = table.grade(severity)
     first, beyond = table.grades.index(grade) + 1, table.grades.index(grade + 1) + 1
     way = (severity - first) / (beyond - first)
-    span = (0.03, 0.2) if grade == 2 else (0.2, 0.9)
+    span = (0.03, PARTLY_LOST[0]) if grade == 2 else (PARTLY_LOST[0], 0.9)
     return float(np.clip(span[0] + (span[1] - span[0]) * (0.75 * way + 0.25 * roll), *span))
 
 

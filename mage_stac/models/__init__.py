@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mage_stac import recipe as recipes
 from mage_stac.catalogue import asset_path
-from mage_stac.errors import AssetError, ModelError
+from mage_stac.errors import AssetError, ModelError, RecipeError
 from mage_stac.models.calibration import Offsets, Temperatures
 from mage_stac.models.siamese import SiameseUnet
 from mage_stac.models.single import SingleUnet
@@ -33,11 +33,16 @@ def build(recipe: Recipe) -> SiameseUnet | SingleUnet:
     """The recipe's network with random weights, in channels-last memory order (a third faster on CPUs).
 
     Raises:
-        RecipeError: the encoder's name is unknown.
+        RecipeError: the encoder's name is unknown, or a network of one date is to say what is lost.
     """
-    network = recipe.network
-    kind = SiameseUnet if network.dates == 2 else SingleUnet
-    model = kind(bands=len(recipe.data.bands), encoder=network.encoder, decoder=network.decoder)
+    network, bands = recipe.network, len(recipe.data.bands)
+    if network.dates == 1 and network.lost:
+        raise RecipeError("network.lost = true needs both dates, as before nothing is lost: set network.dates = 2")
+    model = (
+        SiameseUnet(bands=bands, encoder=network.encoder, decoder=network.decoder, lost=network.lost)
+        if network.dates == 2
+        else SingleUnet(bands=bands, encoder=network.encoder, decoder=network.decoder)
+    )
     return model.to(memory_format=torch.channels_last)
 
 
@@ -49,6 +54,19 @@ def probabilities(outputs: dict[str, Tensor]) -> Tensor:
     building = torch.sigmoid(outputs["building"].float())
     grades = torch.softmax(outputs["damage"].float(), dim=1)
     return torch.cat([1 - building, building * grades], dim=1)
+
+
+def states(outputs: dict[str, Tensor]) -> Tensor:
+    """What each pixel shows, (B, 5, H, W) float32 like `probabilities`, of a network with the head `lost`.
+
+    P(4) = p l and P(1) + P(2) = p (1 - l), shared as the grades 1 and 2 say; l is the probability that the roof is
+    lost there. P(3) is 0: no pixel is partly lost; `products.buildings` takes a building's grade from its share of l.
+    """
+    shares = probabilities(outputs)
+    lost = torch.sigmoid(outputs["lost"].float())
+    built, light = 1 - shares[:, :1], shares[:, 1:3]
+    light = light / light.sum(dim=1, keepdim=True).clamp(min=1e-9)
+    return torch.cat([shares[:, :1], built * (1 - lost) * light, torch.zeros_like(built), built * lost], dim=1)
 
 
 def classes(shares: Tensor, threshold: float = 0.5) -> Tensor:
@@ -89,14 +107,15 @@ class LoadedModel:
 
     @torch.inference_mode()
     def probabilities(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Probabilities (B, 5, H, W) float32 of the damage classes.
+        """Probabilities (B, 5, H, W) float32 of the damage classes, or, by a network that says what is lost, `states`.
 
         Args:
             image: (B, 2, C, H, W) float32 0..1, pre before post.
             valid: (B, 2, H, W) or (B, H, W) bool, True = observed; other pixels are fed as the mean.
         """
         fed = blank(self.normalise(image), valid)
-        return probabilities(self.offsets.applied(self.temperatures.applied(self.model(fed.to(self.mean.device)))))
+        outputs = self.offsets.applied(self.temperatures.applied(self.model(fed.to(self.mean.device))))
+        return states(outputs) if self.recipe.network.lost else probabilities(outputs)
 
 
 def normalise(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:

@@ -29,7 +29,8 @@ class Temperatures:
 
     def applied(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Calibrated logits of both heads; which class is the likeliest does not change."""
-        return {"building": outputs["building"] / self.building, "damage": outputs["damage"] / self.damage}
+        scaled = {"building": outputs["building"] / self.building, "damage": outputs["damage"] / self.damage}
+        return {**outputs, **scaled}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +48,8 @@ class Offsets:
         """Logits of both heads, (B, 1, H, W) and (B, 4, H, W)."""
         damage = outputs["damage"]
         shift = torch.tensor(self.damage, dtype=damage.dtype, device=damage.device)
-        return {"building": outputs["building"] + self.building, "damage": damage + shift[:, None, None]}
+        moved = {"building": outputs["building"] + self.building, "damage": damage + shift[:, None, None]}
+        return {**outputs, **moved}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,6 +37,13 @@ WRITTEN = {"model": "model.safetensors", "recipe": "recipe.toml"}
 TASKS = ["semantic-segmentation"]
 
 
+LOST = (
+    ". With l, the sigmoid of the logit that the roof is lost, the classes are then what a pixel shows: destroyed p l,"
+    " no and minor damage share p (1 - l), major none; a building's grade follows from its share of l"
+)
+"""What a third head adds to the description of the output."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trained:
     """What training hands over."""
@@ -214,7 +221,7 @@ def _output(recipe: Recipe) -> dict[str, Any]:
         "name": "damage",
         "description": "Probability of each damage class: 1 - p, then p times the softmax over the grades, where p is"
         " the sigmoid of the building logit; logits are divided by their head's `mage:temperatures` first, and"
-        " `mage:logit_offsets`, if any, are added",
+        " `mage:logit_offsets`, if any, are added" + (LOST if recipe.network.lost else ""),
         "tasks": TASKS,
         "result": {
             "shape": [-1, len(classes), recipe.data.size, recipe.data.size],

@@ -35,16 +35,23 @@ def class_weights(counts: Sequence[int], balance: float) -> tuple[float, ...]:
 
 
 def total(
-    outputs: Mapping[str, Tensor], mask: Tensor, valid: Tensor, *, weights: Tensor, loss: Loss
+    outputs: Mapping[str, Tensor],
+    mask: Tensor,
+    valid: Tensor,
+    *,
+    weights: Tensor,
+    loss: Loss,
+    lost: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """All terms and their weighted sum, scalars, under `total`, `building`, `damage`, `ordinal`.
+    """All terms and their weighted sum, scalars, under `total`, `building`, `damage`, `ordinal` and, if asked, `lost`.
 
     Args:
-        outputs: logits, `building` (B, 1, H, W) and `damage` (B, 4, H, W).
+        outputs: logits, `building` (B, 1, H, W) and `damage` (B, 4, H, W); `lost` (B, 1, H, W) if its truth is given.
         mask: (B, H, W) int64 damage classes 0..4, 255 not observed.
         valid: (B, H, W) bool, True = observed.
         weights: (4,) class weights of grades 1..4.
         loss: the recipe's weights and exponents.
+        lost: (B, H, W) uint8 as in `augment.Chips`.
     """
     seen = valid & (mask != UNOBSERVED)
     grades = dilate(mask, seen, loss.dilation)
@@ -53,7 +60,9 @@ def total(
         "damage": damage(outputs["damage"], grades, weights, loss.focal),
         "ordinal": ordinal(outputs["damage"], grades, weights),
     }
-    total = loss.building * terms["building"] + loss.damage * terms["damage"] + loss.ordinal * terms["ordinal"]
+    if lost is not None:
+        terms["lost"] = roof(outputs["lost"][:, 0], torch.where(seen, lost, UNOBSERVED))
+    total = sum((getattr(loss, name) * term for name, term in terms.items()), torch.zeros(()))
     return {"total": total, **terms}
 
 
@@ -94,6 +103,14 @@ def damage(logits: Tensor, grades: Tensor, weights: Tensor, focal: float) -> Ten
     log_pt = log_p.gather(1, target[:, None])[:, 0]
     weight = weights.to(log_p)[target]
     return _mean(-((1 - log_pt.exp()) ** focal) * log_pt, weight)
+
+
+def roof(logits: Tensor, lost: Tensor) -> Tensor:
+    """Binary cross-entropy of what is lost, means over lost and over whole pixels alike; logits and truth (B, H, W)."""
+    gone, whole = lost == 1, lost == 0
+    wrong = functional.binary_cross_entropy_with_logits(logits.float(), gone.float(), reduction="none")
+    sums = together.summed(torch.stack([(wrong * where).sum() for where in (gone, whole)] + [gone.sum(), whole.sum()]))
+    return 0.5 * (sums[:2] / sums[2:].clamp(min=1)).sum()
 
 
 def ordinal(logits: Tensor, grades: Tensor, weights: Tensor) -> Tensor:

@@ -40,13 +40,14 @@ class SiameseUnet(nn.Module):
     The building decoder sees the pre image only: what stood there does not depend on what is left of it.
     """
 
-    def __init__(self, *, bands: int, encoder: str, decoder: Sequence[int]) -> None:
+    def __init__(self, *, bands: int, encoder: str, decoder: Sequence[int], lost: bool = False) -> None:
         """Build with random weights.
 
         Args:
             bands: channels C of one image.
             encoder: a name of segmentation-models-pytorch.
             decoder: channels from coarse to fine, at most five.
+            lost: whether a third head says what of a roof is lost.
 
         Raises:
             RecipeError: the encoder's name is unknown.
@@ -61,6 +62,7 @@ class SiameseUnet(nn.Module):
         self.damage_decoder = UnetDecoder(channels, tuple(decoder), n_blocks=len(decoder))
         self.building_head = building_head(decoder[-1])
         self.damage_head = nn.Conv2d(decoder[-1], GRADES, 3, padding=1)
+        self.lost_head = nn.Conv2d(decoder[-1], 1, 3, padding=1) if lost else None
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Logits on the image's own grid.
@@ -69,15 +71,15 @@ class SiameseUnet(nn.Module):
             image: (B, 2, C, H, W) float, normalised, pre before post; any H and W.
 
         Returns:
-            building (B, 1, H, W) and damage (B, 4, H, W).
+            building (B, 1, H, W) and damage (B, 4, H, W); with the third head also lost (B, 1, H, W).
         """
         pre, post = self._features(image)
         fused = [pre[0], *(fuse(a, b) for fuse, a, b in zip(self.fuse, pre[1:], post[1:], strict=True))]
-        size = image.shape[-2:]
-        return {
-            "building": resized(self.building_head(self.building_decoder(pre)), size),
-            "damage": resized(self.damage_head(self.damage_decoder(fused)), size),
-        }
+        changed = self.damage_decoder(fused)
+        heads = {"building": self.building_head(self.building_decoder(pre)), "damage": self.damage_head(changed)}
+        if self.lost_head is not None:
+            heads["lost"] = self.lost_head(changed)
+        return {name: resized(logits, image.shape[-2:]) for name, logits in heads.items()}
 
     def _features(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Per stage, full resolution first: features (B, c, h, w) of each date, from one pass over both."""

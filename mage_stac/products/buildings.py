@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from mage_stac.errors import GridError
 from mage_stac.grid import of_dataset
 from mage_stac.mosaic import LEVELS
 from mage_stac.overlap import moved, pixel_metres, place
-from mage_stac.products import squaring
+from mage_stac.products import grading, squaring
 from mage_stac.raster import opened
 
 NAMES = {entry.value: entry.name for entry in DAMAGE_CLASSES}
@@ -46,6 +46,9 @@ FEWEST = 4
 
 SMALLEST = 10.0
 """Square metres: an outline found in the map below this is left out, as no house is that small."""
+
+RIM = 3.0
+"""Pixels around an outline in which the map's building pixels are that building's."""
 
 SEEN = 0.5
 """A building of which less than this share was observed gets no grade (255)."""
@@ -159,8 +162,9 @@ def graded(frame: Any, probability: Path) -> Any:
     """The footprints with grade, probabilities, damaged fraction, observed fraction and area: see COLUMNS.
 
     The grade is the likeliest of 1-4 by the mean probabilities over the observed pixels of the eroded footprint, so
-    that no single pixel decides; 255 where less than half the footprint was observed. A footprint of fewer than FEWEST
-    pixels is judged with those around it.
+    that no single pixel decides; where the map's pixels say what of a roof is lost, by their share (`grading.graded`).
+    255 where less than half the footprint was observed. A footprint of fewer than FEWEST pixels is judged with those
+    around it.
 
     Args:
         frame: polygons with `footprint_id`, in the CRS of the map.
@@ -168,6 +172,7 @@ def graded(frame: Any, probability: Path) -> Any:
     """
     with opened(probability) as source:
         grid = of_dataset(source)
+        says_lost = source.descriptions[-1] == grading.BAND
         polygons = moved(frame.geometry.to_numpy(), ~grid.affine)
         whole = tally(source, polygons)
         eroded = shapely.buffer(polygons, -INSET)
@@ -175,7 +180,10 @@ def graded(frame: Any, probability: Path) -> Any:
         inner = tally(source, eroded)
     usable = inner.observed >= FEWEST
     sums = np.where(usable[:, None], inner.probabilities, whole.probabilities)
-    means = sums / np.maximum(np.where(usable, inner.observed, whole.observed), 1)[:, None]
+    looked = np.where(usable, inner.observed, whole.observed)
+    means = sums / np.maximum(looked, 1)[:, None]
+    if says_lost:
+        means = grading.graded(means, looked)
     observed = whole.observed / np.maximum(_expected(polygons, whole, grid.shape), 1)
     grade = np.where(observed < SEEN, NOT_OBSERVED, 1 + means[:, 1:].argmax(axis=1)).astype(np.uint8)
     columns = {
@@ -190,6 +198,31 @@ def graded(frame: Any, probability: Path) -> Any:
         **{name: frame.get(name, np.zeros(len(frame))) for name in SHIFTS},
     }
     return gpd.GeoDataFrame(columns, geometry=frame.geometry.to_numpy(), crs=frame.crs).astype({"footprint_id": "str"})
+
+
+def repainted(damage: Path, frame: Any) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """The damage map in which each building of a table has one grade: first row and classes (rows, columns) of strips.
+
+    What the map shows as building within RIM of one is its, too: outlines made straight cut corners.
+
+    Args:
+        damage: the map.
+        frame: buildings found in it, as `graded` makes them, in its CRS.
+    """
+    with opened(damage) as source:
+        polygons = moved(frame.geometry.to_numpy(), ~of_dataset(source).affine)
+        layers = np.concatenate([shapely.buffer(polygons, RIM), polygons])
+        grades = np.tile(frame["grade"].to_numpy(), 2)
+        bounds = shapely.bounds(layers).reshape(-1, 4)
+        rows, columns = source.shape
+        for row in range(0, rows, ROWS):
+            height = min(ROWS, rows - row)
+            classes: NDArray[np.uint8] = source.read(1, window=Window(0, row, columns, height))
+            near = np.flatnonzero((bounds[:, 1] < row + height) & (bounds[:, 3] > row))
+            owner = _burnt(layers, near, (row, height, columns))
+            grade = np.where(owner >= 0, grades[owner] if len(grades) else 0, NOT_OBSERVED)
+            built = (classes > 0) & (classes != NOT_OBSERVED) & (grade != NOT_OBSERVED)
+            yield row, np.where(built, grade, classes).astype(np.uint8)
 
 
 def _expected(polygons: NDArray[Any], whole: Tally, shape: tuple[int, int]) -> NDArray[np.float64]:

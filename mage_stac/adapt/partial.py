@@ -1,0 +1,102 @@
+"""Partial loss: what of a roof is lost, pixel by pixel; and destroyed houses that get a part of their roof back.
+
+A network that learns grades alone tells major damage from destruction by how the ruins look, and rendered ruins look
+otherwise than real ones. Here the same ruins occur in both grades, so that what remains of the roof must tell.
+
+Axes: B chips, C bands, H and W pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from mage_stac.adapt.augment import UNKNOWN, Chips
+from mage_stac.adapt.chance import Chance
+from mage_stac.classes import PARTLY_LOST
+
+MAJOR, DESTROYED = 3, 4
+SMALLEST = 40
+"""Pixels of a house below which it is left as it is."""
+ROUGH = (0.3, 2.0)
+"""Range of how far the edge of what is left strays, px."""
+SOFT = 0.6
+"""Blur of that edge, px: about the sensor's."""
+GAIN, LEAST = (0.7, 1.4), 150
+"""Range of light after over light before that is believed, and pixels of standing houses that it takes to measure."""
+
+
+def roofs(chips: Chips, share: float, chance: Chance) -> Chips:
+    """The chips with `lost` known: 0 on houses of grades 1 and 2, 1 on destroyed ones, UNKNOWN (255) elsewhere: where
+    no house is, or one of which nobody says what is lost.
+
+    Of the destroyed houses `share` get 40 to 80 % of their roof back from the image before, in its light after, on one
+    side of a ragged line or around a hole. They are graded major then.
+
+    Args:
+        chips: not yet augmented: both dates lie on each other.
+        share: 0..1.
+        chance: draws which, and what is left.
+    """
+    seeds = chance.integers(2**31 - 1, (len(chips.mask),)).tolist()
+    image, mask = (part.cpu().numpy().copy() for part in (chips.image, chips.mask))
+    lost = np.select([(mask == 1) | (mask == 2), mask == DESTROYED], [0, 1], UNKNOWN).astype(np.uint8)
+    for one, seed in enumerate(seeds):
+        _restore(image[one], mask[one], lost[one], share, np.random.default_rng(seed))
+    there = chips.mask.device
+    return chips._replace(
+        image=torch.from_numpy(image).to(there), mask=torch.from_numpy(mask).to(there), lost=_tensor(lost, there)
+    )
+
+
+def _tensor(lost: NDArray[np.uint8], device: torch.device) -> Tensor:
+    return torch.from_numpy(lost).to(device)
+
+
+def _restore(
+    image: NDArray[np.float32],
+    mask: NDArray[np.int64],
+    lost: NDArray[np.uint8],
+    share: float,
+    rng: np.random.Generator,
+) -> None:
+    """Give houses of one chip parts of their roofs back, in place: (2, C, H, W), (H, W), (H, W)."""
+    parts, _ = ndimage.label(mask == DESTROYED)
+    light = _light(image, mask)
+    for number, place in enumerate(ndimage.find_objects(parts), start=1):
+        own = parts[place] == number
+        if rng.random() >= share or own.sum() < SMALLEST:
+            continue
+        gone = _gone(own, rng)
+        kept = ndimage.gaussian_filter((own & ~gone).astype(np.float32), SOFT) * own
+        before, after = (image[date][(slice(None), *place)] for date in (0, 1))
+        after += (np.clip(before * light, 0, 1) - after) * kept
+        mask[place][own], lost[place][own] = MAJOR, gone[own]
+
+
+def _gone(own: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """What of a house (rows, columns) stays lost: one side of it, or what lies around one of its points."""
+    places: NDArray[np.float32] = np.indices(own.shape, dtype=np.float32)
+    y, x = places[0], places[1]
+    angle, centre = rng.uniform(0, 2 * np.pi), int(rng.integers(own.sum()))
+    if rng.random() < 0.5:
+        along = x * np.cos(angle) + y * np.sin(angle)
+    else:
+        along = np.hypot(x - x[own][centre], y - y[own][centre])
+    stray = ndimage.gaussian_filter(rng.standard_normal(own.shape), 1.5)
+    along = along + stray / max(float(stray.std()), 1e-6) * rng.uniform(*ROUGH)
+    gone: NDArray[np.bool_] = own & (along <= np.quantile(along[own], rng.uniform(*PARTLY_LOST)))
+    return gone
+
+
+def _light(image: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(C, 1, 1): how much brighter the houses that stand are after; 1 where too few of them show."""
+    standing = mask == 1
+    if standing.sum() < LEAST:
+        return np.ones((image.shape[1], 1, 1), np.float32)
+    means: NDArray[np.float32] = image[..., standing].mean(axis=2, keepdims=True)[..., None]
+    ratio: NDArray[np.float32] = np.clip(means[1] / np.maximum(means[0], 1e-3), *GAIN)
+    return ratio
