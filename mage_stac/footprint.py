@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,12 @@ Footprint = tuple[dict[str, Any], list[float]]
 
 def of_grid(geobox: GeoBox) -> Footprint:
     """The border of a grid."""
+    border = _of_grid(geobox)
+    return shapely.geometry.mapping(border), _bbox(border)
+
+
+@lru_cache(16)
+def _of_grid(geobox: GeoBox) -> BaseGeometry:
     return _lonlat(geobox.extent, geobox)
 
 
@@ -50,15 +57,16 @@ def of_valid(dataset: Any, geobox: GeoBox) -> Footprint:
     found = shapes(mask.astype("uint8"), mask=mask, transform=affine)
     union = shapely.unary_union([shapely.geometry.shape(polygon) for polygon, _ in found])
     pixel = float(np.hypot(affine.a, affine.d))
-    return _lonlat(geom.Geometry(union.simplify(pixel), geobox.crs), geobox)
+    border = _lonlat(geom.Geometry(union.simplify(pixel), geobox.crs), geobox)
+    return shapely.geometry.mapping(border), _bbox(border)
 
 
-def _lonlat(border: geom.Geometry, geobox: GeoBox) -> Footprint:
+def _lonlat(border: geom.Geometry, geobox: GeoBox) -> BaseGeometry:
     box = geobox.boundingbox
     step = max(box.span_x, box.span_y) / SIDE_POINTS
     degrees = border.to_crs("EPSG:4326", resolution=step, wrapdateline=True)
-    polygon = shapely.orient_polygons(shapely.set_precision(degrees.geom.simplify(PRECISION), PRECISION))
-    return shapely.geometry.mapping(polygon), _bbox(polygon)
+    polygon: BaseGeometry = shapely.orient_polygons(shapely.set_precision(degrees.geom.simplify(PRECISION), PRECISION))
+    return polygon
 
 
 def _bbox(polygon: BaseGeometry) -> list[float]:

@@ -58,11 +58,11 @@ def render_pair(spec: RenderSpec, number: int, collection: Path, session: blende
             catalogue.staged(root, name, f"{scenario.id}-post") as post,
             catalogue.staged(root, name, f"{scenario.id}-pre") as pre,
         ):
-            unseen = {}
+            unseen, dates = {}, geometry.Dates(spec.texel)
             for phase, folder in (("pre", pre), ("post", post)):
                 with tempfile.TemporaryDirectory(prefix="mage-stac-") as scratch:
                     shot: Shot = getattr(scenario, phase)
-                    _render(spec, Path(scratch), shot, jobs[phase], session, clock)
+                    _render(Path(scratch), shot, jobs[phase], dates, session, clock)
                     unseen[phase] = _write_image(spec, scenario, phase, Path(scratch), folder, clock)
                     if phase == "pre":
                         truth = _truth(Path(scratch), scenario, clock)
@@ -73,10 +73,10 @@ def render_pair(spec: RenderSpec, number: int, collection: Path, session: blende
 
 
 def _render(
-    spec: RenderSpec, scratch: Path, shot: Shot, job: blender.Job, session: blender.Session, clock: Clock
+    scratch: Path, shot: Shot, job: blender.Job, dates: geometry.Dates, session: blender.Session, clock: Clock
 ) -> None:
     with clock.stage("geometry"):
-        job.write(geometry.build(shot.scene, spec.texel), scratch)
+        job.write(dates.build(shot.scene), scratch)
     with clock.stage("render"):
         seconds = session.render(scratch, shot.scene.id)
     for stage, value in seconds.items():

@@ -11,7 +11,7 @@ from plans import L_SHAPE, RECTANGLE, building, turned
 from mage_stac.errors import RenderError
 from mage_stac.scene import geometry, procedural
 from mage_stac.scene.geometry import Geometry
-from mage_stac.scene.scene import SEMANTIC, Car, Debris, Scene, Tree
+from mage_stac.scene.scene import SEMANTIC, Car, Damage, Debris, Scene, Tree
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +102,13 @@ def test_a_file_without_an_array_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "geometry.npz", vertices=np.zeros((0, 3)))
     with pytest.raises(RenderError, match="triangles"):
         geometry.load(tmp_path / "geometry.npz")
+
+
+def test_two_dates_of_a_place_share_what_stands_and_are_as_if_built_alone(town: Scene) -> None:
+    first, *rest = town.buildings
+    later = replace(town, buildings=(replace(first, damage=Damage(grade=4, look="rubble", seed=3)), *rest))
+    dates = geometry.Dates(0.5)
+    for scene in (town, later, town):
+        built, alone = dates.build(scene), geometry.build(scene, 0.5)
+        for field in fields(Geometry):
+            np.testing.assert_array_equal(getattr(built, field.name), getattr(alone, field.name))

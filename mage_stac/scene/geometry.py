@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mage_stac.errors import RenderError
 from mage_stac.scene import fences, ground, mesh, pieces, plants, ruins, shells, vehicles
 from mage_stac.scene.cover import raised
-from mage_stac.scene.scene import Scene
+from mage_stac.scene.scene import Building, Scene
 
 BANDS = ("red", "green", "blue")
 """Bands of every reflectance array here, in this order."""
@@ -42,6 +42,24 @@ class Geometry:
     """(rows, columns) terrain heights, m, row 0 north, corners at the scene's corners; (2, 2) zeros when flat."""
 
 
+class Dates:
+    """Builds the scenes of one place, date after date: a building that stands as it stood is not made again."""
+
+    def __init__(self, texel: float = 0.3) -> None:
+        self._texel = texel
+        self._shells: dict[Building, shells.Shell] = {}
+        self._meshes: dict[tuple[int, Building], mesh.Mesh] = {}
+
+    def build(self, scene: Scene) -> Geometry:
+        """As `build`: the same bytes, whatever was built before."""
+        shaped = shells.of(scene.buildings, scene.photo, scene.size, self._shells)
+        keys = [(shell.instance, shell.building) for shell in shaped]
+        made = [self._meshes.get(key) or ruins.build(shell) for key, shell in zip(keys, shaped, strict=True)]
+        if scene.photo is None:  # a photo's colours are those of its date
+            self._meshes = dict(zip(keys, made, strict=True))
+        return _whole(scene, made, self._texel)
+
+
 def build(scene: Scene, texel: float = 0.3) -> Geometry:
     """Triangles and ground texture of a scene; the same scene gives the same bytes.
 
@@ -54,8 +72,13 @@ def build(scene: Scene, texel: float = 0.3) -> Geometry:
     Raises:
         RenderError: an unknown material or season.
     """
+    return Dates(texel).build(scene)
+
+
+def _whole(scene: Scene, standing: list[mesh.Mesh], texel: float) -> Geometry:
+    """The geometry of a scene whose buildings are made."""
     terrain = ground_heights(scene)
-    parts = [ruins.build(shell) for shell in shells.of(scene.buildings, scene.photo, scene.size)]
+    parts = [*standing]
     parts += [plants.build(scene.trees, scene.season), vehicles.build(scene.cars), fences.build(scene, terrain)]
     if scene.debris is not None:
         parts.append(pieces.scatter(scene.debris, scene.size, terrain))

@@ -47,7 +47,7 @@ def texture(scene: Scene, texel: float = 0.3) -> tuple[Raster, NDArray[np.uint8]
         reflectance, semantic = fines.strew(reflectance, semantic, scene.debris, canvas)
     if scene.flood is not None:
         reflectance, semantic = cover.water(reflectance, semantic, scene.flood, canvas)
-    return np.clip(reflectance, 0.0, 0.95).astype(np.float32), semantic
+    return np.ascontiguousarray(np.clip(reflectance, 0.0, 0.95), np.float32), semantic
 
 
 def _base(scene: Scene, layer: Layer, canvas: Canvas) -> Raster:
@@ -59,6 +59,7 @@ def _base(scene: Scene, layer: Layer, canvas: Canvas) -> Raster:
     unit = stack(canvas, OCTAVES, 51) / np.float32(np.sqrt(sum(weight**2 for _, weight in OCTAVES)))
     fine = 0.6 * white(canvas, 61) + 0.8 * smooth(canvas, 0.7, 62)
     brightness = np.exp(mottle * unit + 0.6 * grain * fine)
-    painted: Raster = np.array(colours, np.float32)[layer.index]
-    painted *= brightness[..., None]
+    # Band by band in memory: what is laid over all bands alike then runs along rows, not along an axis of three.
+    bands = [band[layer.index] * brightness for band in np.array(colours, np.float32).T]
+    painted: Raster = np.moveaxis(np.stack(bands), 0, -1)
     return painted

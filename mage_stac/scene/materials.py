@@ -15,6 +15,7 @@ Where a library gives a leaf, the value here is a crown or a lawn: leaves, soil 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -272,6 +273,7 @@ def material(name: str, season: str = "summer") -> Material:
     return found
 
 
+@lru_cache(1 << 14)
 def pick(kind: Material, seed: int) -> Rgb:
     """One object's colour: a variant of `kind`, brighter or darker by its spread; the same for the same seed."""
     rng = np.random.default_rng(seed)

@@ -17,7 +17,8 @@ def cells(i: ArrayLike, j: ArrayLike, seed: ArrayLike) -> Values:
     mixed = mixed + np.asarray(j, np.int64).astype(np.uint32) * np.uint32(0x85EBCA77)
     mixed = mixed ^ (np.asarray(seed, np.int64).astype(np.uint32) * np.uint32(0xC2B2AE3D))
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
-        mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
+        mixed ^= mixed >> np.uint32(shift)
+        mixed *= np.uint32(factor)
     result: Values = mixed / 2.0**32
     return result
 
@@ -28,8 +29,8 @@ def field(x: ArrayLike, y: ArrayLike, scale: float, seed: ArrayLike) -> Values:
     i, j = np.floor(x), np.floor(y)
     u, v = x - i, y - j
     u, v = u * u * (3 - 2 * u), v * v * (3 - 2 * v)
-    lower = cells(i, j, seed) * (1 - u) + cells(i + 1, j, seed) * u
-    upper = cells(i, j + 1, seed) * (1 - u) + cells(i + 1, j + 1, seed) * u
+    corners = cells(np.stack([i, i + 1]), np.stack([j, j + 1])[:, None], seed)
+    lower, upper = corners[:, 0] * (1 - u) + corners[:, 1] * u
     result: Values = lower * (1 - v) + upper * v
     return result
 

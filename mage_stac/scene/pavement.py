@@ -41,7 +41,7 @@ class Strip:
 
 def wear(reflectance: Raster, layer: Layer, canvas: Canvas) -> Raster:
     """Hard ground with the marks of its use. Shapes as in ground.texture."""
-    result = reflectance.copy()
+    result = reflectance.copy(order="K")
     crossing = _crossings(layer, canvas)
     rough = stack(canvas, ((3.0, 0.7), (0.8, 0.5)), 111)
     for number, surface in enumerate(layer.surfaces, 1):

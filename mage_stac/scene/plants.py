@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,10 +70,16 @@ def _templates(kind: str, shape: int, detail: int) -> list[tuple[Mesh, str]]:
 def _planted(template: Mesh, trees: Sequence[Tree], kind: str, tint: Array) -> Mesh:
     radius, height = (np.array([getattr(tree, name) for tree in trees]) for name in ("radius", "height"))
     origin = np.array([(tree.x, tree.y, tree.base) for tree in trees])
-    rng = np.array([np.random.default_rng([tree.seed, 6]).uniform(0, 2 * np.pi) for tree in trees])
     if kind.startswith("felled"):
         return mesh.copies(template, origin, _lying(trees, radius, height), tint)
-    return mesh.copies(template, origin, mesh.frames(rng, np.column_stack([radius, radius, height])), tint)
+    turn = np.array([_turn(tree.seed) for tree in trees])
+    return mesh.copies(template, origin, mesh.frames(turn, np.column_stack([radius, radius, height])), tint)
+
+
+@lru_cache(1 << 14)
+def _turn(seed: int) -> float:
+    """Radians by which a tree's shape is turned."""
+    return float(np.random.default_rng([seed, 6]).uniform(0, 2 * np.pi))
 
 
 def _lying(trees: Sequence[Tree], radius: Array, height: Array) -> Array:
@@ -92,12 +98,17 @@ def _tints(trees: Sequence[Tree], paint: str, season: str) -> Array:
     kind = material(name, season)
     variants = np.array([SCORCHED] if paint == "scorched" else kind.variants)
     level = LEAVES_TO_CROWN if name.startswith("leaf") else 0.8 if paint == "felled" else 1.0
-    tints = []
-    for tree in trees:
-        rng = np.random.default_rng([tree.seed, 7])
-        shade = np.exp(kind.spread * rng.standard_normal() + rng.normal(0, 0.04, 3))
-        tints.append(level * variants[int(rng.integers(len(variants)))] * shade)
-    return np.array(tints)
+    drawn = [_shade(tree.seed, len(variants)) for tree in trees]
+    tone, hue, which = (np.array(values) for values in zip(*drawn, strict=True))
+    result: Array = level * variants[which] * np.exp(kind.spread * tone[:, None] + hue)
+    return result
+
+
+@lru_cache(1 << 14)
+def _shade(seed: int, variants: int) -> tuple[float, tuple[float, ...], int]:
+    """How bright a tree is, how far each band strays, and which of its material's variants it has."""
+    rng = np.random.default_rng([seed, 7])
+    return rng.standard_normal(), tuple(rng.normal(0, 0.04, 3).tolist()), int(rng.integers(variants))
 
 
 def _cards(

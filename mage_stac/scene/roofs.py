@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -41,7 +42,7 @@ def eaves(building: Building) -> Polygon:
 
 
 def _grown(outline: Polygon, margin: float) -> Polygon:
-    if margin <= 0:
+    if margin < GRID:
         return outline
     return _largest(outline.buffer(margin, join_style="mitre", mitre_limit=2.0)) or outline
 
@@ -53,6 +54,8 @@ def planes(building: Building) -> list[Plane]:
     (for hips of one pitch that is the straight skeleton's roof). Other convex plans get one plane an edge; whatever is
     left is roofed by shrinking its outline step by step.
     """
+    if building.overhang < GRID:  # buffers by next to nothing come out empty
+        building = replace(building, overhang=0.0)
     outline, slope = plan(building), float(np.tan(np.radians(building.pitch)))
     if building.faces:
         return measured.planes(building) or [Plane(plan=outline, slope=(0.0, 0.0, building.height))]

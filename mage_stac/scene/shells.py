@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -15,7 +15,7 @@ from mage_stac.scene import measured, mesh, mottle, photos, roofs, tiling
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
 from mage_stac.scene.plans import Plane, lines, polygons
-from mage_stac.scene.scene import Building, Photo
+from mage_stac.scene.scene import Building, Damage, Photo
 from mage_stac.scene.tiling import Tiles
 
 Array = NDArray[np.float64]
@@ -26,6 +26,8 @@ PARAPET = 0.6
 """Height and about twice the width of a parapet, m."""
 SHEET = (1.8, 2.6)
 """Sheet metal put up at once, level and up the slope, m."""
+WHOLE = Damage(grade=1)
+"""Of a building as built."""
 GALVANISED = (0.40, 0.405, 0.405)
 """Reflectance of sheets that do not rust yet: materials' metal_grey."""
 
@@ -66,13 +68,34 @@ class Shell:
 
 
 def of(
-    buildings: Sequence[Building], photo: Photo | None = None, size: tuple[float, float] = (0.0, 0.0)
+    buildings: Sequence[Building],
+    photo: Photo | None = None,
+    size: tuple[float, float] = (0.0, 0.0),
+    known: dict[Building, Shell] | None = None,
 ) -> list[Shell]:
-    """Shape all buildings; instance is 1 + position. With a photo of a scene of `size` metres roofs look as there."""
+    """Shape all buildings; instance is 1 + position. With a photo of a scene of `size` metres roofs look as there.
+
+    `known` holds shells of the same place by their buildings as built: those are not shaped again, new ones are added.
+    """
+    known = {} if known is None else known
+    built = [replace(building, damage=WHOLE) for building in buildings]
+    new = list(dict.fromkeys(one for one in built if one not in known))
+    known.update(zip(new, _shaped(new, photographed=photo is not None), strict=True))
+    shells = [
+        replace(known[one], building=building, instance=number)
+        for number, (one, building) in enumerate(zip(built, buildings, strict=True), start=1)
+    ]
+    if photo is None:
+        return shells
+    return [replace(shell, colour=_pictured(shell, photo, size)) for shell in shells]
+
+
+def _shaped(buildings: Sequence[Building], *, photographed: bool) -> list[Shell]:
+    """Shells of buildings as built, all numbered 0; without colours where a photo gives them."""
     planes = [roofs.planes(building) for building in buildings]
     counts = np.array([len(group) for group in planes], np.intp)
     areas = [sum(plane.plan.area for plane in group) for group in planes]
-    sizes = np.repeat([tiling.cell_size(area, photo=photo is not None) for area in areas], counts)
+    sizes = np.repeat([tiling.cell_size(area, photo=photographed) for area in areas], counts)
     tiles = tiling.cut([plane for group in planes for plane in group], sizes.tolist())
     first = np.cumsum(counts) - counts
     bounds = np.searchsorted(tiles.face, [*first, counts.sum()])
@@ -82,12 +105,12 @@ def of(
         shells.append(
             Shell(
                 building=building,
-                instance=number + 1,
+                instance=0,
                 outline=roofs.plan(building),
                 planes=tuple(planes[number]),
                 tiles=own,
-                colour=_colours(building, own) if photo is None else _pictured(own, planes[number], photo, size),
-                photographed=photo is not None,
+                colour=np.zeros((0, 3), np.float32) if photographed else _colours(building, own),
+                photographed=photographed,
             )
         )
     return shells
@@ -116,11 +139,11 @@ def _sheets(rust: Array, tiles: Tiles, seed: int) -> Array:
     return rust * (1 - newer) + np.array(GALVANISED) * newer
 
 
-def _pictured(tiles: Tiles, planes: Sequence[Plane], photo: Photo, size: tuple[float, float]) -> NDArray[np.float32]:
+def _pictured(shell: Shell, photo: Photo, size: tuple[float, float]) -> NDArray[np.float32]:
     """(T, 3) reflectance: what the photo shows at each tile."""
-    upward = np.array([slope_frame(plane)[:, 2] for plane in planes]).reshape(-1, 3)
-    middles = tiles.corners.mean(axis=1)
-    return photos.roof_colours(photo, size, middles, upward[tiles.face])
+    upward = np.array([slope_frame(plane)[:, 2] for plane in shell.planes]).reshape(-1, 3)
+    middles = shell.tiles.corners.mean(axis=1)
+    return photos.roof_colours(photo, size, middles, upward[shell.tiles.face])
 
 
 def _repairs(tiles: Tiles, rng: np.random.Generator) -> Array:

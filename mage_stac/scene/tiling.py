@@ -149,50 +149,54 @@ def convex_clip(cells: Array, lines: Array, part: Index) -> tuple[Array, Index]:
     Returns:
         Triangles (T, 3, 2), counter-clockwise, and for each the index of its cell.
     """
+    # Corner by corner in memory: sums and tests over a cell's few corners would take numpy ten times as long.
+    x, y = (np.ascontiguousarray(cells[..., axis].T) for axis in (0, 1))
     kept = np.arange(len(cells))
     for edge in range(lines.shape[1]):
-        a, b, c = (lines[part[kept], edge, k][:, None] for k in range(3))
-        side = cells[..., 0] * a + cells[..., 1] * b + c
-        alive = (side > 0).any(axis=1) | (a == 0).all(axis=1) & (b == 0).all(axis=1)
-        cells, side, kept = cells[alive], side[alive], kept[alive]
-        cut = (side < 0).any(axis=1)
+        a, b, c = np.take(lines[:, edge].T, part[kept], axis=1)
+        side = x * a + y * b + c
+        alive = (side > 0).any(axis=0) | (a == 0) & (b == 0)
+        if not alive.all():
+            x, y, side, kept = x[:, alive], y[:, alive], side[:, alive], kept[alive]
+        cut = (side < 0).any(axis=0)
         if cut.any():
-            clipped = _clip_once(cells[cut], side[cut])
-            room = max(clipped.shape[1], cells.shape[1])
-            cells = _filled(cells, room)
-            cells[cut] = _filled(clipped, room)
-    return _fan(cells, kept)
+            clipped = _clip_once(x[:, cut], y[:, cut], side[:, cut])
+            room = max(len(clipped[0]), len(x))
+            x, y = _filled(x, room), _filled(y, room)
+            x[:, cut], y[:, cut] = (_filled(values, room) for values in clipped)
+    return _fan(x, y, kept)
 
 
-def _clip_once(cells: Array, side: Array) -> Array:
-    """Corners on the inner side, and the points where the outline crosses the line; (N, M, 2)."""
-    following, after = np.roll(cells, -1, axis=1), np.roll(side, -1, axis=1)
+def _clip_once(x: Array, y: Array, side: Array) -> tuple[Array, Array]:
+    """Corners (K, N) on the inner side, and the points where the outline crosses the line: x and y, each (M, N)."""
+    after = np.roll(side, -1, axis=0)
     crosses = (side >= 0) != (after >= 0)
     share = np.where(crosses, side / np.where(crosses, side - after, 1.0), 0.0)
-    points = np.stack([cells, cells + share[..., None] * (following - cells)], axis=2)
-    used = np.stack([side >= 0, crosses], axis=2)
-    count = cells.shape[1] * 2
-    points, used = points.reshape(-1, count, 2), used.reshape(-1, count)
-    order = np.argsort(~used, axis=1, kind="stable")
-    most, total = int(used.sum(axis=1).max()), used.sum(axis=1)
-    order = np.where(np.arange(count) < total[:, None], order, order[:, :1])[:, :most]
-    clipped: Array = np.take_along_axis(points, order[..., None], axis=1)
-    return clipped
+    used = np.stack([side >= 0, crosses], axis=1).reshape(-1, side.shape[1])
+    place = np.cumsum(used, axis=0)
+    most, column = int(place[-1].max()), np.nonzero(used)[1]
+    clipped = []
+    for values in (x, y):
+        points = np.stack([values, values + share * (np.roll(values, -1, axis=0) - values)], axis=1)
+        points = points.reshape(used.shape)
+        first = points[used.argmax(axis=0), np.arange(points.shape[1])]
+        found = np.repeat(first[None], most, axis=0)
+        found[place[used] - 1, column] = points[used]
+        clipped.append(found)
+    return clipped[0], clipped[1]
 
 
-def _filled(cells: Array, room: int) -> Array:
+def _filled(values: Array, room: int) -> Array:
     """As many corners as `room`, the first one repeated at the end."""
-    return np.concatenate([cells, np.repeat(cells[:, :1], room - cells.shape[1], axis=1)], axis=1)
+    return np.concatenate([values, np.repeat(values[:1], room - len(values), axis=0)])
 
 
-def _fan(cells: Array, kept: Index) -> tuple[Array, Index]:
-    steps = cells.shape[1] - 2
-    first = np.repeat(cells[:, :1], steps, axis=1)
-    corners = np.stack([first, cells[:, 1:-1], cells[:, 2:]], axis=2).reshape(-1, 3, 2)
-    owner = np.repeat(kept, steps)
-    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    solid = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0] > 1e-9
-    return corners[solid], owner[solid]
+def _fan(x: Array, y: Array, kept: Index) -> tuple[Array, Index]:
+    east, north = x - x[:1], y - y[:1]
+    solid = east[1:-1] * north[2:] - north[1:-1] * east[2:] > 1e-9
+    cell, step = np.nonzero(solid.T)
+    corners = [np.stack([x[row, cell], y[row, cell]], axis=1) for row in (np.zeros_like(step), step + 1, step + 2)]
+    return np.stack(corners, axis=1), kept[cell]
 
 
 def _lines(parts: Sequence[Polygon]) -> Array:
@@ -200,15 +204,17 @@ def _lines(parts: Sequence[Polygon]) -> Array:
 
     Sides shorter than a millimetre are left out: rounding of earlier cuts may have them point anywhere.
     """
-    rings = [shapely.get_coordinates(ring) for ring in shapely.get_exterior_ring(shapely.orient_polygons(parts))]
-    lines = np.zeros((len(rings), max((len(ring) - 1 for ring in rings), default=0), 3))
-    for row, ring in zip(lines, rings, strict=True):
-        step = np.diff(ring, axis=0)
-        length = np.hypot(step[:, 0], step[:, 1])
-        real = length > 1e-3
-        normal = np.stack([-step[real, 1], step[real, 0]], axis=1) / length[real, None]
-        row[: len(normal), :2] = normal
-        row[: len(normal), 2] = -np.sum(normal * ring[:-1][real], axis=1)
+    rings = shapely.get_exterior_ring(shapely.orient_polygons(parts))
+    points, owner = shapely.get_coordinates(rings, return_index=True)
+    step, start = np.diff(points, axis=0), points[:-1]
+    length = np.hypot(step[:, 0], step[:, 1])
+    real = (owner[1:] == owner[:-1]) & (length > 1e-3)
+    step, start, row = step[real], start[real], owner[:-1][real]
+    a, b = -step[:, 1] / length[real], step[:, 0] / length[real]
+    sides = np.bincount(row, minlength=len(parts))
+    lines = np.zeros((len(parts), int(sides.max(initial=0)), 3))
+    place = np.arange(len(row)) - np.repeat(np.cumsum(sides) - sides, sides)
+    lines[row, place] = np.stack([a, b, -(a * start[:, 0] + b * start[:, 1])], axis=1)
     return lines
 
 
