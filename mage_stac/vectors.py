@@ -17,6 +17,8 @@ PARQUET = (".parquet", ".geoparquet")
 SUFFIXES = (*PARQUET, ".geojson", ".geojsonl", ".gpkg", ".shp", ".fgb", ".zip", ".kml", ".gml", ".gdb")
 """Names that end like this are vector files; `.json` may be GeoJSON or STAC."""
 
+NO_GEOMETRIES = "has no geometries: give a file of points, lines or polygons"
+
 
 def read(path: Path, *, layer: str | None = None) -> Any:
     """A vector file as a GeoDataFrame: features without a geometry are left out, the others keep their order and index.
@@ -42,9 +44,10 @@ def read(path: Path, *, layer: str | None = None) -> Any:
         ValueError,
         OSError,
     ) as error:
-        raise AssetError(f"{path} cannot be read as a vector file: {str(error).splitlines()[0]}") from error
+        why = str(error).splitlines()[0].partition(".;")[0]  # what follows is advice for GDAL's own tools
+        raise AssetError(f"{path} cannot be read as a vector file: {why}") from error
     if not isinstance(frame, gpd.GeoDataFrame):
-        raise AssetError(f"{path} has no geometries: give a file of points or polygons")
+        raise AssetError(f"{path} {NO_GEOMETRIES}")
     if frame.crs is None:
         raise GridError(f"{path} does not say its CRS: set it, e.g. with ogr2ogr -a_srs EPSG:4326")
     return frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
@@ -52,8 +55,10 @@ def read(path: Path, *, layer: str | None = None) -> Any:
 
 def _layer(path: Path, wanted: str | None) -> str:
     layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    if not layers:
+        raise AssetError(f"{path} {NO_GEOMETRIES}")
     if wanted in layers or (wanted is None and len(layers) == 1):
         return wanted or layers[0]
     if wanted is not None:
         raise AssetError(f"{path} has no layer {wanted!r}; it has: {', '.join(layers)}")
-    raise AssetError(f"{path} has {len(layers)} layers: choose one of {', '.join(layers) or 'none'} with --layer")
+    raise AssetError(f"{path} has {len(layers)} layers: choose one of {', '.join(layers)} with --layer")

@@ -38,6 +38,9 @@ def test_a_table_without_geometry_or_crs(tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "table.parquet")
     with pytest.raises(AssetError, match=r"Missing geo metadata|has no geometries"):
         vectors.read(tmp_path / "table.parquet")
+    (tmp_path / "table.csv").write_text("name,length\nA,3\n")
+    with pytest.raises(AssetError, match=r"table\.csv has no geometries: give a file of points, lines or polygons$"):
+        vectors.read(tmp_path / "table.csv")
     with pytest.raises(GridError, match="does not say its CRS"):
         vectors.read(points(tmp_path / "v.parquet", crs=None))
 

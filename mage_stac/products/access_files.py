@@ -95,7 +95,7 @@ def write(folder: Path, found: Findings) -> None:
         path = folder / f"{name}.geojson"
         with writing(path):
             path.write_text(_degrees(frame).to_json(drop_id=True), encoding="utf-8")
-    open_ = _degrees(found.routes[found.routes["reachable"]])
+    open_ = _degrees(found.routes[found.routes["reachable"].astype(bool)])  # of no route it is a column of numbers
     if len(open_):
         tracks = gpd.GeoDataFrame(
             {"name": [f"to {target}" for target in open_["target"]],
