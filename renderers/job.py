@@ -47,6 +47,11 @@ class Job:
     """For the pass of that name: reflectance of `faces` (T, 3) and `ground` (rows, columns, 3); empty without it."""
 
     @property
+    def labelled(self) -> bool:
+        """Whether labels are rendered; without them nothing but light needs to be known of a face."""
+        return any(name.startswith("labels") for name in self.passes)
+
+    @property
     def lean(self) -> tuple[float, float]:
         """Horizontal run towards the sensor per metre of height: (east, north)."""
         run = math.tan(math.radians(self.off_nadir))

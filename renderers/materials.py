@@ -11,7 +11,7 @@ LABELS = ("semantic", "instance", "height")
 """AOVs beside Blender's own position and normal passes."""
 
 
-def faces() -> Any:
+def faces(*, labelled: bool) -> Any:
     """Material of every mesh but the ground: face colour times one plus grain noise."""
     material, nodes, links = _new("faces")
     colour = _attribute(nodes, "colour")
@@ -30,17 +30,19 @@ def faces() -> Any:
     links.new(factor, scaled.inputs["Scale"])
     _matt(nodes, links, scaled.outputs["Vector"])
     _attribute(nodes, "infrared").name = "infrared"
-    for name in LABELS:
+    for name in LABELS if labelled else ():
         _label(nodes, links, name, _attribute(nodes, name).outputs["Fac"])
     return material
 
 
-def ground(texture: Any, semantic: Any) -> Any:
-    """Material of the ground: linear texture as colour, nearest semantic code as label."""
+def ground(texture: Any, semantic: Any | None) -> Any:
+    """Material of the ground: linear texture as colour, nearest semantic code as label, if there is one."""
     material, nodes, links = _new("ground")
     uv = _attribute(nodes, "uv_ground")
     colour = _texture(nodes, links, uv, _image("ground_colour", texture), "Linear")
     _matt(nodes, links, colour.outputs["Color"])
+    if semantic is None:
+        return material
     codes = np.repeat(semantic[..., None].astype(np.float32), 3, axis=-1)
     code = _texture(nodes, links, uv, _image("ground_semantic", codes), "Closest")
     channel = nodes.new("ShaderNodeSeparateXYZ")

@@ -17,7 +17,7 @@ SKIRT = 60.0
 def build(job: Job) -> dict[str, Any]:
     """Make the scene's objects: `structures` (buildings), `clutter` (everything else that stands or lies), `ground`."""
     building = job.arrays["semantic"] == BUILDING
-    mesh_material = materials.faces()
+    mesh_material = materials.faces(labelled=job.labelled)
     objects = {
         "structures": _faces("structures", job, building, mesh_material),
         "clutter": _faces("clutter", job, ~building, mesh_material),
@@ -36,14 +36,15 @@ def _faces(name: str, job: Job, chosen: Any, material: Any) -> Any:
     triangles = (np.cumsum(used) - 1)[triangles]
     vertices = job.arrays["vertices"][used].astype(np.float32)
     ground = ground_height(job, vertices[:, 0], vertices[:, 1])
-    height = (vertices[:, 2] - ground).astype(np.float32)
     mesh = _mesh(name, _slide(job, vertices, ground), triangles)
     _attribute(mesh, "colour", "FLOAT_VECTOR", "FACE", job.arrays["colour"][chosen])
     if job.infrared:
         _attribute(mesh, "infrared", "FLOAT_VECTOR", "FACE", job.infrared["faces"][chosen])
-    for key in ("grain", "semantic", "instance"):
-        _attribute(mesh, key, "FLOAT", "FACE", job.arrays[key][chosen])
-    _attribute(mesh, "height", "FLOAT", "POINT", height)
+    _attribute(mesh, "grain", "FLOAT", "FACE", job.arrays["grain"][chosen])
+    if job.labelled:
+        for key in ("semantic", "instance"):
+            _attribute(mesh, key, "FLOAT", "FACE", job.arrays[key][chosen])
+        _attribute(mesh, "height", "FLOAT", "POINT", vertices[:, 2] - ground)
     mesh.materials.append(material)
     return bpy.data.objects.new(name, mesh)
 
@@ -60,7 +61,8 @@ def _ground(job: Job) -> Any:
     uv = np.stack([xx / width, yy / height], axis=-1).reshape(-1, 2).astype(np.float32)
     mesh = _mesh("ground", _slide(job, vertices, vertices[:, 2]), _grid_triangles(rows + 2, columns + 2))
     _attribute(mesh, "uv_ground", "FLOAT2", "POINT", uv)
-    mesh.materials.append(materials.ground(job.arrays["ground_texture"], job.arrays["ground_semantic"]))
+    semantic = job.arrays["ground_semantic"] if job.labelled else None
+    mesh.materials.append(materials.ground(job.arrays["ground_texture"], semantic))
     return bpy.data.objects.new("ground", mesh)
 
 

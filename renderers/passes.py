@@ -30,7 +30,7 @@ def prepare(job: Job, machine: Machine) -> None:
     cycles.light_sampling_threshold = 0.0
     cycles.caustics_reflective = cycles.caustics_refractive = False
     layer = bpy.context.view_layer
-    for name in materials.LABELS:
+    for name in materials.LABELS if job.labelled else ():
         aov = layer.aovs.add()
         aov.name, aov.type = name, "VALUE"
 
