@@ -128,7 +128,8 @@ def stream_cog(
                 dataset.close()
         with writing(final):
             _check_size(tiled, geobox, np.dtype(dtype).itemsize * count)
-            rasterio.shutil.copy(tiled, made, driver="COG", **_options(dtype, categorical=colours is not None))
+            with rasterio.Env(COG_TMP_COMPRESSION="NONE"):  # else GDAL packs and unpacks the overviews once more
+                rasterio.shutil.copy(tiled, made, driver="COG", **_options(dtype, categorical=colours is not None))
             _check(made)
             made.replace(final)
     finally:
@@ -187,6 +188,7 @@ def _describe(dataset: Any, colours: Colours | None, descriptions: Sequence[str]
 def _options(dtype: str, *, categorical: bool) -> dict[str, Any]:
     return {
         "compress": "DEFLATE",
+        "level": 1,  # half the time of GDAL's 6, for an eighth more bytes (probabilities of Joplin)
         "predictor": "NO" if categorical or np.dtype(dtype).itemsize == 8 else "YES",
         "blocksize": BLOCK,
         "overview_resampling": "MODE" if categorical else "AVERAGE",

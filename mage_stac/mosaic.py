@@ -160,7 +160,7 @@ def strips(
     ahead = [line for line in lines if after is None or line.end > after.row]
     windows, done = (sum(len(line.lefts) for line in some) for some in (lines, lines[: len(lines) - len(ahead)]))
     weight = taper(tiling)
-    for batch in _asked(_batches(_views(ahead, tiling, geobox.shape), tiling.window, read, jobs), jobs.ahead):
+    for batch in _asked(_batches(_views(ahead, tiling, geobox.shape), read, jobs), jobs.ahead):
         seen, across = batch.view.inside
         pending = pending.grown(seen.stop)
         pending.valid[: seen.stop - pending.row, across] = batch.valid[pending.row - seen.start :]
@@ -209,12 +209,10 @@ class _View:
         rows, columns = (slice(int(some.min()), int(some.max()) + 1) for some in (self.rows, self.columns))
         return rows, columns
 
-    def spread(self, array: NDArray[Any]) -> NDArray[Any]:
-        """What lies `inside` (..., rows, columns), mirrored to where the windows leave the grid."""
-        if all(some[-1] - some[0] == len(some) - 1 for some in (self.rows, self.columns)):
-            return array
-        rows, columns = (some - some.min() for some in (self.rows, self.columns))
-        return array[..., rows[:, None], columns]
+    def window(self, array: NDArray[Any], left: int) -> NDArray[Any]:
+        """A window of what lies `inside` (..., rows, columns), mirrored to where it leaves the grid."""
+        across = self.columns[left - self.lefts[0] :][: len(self.rows)]
+        return _picked(_picked(array, self.rows - self.rows.min(), -2), across - self.columns.min(), -1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,16 +266,22 @@ def _asked(batches: Iterator[_Batch], ahead: int) -> Iterator[_Batch]:
     yield from waiting
 
 
-def _batches(views: Iterator[_View], window: int, read: Read, jobs: Jobs) -> Iterator[_Batch]:
+def _picked(array: NDArray[Any], places: NDArray[np.int64], axis: int) -> NDArray[Any]:
+    """What lies at some places along an axis; a view where they follow one another."""
+    first, last = int(places[0]), int(places[-1])
+    if last - first != len(places) - 1:
+        return array.take(places, axis)
+    return np.moveaxis(np.moveaxis(array, axis, 0)[first : last + 1], 0, axis)
+
+
+def _batches(views: Iterator[_View], read: Read, jobs: Jobs) -> Iterator[_Batch]:
     for view, scene in _read_ahead(views, read):
-        image, seen = (view.spread(array) for array in scene)
-        both = np.logical_and(*seen)
-        places = {left: np.s_[..., left - view.lefts[0] : left - view.lefts[0] + window] for left in view.lefts}
-        shown = tuple(left for left, place in places.items() if both[place].any())
+        both = np.logical_and(*scene[1])
+        shown = tuple(left for left in view.lefts if view.window(both, left).any())
         answer = None
         if shown:
-            answer = jobs.submit(*(np.stack([array[places[left]] for left in shown]) for array in (image, seen)))
-        yield _Batch(view=view, shown=shown, answer=answer, valid=np.logical_and(*scene[1]))
+            answer = jobs.submit(*(np.stack([view.window(array, left) for left in shown]) for array in scene))
+        yield _Batch(view=view, shown=shown, answer=answer, valid=both)
 
 
 def _read_ahead(views: Iterator[_View], read: Read) -> Iterator[tuple[_View, Scene]]:

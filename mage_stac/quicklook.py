@@ -91,10 +91,10 @@ def class_thumbnail(raster: Path, classes: Classes, path: Path) -> None:
 
 def coloured(values: NDArray[np.uint8], classes: Classes) -> NDArray[np.uint8]:
     """Classes (y, x) in their colours, (3, y, x)."""
-    table = np.zeros((256, 3), np.uint8)
+    table = np.zeros((3, 256), np.uint8)
     for value, colour in colour_table(classes).items():
-        table[value] = colour
-    return np.moveaxis(table[values], -1, 0)
+        table[:, value] = colour
+    return table.take(values, axis=1)
 
 
 def picture(
