@@ -78,10 +78,22 @@ def _fail(message: str) -> None:
     sys.stderr.write(f"mage-stac: {' '.join(message.split())}\n")
 
 
+class Lines(logging.Handler):
+    """Shows what the library logs as lines on stderr, where a progress bar makes room for them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        typer.echo(f"warning: {' '.join(record.getMessage().split())}", err=True)
+
+
+LINES = Lines(logging.WARNING)
+
+
 def main() -> None:
     """Run one verb; bad input ends as one line on stderr and exit code 1, Ctrl-C as 130, wrong usage as 2."""
-    # Libraries' logs and warnings are for developers: a user meets our one line.
+    # Libraries' logs and warnings are for developers: a user meets our own lines.
     logging.getLogger().addHandler(logging.NullHandler())
+    logging.getLogger("mage_stac").addHandler(LINES)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     status = _status()

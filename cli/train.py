@@ -35,7 +35,8 @@ def train(
 ) -> None:
     """Train a damage or water model on rendered pairs; prints the model Item's path.
 
-    A run that was stopped goes on where it was when the same command is given again.
+    A run that was stopped goes on where it was when the same command is given again. An image or label that cannot be
+    read costs a line and its own chips; the run goes on with all the others.
 
     Once some buildings are graded: mage-stac train quick.toml --synthetic out/synthetic --real out/real
     --real-labels graded.geojson --start out/models/joplin-0123 --out out/models
@@ -58,7 +59,7 @@ def train(
         )
     if as_json:
         record = json.loads((path.parent / "training.json").read_text("utf-8"))
-        told = {key: record[key] for key in ("seconds", "waiting_for_chips")}
+        told = {key: record[key] for key in ("seconds", "waiting_for_chips", "unread") if key in record}
         typer.echo(json.dumps({"item": str(path), "validation": record["validation"][-1], **told}))
     else:
         typer.echo(path)

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mage_stac import chip_pieces
+from mage_stac import chip_pieces, remote, unread
 from mage_stac.chip_pieces import Planes
 from mage_stac.classes import NOT_OBSERVED
-from mage_stac.errors import CatalogueError
-from mage_stac.reader import Reader
+from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.stack import Stack
+from mage_stac.unread import Problem
 
 CELL = 32
 """Edge of the squares in which pixels are counted, px."""
@@ -41,7 +41,7 @@ class ChipTable:
 
     stacks: tuple[Stack, ...]
     cells: NDArray[np.int32]
-    """(N, 3) stack, row, column of each CELL with a pixel observed, ordered by stack."""
+    """(N, 3) stack, row, column of each CELL with a pixel observed, ordered by stack and row."""
     seen: NDArray[np.int64]
     """(N,) pixels observed."""
     spots: NDArray[np.int32]
@@ -118,29 +118,40 @@ def build(
     reader: Planes | None = None,
     saved: Path | None = None,
     progress: Progress | None = None,
+    on_problem: Problem | None = None,
 ) -> ChipTable:
     """Look once at every stack and write down where it was observed and what its label shows.
 
     Args:
         stacks: what chips shall be cut from.
-        reader: decodes windows; rasterio unless given.
+        reader: decodes windows; what suits the files unless given.
         saved: a file that keeps the table (.npz); it is taken from there if no raster has changed since.
         progress: called after each stack.
+        on_problem: told of each stack's file that cannot be read; no chip is drawn from such a stack.
 
     Raises:
         CatalogueError: no stack shows anything.
-        AssetError: a file cannot be read or contradicts its Item.
+        AssetError: a file cannot be read or contradicts its Item, and nobody is told or there is no other.
     """
     key = digest(stacks)
     known = _load(saved, key, stacks) if saved else None
     if known is not None:
         return known
-    source = reader or Reader()
-    parts = []
+    source = reader or remote.suited(stacks)
+    parts: list[_Strip] = []
+    problems: list[AssetError] = []
     for number, stack in enumerate(stacks):
-        parts += _looked_at(number, stack, source)
+        try:
+            parts += _looked_at(number, stack, source)
+        except AssetError as problem:
+            if on_problem is None:
+                raise
+            on_problem(problem)
+            problems.append(problem)
         if progress:
             progress(number + 1, len(stacks), f"index {stack.id}")
+    if problems and len(problems) == len(stacks):
+        raise unread.nothing(problems[0], len(stacks), "stacks")
     cells = np.concatenate([part.cells for part in parts]) if parts else np.zeros((0, 3), np.int32)
     if not len(cells):
         names = ", ".join(stack.id for stack in stacks[:3])
@@ -154,7 +165,7 @@ def build(
         counts=np.concatenate([part.columns(classes) for part in parts]),
         classes=classes,
     )
-    if saved:
+    if saved and not problems:
         _save(saved, key, table)
     return table
 

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from torch import Tensor
 
-from mage_stac import loader, samplers
+from mage_stac import loader, samplers, unread
 from mage_stac.chip_table import ChipTable
+from mage_stac.errors import AssetError
 from mage_stac.loader import Access, Batch
 from mage_stac.pairs import Layer
 from mage_stac.reader import Reader
 from mage_stac.samplers import Places, Sampling
 from mage_stac.tally import ChipIndex, Place
+from mage_stac.unread import Problem
 
 __all__ = ["Batch", "Looks", "at", "batches", "lent", "statistics", "unlabelled"]
 
@@ -33,7 +35,7 @@ LOOK_TRIES, LOOK_VALID = 8, 0.5
 STATISTICS_CHIPS, STATISTICS_EDGE = 256, 64
 """Windows read for mean and standard deviation."""
 ROUND = 64
-"""Chips planned together: those that lie close to each other are decoded together."""
+"""Places drawn and planned together, as long as their chips are not too many to hold."""
 AHEAD = 6
 """Looks being read or waiting."""
 
@@ -66,8 +68,8 @@ def batches(
     Raises:
         AssetError: a file cannot be read.
     """
-    number = max(1, round(ROUND / batch))
     settings = sampling or Sampling(kind="balanced", ignored=(0,))
+    number = max(1, round(min(ROUND * samplers.together(settings, edge), loader.BUFFER) / batch))
     local = len(range(shard[0], batch, shard[1]))
 
     def places(turn: int) -> Places:
@@ -75,7 +77,7 @@ def batches(
         drawn = samplers.draw(part.table, settings, rng, batch * number, edge)
         return drawn.reshape(number, batch, 3)[:, shard[0] :: shard[1]].reshape(-1, 3)
 
-    settled = loader.loading(part.table, edge, local, access or Access())
+    settled = loader.loading(part.table, edge, local, access or Access(), full=True)
     with closing(loader.stream(settled, places, start // number)) as stream:
         for _ in range(start % number):
             next(stream)
@@ -127,20 +129,23 @@ def unlabelled(
         drawn = samplers.draw(table, Sampling(), np.random.default_rng([seed, turn, 2]), batch * number, edge)
         return drawn.reshape(number, batch, 3)[:, shard[0] :: shard[1]].reshape(-1, 3)
 
-    settled = loader.loading(table, edge, local, access or Access())
+    settled = loader.loading(table, edge, local, access or Access(), full=True)
     with closing(loader.stream(settled, places, start // number)) as stream:
         for _ in range(start % number):
             next(stream)
         yield from stream
 
 
-def at(part: ChipIndex, places: Sequence[Place], edge: int, batch: int) -> Generator[Batch, None, None]:
-    """Chips at given places, in their order, once.
+def at(
+    part: ChipIndex, places: Sequence[Place], edge: int, batch: int, on_problem: Problem | None = None
+) -> Generator[Batch, None, None]:
+    """Chips at given places, in their order, once; without those that cannot be read, if somebody is told of them.
 
     Raises:
-        AssetError: a file cannot be read.
+        AssetError: a file cannot be read and nobody is told, or none can.
     """
-    return loader.epoch(part.table, np.array(places, np.int64).reshape(-1, 3), edge=edge, batch=batch)
+    where, access = np.array(places, np.int64).reshape(-1, 3), Access(on_problem=on_problem)
+    return loader.epoch(part.table, where, edge=edge, batch=batch, access=access)
 
 
 def _ahead(make: Callable[[int], Tensor], start: int) -> Generator[Tensor, None, None]:
@@ -164,6 +169,8 @@ class Looks:
     post: tuple[Layer, ...]
     gsd: float
     """Metres at which they are looked at."""
+    on_problem: Problem | None = None
+    """Told of an image that cannot be read; others are then looked at, if there are any."""
 
     def draw(self, rng: np.random.Generator, number: int, edge: int, reader: Reader) -> Tensor:
         """(number, 2, C, edge, edge) 0..1: windows of independent places, before and after."""
@@ -173,25 +180,44 @@ class Looks:
     def _window(
         self, rng: np.random.Generator, layers: Sequence[Layer], edge: int, reader: Reader
     ) -> NDArray[np.float32]:
+        found, problems = list[tuple[NDArray[np.float32], NDArray[np.bool_]]](), list[AssetError]()
         for _ in range(LOOK_TRIES):
-            layer = layers[int(rng.integers(len(layers)))]
-            height, width = reader.shape(layer)
-            size = [min(max(2, round(edge * self.gsd / layer.gsd)), limit) for limit in (height, width)]
-            row, column = (int(rng.integers(limit - n + 1)) for limit, n in zip((height, width), size, strict=True))
-            image, valid = reader.image(layer, Window(column, row, size[1], size[0]), (edge, edge))
-            if valid.mean() >= LOOK_VALID:
+            try:
+                found.append(_looked(rng, layers[int(rng.integers(len(layers)))], edge, self.gsd, reader))
+            except AssetError as error:
+                if self.on_problem is None:
+                    raise
+                self.on_problem(error)
+                problems.append(error)
+            if found and found[-1][1].mean() >= LOOK_VALID:
                 break
+        if not found:
+            raise unread.nothing(problems[0], LOOK_TRIES, "windows of real images")
+        image, valid = found[-1]
         return np.where(valid, image, image.mean(axis=(1, 2), keepdims=True, where=valid) if valid.any() else 0.0)
 
 
-def statistics(part: ChipIndex, seed: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _looked(
+    rng: np.random.Generator, layer: Layer, edge: int, gsd: float, reader: Reader
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A random window of a layer and where it was observed, at `gsd` metres."""
+    height, width = reader.shape(layer)
+    size = [min(max(2, round(edge * gsd / layer.gsd)), limit) for limit in (height, width)]
+    row, column = (int(rng.integers(limit - n + 1)) for limit, n in zip((height, width), size, strict=True))
+    return reader.image(layer, Window(column, row, size[1], size[0]), (edge, edge))
+
+
+def statistics(
+    part: ChipIndex, seed: int, on_problem: Problem | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each band over random windows of both dates, 0..1.
 
     Raises:
-        AssetError: a file cannot be read.
+        AssetError: a file cannot be read and nobody is told, or none can.
     """
     places = samplers.draw(part.table, Sampling(), np.random.default_rng(seed), STATISTICS_CHIPS, STATISTICS_EDGE)
-    with closing(loader.epoch(part.table, places, edge=STATISTICS_EDGE, batch=len(places))) as stream:
+    access = Access(on_problem=on_problem)
+    with closing(loader.epoch(part.table, places, edge=STATISTICS_EDGE, batch=len(places), access=access)) as stream:
         chips = next(stream)
     seen = chips["image"].permute(0, 3, 4, 1, 2)[chips["valid"]].double()  # (pixels, T, C)
     mean, std = seen.mean(dim=(0, 1)), seen.std(dim=(0, 1)).clamp(min=1e-3)

@@ -20,6 +20,11 @@ class CatalogueError(MageStacError):
 class AssetError(MageStacError):
     """An Item lacks an asset, or the asset's file cannot be read or contradicts its metadata."""
 
+    def __init__(self, message: str, *, asset: str = "") -> None:
+        super().__init__(message)
+        self.asset = asset or message
+        """Which asset of which Item, where that is known: several errors may be about one."""
+
 
 class GridError(MageStacError):
     """Grids or footprints do not fit together."""

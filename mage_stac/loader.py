@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -24,17 +24,16 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from torch import Tensor
 
-from mage_stac import chip_pieces, grid, plan, remote, samplers
+from mage_stac import chip_pieces, grid, plan, remote, samplers, unread
 from mage_stac.chip_cache import ChipCache
 from mage_stac.chip_pieces import Piece, Planes
 from mage_stac.chip_table import ChipTable
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import AssetError, GridError
 from mage_stac.plan import Job
-from mage_stac.reader import Reader
-from mage_stac.remote import RemoteReader
 from mage_stac.samplers import Places, Sampling
 from mage_stac.stack import Stack
+from mage_stac.unread import Problem
 
 THREADS = 2
 """Decoders of local files; the network has the cores for most of the time."""
@@ -42,9 +41,6 @@ BUFFER = 256
 """Chips of a round: among so many, those that share pixels are shuffled."""
 AHEAD = 1
 """Rounds under way beside the one that is being taken."""
-
-
-Problem = Callable[[AssetError], None]
 
 
 class Batch(TypedDict):
@@ -131,7 +127,8 @@ class Access:
     threads: int | None = None
     """That decode; a few for local files, many for remote ones unless given."""
     on_problem: Problem | None = None
-    """Told once of each file that cannot be read, whose chips are then left out of their batches."""
+    """Told of each file that cannot be read. An epoch then leaves out its chips; a stream that is drawn keeps its
+    batches full with other chips of the round. None: the error is raised."""
     source: Planes | None = None
     """Decodes windows instead of ours."""
 
@@ -151,7 +148,8 @@ class Loading:
     """Chips of a batch."""
     threads: int
     on_problem: Problem | None
-    """Told of each file that cannot be read, once; its chips are left out. None: the error is raised."""
+    full: bool
+    """Whether chips that cannot be read become others of their round, rather than missing in their batches."""
 
     @cached_property
     def labelled(self) -> bool:
@@ -172,11 +170,12 @@ def stream(settings: Loading, rounds: Rounds, start: int = 0) -> Generator[Batch
     """Batches of all rounds from number `start` on, read ahead by threads.
 
     Raises:
-        AssetError: a file cannot be read and nobody is told of problems.
+        AssetError: a file cannot be read and nobody is told of problems, or nothing can be read any more.
         GridError: the stacks differ in their dates or bands.
     """
     buffers = Buffers(_shape(settings))
-    told: set[str] = set()
+    told: list[AssetError] = []
+    lost, delivered = 0, False
     with ThreadPoolExecutor(settings.threads, thread_name_prefix="chips") as pool:
         waiting = deque(
             pool.submit(_begun, number, settings, rounds, buffers, pool) for number in (start, start + AHEAD)
@@ -185,11 +184,18 @@ def stream(settings: Loading, rounds: Rounds, start: int = 0) -> Generator[Batch
             for number in count(start + AHEAD + 1):
                 current = waiting.popleft().result()
                 if current is None:
-                    return
+                    break
                 missing = _finished(current, settings, told)
+                lost, delivered = lost + int(missing.sum()), delivered or not missing.all()
+                if settings.full and missing.all():
+                    break
                 waiting.append(pool.submit(_begun, number, settings, rounds, buffers, pool))
+                if settings.full and missing.any():
+                    missing = _filled(current, missing, settings.batch)
                 yield from _batches(current, missing, settings, buffers)
                 del current
+            if told and (settings.full or not delivered):
+                raise unread.nothing(told[0], lost, "chips")
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -228,7 +234,7 @@ def _done(job: Job, loading: Loading, arrays: list[Arrays]) -> AssetError | None
     return None
 
 
-def _finished(current: _Round, loading: Loading, told: set[str]) -> NDArray[np.bool_]:
+def _finished(current: _Round, loading: Loading, told: list[AssetError]) -> NDArray[np.bool_]:
     """Wait for a round; the chips that it lacks."""
     missing = np.zeros(len(current.places), bool)
     for job, future in zip(current.jobs, current.futures, strict=True):
@@ -238,10 +244,20 @@ def _finished(current: _Round, loading: Loading, told: set[str]) -> NDArray[np.b
         if loading.on_problem is None:
             raise problem
         missing[job.chips[:, 0]] = True
-        if str(problem) not in told:
-            told.add(str(problem))
+        if problem.asset not in {one.asset for one in told}:
+            told.append(problem)
             loading.on_problem(problem)
     return missing
+
+
+def _filled(current: _Round, missing: NDArray[np.bool_], batch: int) -> NDArray[np.bool_]:
+    """Put chips of the same round, in turn, where those are missing that cannot be read; then none is missing."""
+    for number, other in zip(np.flatnonzero(missing).tolist(), cycle(np.flatnonzero(~missing).tolist()), strict=False):
+        current.places[number] = current.places[other]
+        image, mask, valid = current.arrays[number // batch]
+        others = current.arrays[other // batch]
+        image[number % batch], mask[number % batch], valid[number % batch] = (one[other % batch] for one in others)
+    return np.zeros_like(missing)
 
 
 def _batches(
@@ -302,7 +318,7 @@ def batches(
     def places(turn: int) -> Places:
         return samplers.draw(table, settings, np.random.default_rng([seed, turn]), number, edge)
 
-    return stream(loading(table, edge, batch, access or Access()), places)
+    return stream(loading(table, edge, batch, access or Access(), full=True), places)
 
 
 def epoch(
@@ -315,13 +331,12 @@ def epoch(
         part = places[turn * number : (turn + 1) * number]
         return part if len(part) else None
 
-    return stream(loading(table, edge, batch, access or Access()), some)
+    return stream(loading(table, edge, batch, access or Access(), full=False), some)
 
 
-def loading(table: ChipTable, edge: int, batch: int, access: Access) -> Loading:
+def loading(table: ChipTable, edge: int, batch: int, access: Access, *, full: bool) -> Loading:
     """What a stream of a chip index is made with."""
-    afar = any(remote.meant(one) for stack in table.stacks for mosaic in (*stack.dates, stack.mask) for one in mosaic)
-    source = access.source or (RemoteReader(access.sign) if afar and remote.available() else Reader())
+    source = access.source or remote.suited(table.stacks, access.sign)
     piece = ChipCache(access.cache, source).piece if access.cache else partial(chip_pieces.read, source=source)
     return Loading(
         stacks=table.stacks,
@@ -329,6 +344,7 @@ def loading(table: ChipTable, edge: int, batch: int, access: Access) -> Loading:
         piece=piece,
         edge=edge,
         batch=batch,
-        threads=access.threads or (remote.THREADS if afar else THREADS),
+        threads=access.threads or (remote.THREADS if remote.afar(table.stacks) else THREADS),
         on_problem=access.on_problem,
+        full=full,
     )

@@ -15,6 +15,7 @@ from mage_stac.errors import CatalogueError, RecipeError
 from mage_stac.models import losses
 from mage_stac.recipe import Recipe
 from mage_stac.tally import GRADES, ChipIndex
+from mage_stac.unread import Problem
 
 Step = Callable[[int, int, str], None]
 """Called with what is done, what there is to do, and what is being done."""
@@ -37,6 +38,8 @@ class Material:
     """Where the event's unlabelled images were observed, if the recipe adapts to them."""
     start: models.LoadedModel | None = None
     """Whose weights to go on from."""
+    on_problem: Problem | None = None
+    """Told of each asset that cannot be read while the run goes on."""
 
     @property
     def digest(self) -> str:
@@ -55,18 +58,19 @@ def gather(
     real: Path | None,
     progress: Step | None = None,
     start: Path | None = None,
+    on_problem: Problem | None = None,
 ) -> Material:
     """Index the pairs, hold whole places out, and measure what normalisation and class weights need."""
     data = recipe.data
-    whole = tally.index(roots, bands=data.bands, gsd=data.gsd, progress=progress)
+    whole = tally.index(roots, bands=data.bands, gsd=data.gsd, progress=progress, on_problem=on_problem)
     training, validation = tally.split(whole, data.holdout)
     tally.check_classes(training, graded=recipe.network.dates == 2)
     first = None if start is None else models.load(catalogue.read_item(start))
-    mean, std = chips.statistics(training, recipe.seed) if first is None else _scaling(first)
+    mean, std = chips.statistics(training, recipe.seed, on_problem) if first is None else _scaling(first)
     looks = None
     if real is not None and recipe.style.method != "none":
         pre, post = pairs.unlabelled(real, bands=data.bands)
-        looks = Looks(pre=pre, post=post, gsd=data.gsd)
+        looks = Looks(pre=pre, post=post, gsd=data.gsd, on_problem=on_problem)
     totals = training.totals()
     return Material(
         recipe=recipe,
@@ -78,6 +82,7 @@ def gather(
         looks=looks,
         target=_target(recipe, real),
         start=first,
+        on_problem=on_problem,
     )
 
 

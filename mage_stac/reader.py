@@ -70,7 +70,8 @@ class Reader:
                 )
                 mask = handle.dataset.dataset_mask(window=window, out_shape=size) > 0 if handle.masked else None
         except BROKEN as error:
-            raise AssetError(f"{raster.what} ({shown(raster.path)}) cannot be read: {said(error)}") from error
+            line = f"{raster.what} ({shown(raster.path)}) cannot be read: {said(error)}"
+            raise AssetError(line, asset=raster.what) from error
         return decoded(raster, values, handle.dtype, raster.nodata if handle.nodata is None else handle.nodata, mask)
 
     def blocks(self, raster: Raster) -> tuple[int, int]:
@@ -101,7 +102,7 @@ class Reader:
             elif MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
                 valid &= dataset.dataset_mask(window=window, out_shape=size) > 0
         except BROKEN as error:
-            raise AssetError(f"{what} ({layer.path}) cannot be read: {error}") from error
+            raise AssetError(f"{what} ({layer.path}) cannot be read: {error}", asset=what) from error
         return np.where(valid, raw * layer.scale + layer.offset, 0).astype(np.float32), valid
 
     def shape(self, layer: Layer) -> tuple[int, int]:
@@ -116,7 +117,7 @@ class Reader:
             try:
                 handles[path] = _facts(rasterio.open(path, driver=driver))
             except BROKEN as error:
-                raise AssetError(f"{what} ({shown(path)}) cannot be opened: {said(error)}") from error
+                raise AssetError(f"{what} ({shown(path)}) cannot be opened: {said(error)}", asset=what) from error
             if raster is not None:
                 agreed(raster, grid.of_dataset(handles[path].dataset), handles[path].dataset.count)
         handles.move_to_end(path)
@@ -155,11 +156,12 @@ def agreed(raster: Raster, file: GeoBox, count: int) -> None:
     Raises:
         AssetError: its grid or bands contradict the file's.
     """
+    what, path = raster.what, shown(raster.path)
     if max(raster.bands) > count:
-        raise AssetError(f"{raster.what} lists band {max(raster.bands)}, but {shown(raster.path)} has {count}")
+        raise AssetError(f"{what} lists band {max(raster.bands)}, but {path} has {count}", asset=what)
     problem = grid.contradiction(raster.geobox, file)
     if problem:
-        raise AssetError(f"{raster.what} contradicts its file {shown(raster.path)}: {problem}; correct the Item")
+        raise AssetError(f"{what} contradicts its file {path}: {problem}; correct the Item", asset=what)
 
 
 def decoded(

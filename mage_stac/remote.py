@@ -6,7 +6,7 @@ import asyncio
 import importlib.util
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,11 +16,12 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from mage_stac import tile_codec
+from mage_stac.chip_pieces import Planes
 from mage_stac.errors import AssetError
 from mage_stac.plane import Plane
 from mage_stac.raster import can_hold
 from mage_stac.reader import BROKEN, Reader, agreed, decoded, said, shown
-from mage_stac.stack import Raster
+from mage_stac.stack import Raster, Stack
 from mage_stac.tile_codec import Tiles
 
 THREADS = 32
@@ -46,6 +47,16 @@ def available() -> bool:
 def meant(raster: Raster) -> bool:
     """Whether this module reads a raster: one on a web server."""
     return urlsplit(raster.path).scheme in ("http", "https")
+
+
+def suited(stacks: Sequence[Stack], sign: Sign | None = None) -> Planes:
+    """What reads the files of some stacks best."""
+    return RemoteReader(sign) if available() and afar(stacks) else Reader()
+
+
+def afar(stacks: Sequence[Stack]) -> bool:
+    """Whether any of the files lies on a web server."""
+    return any(meant(one) for stack in stacks for mosaic in (*stack.dates, stack.mask) for one in mosaic)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +96,7 @@ class RemoteReader:
             return self._plain.plane(raster, rows, columns, shape)
         when, problem = self._failed.get(raster.path, (-PATIENCE, ""))
         if time.monotonic() - when < PATIENCE:
-            raise AssetError(problem)
+            raise AssetError(problem, asset=raster.what)
         try:
             file, images = asyncio.run_coroutine_threadsafe(self._tiles(raster, rows, columns), self._loop).result()
             return _plane(raster, file, images, (rows, columns))  # by this thread: the loop's has but one core
@@ -105,14 +116,14 @@ class RemoteReader:
             raise
         except Exception as error:  # noqa: BLE001 - the Rust side raises many types, none of them ours
             if not _refused(error) or self._sign is None:
-                raise AssetError(_told(raster, error)) from None
+                raise AssetError(_told(raster, error), asset=raster.what) from None
         self._files.pop(raster.path, None)  # the token's hour is over: sign anew, once
         try:
             return await self._read(raster, rows, columns)
         except Exception as error:
             if isinstance(error, AssetError):
                 raise
-            raise AssetError(_told(raster, error)) from None
+            raise AssetError(_told(raster, error), asset=raster.what) from None
 
     async def _read(self, raster: Raster, rows: slice, columns: slice) -> tuple[_File, list[Tiles]]:
         file = await self._opened(raster)
@@ -158,7 +169,8 @@ def _plane(raster: Raster, file: _File, images: list[Tiles], window: tuple[slice
     try:
         data, *masks = [tile_codec.decoded(image, *window) for image in images]
     except BROKEN as error:
-        raise AssetError(f"{raster.what} ({shown(raster.path)}) cannot be read: {said(error)}") from error
+        line = f"{raster.what} ({shown(raster.path)}) cannot be read: {said(error)}"
+        raise AssetError(line, asset=raster.what) from error
     mask = masks[0][0] > 0 if masks else None
     if file.alpha is not None:
         mask = data[file.alpha] > 0

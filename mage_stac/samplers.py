@@ -32,12 +32,13 @@ class Sampling:
     ignored: tuple[int, ...] = ()
     """balanced: classes that none is drawn for."""
     reuse: int = 1
-    """Chips cut around each place drawn. They share decoded pixels, so they come faster, and are alike."""
+    """Chips cut near each place drawn, out of the same decoded pixels: so many times fewer blocks are decoded. At most
+    twice as many as lie beside each other in the square, since more would show the same again."""
     rarity: float = 0.0
     """balanced: temperature of rare-class sampling (Hoyer et al. 2022, arXiv 2111.14887): a class is drawn by
     softmax((1 - frequency) / temperature); 0 draws each equally often."""
-    span: int = 1024
-    """Edge of the square around such a place, px."""
+    span: int = BLOCK
+    """Edge of the square that these chips lie in, px."""
 
     def __post_init__(self) -> None:
         if self.reuse < 1 or self.span < 1 or not 0 <= self.background <= 1 or self.rarity < 0:
@@ -47,12 +48,18 @@ class Sampling:
             )
 
 
+def together(sampling: Sampling, edge: int) -> int:
+    """Chips of `edge` px that are cut near each place drawn."""
+    return min(sampling.reuse, max(1, 2 * (sampling.span // edge) ** 2))
+
+
 def draw(table: ChipTable, sampling: Sampling, rng: np.random.Generator, number: int, edge: int) -> Places:
     """Draw chips of `edge` px in random order. They lie inside their stack if they fit, and each shows something."""
-    places = -(-number // sampling.reuse)
+    reuse = together(sampling, edge)
+    places = -(-number // reuse)
     chosen = _classes(table, sampling, rng, places)
     cells = _cells(table, sampling, rng, chosen)
-    if sampling.reuse == 1:
+    if reuse == 1:
         return _around(table, cells, rng, edge)
     return rng.permutation(_cluster(table, sampling, rng, cells, edge)[:number])
 
@@ -128,42 +135,45 @@ def inside(corner: NDArray[np.int64], edge: int, size: NDArray[np.int64]) -> NDA
 def _cluster(
     table: ChipTable, sampling: Sampling, rng: np.random.Generator, cells: NDArray[np.int64], edge: int
 ) -> Places:
-    """`reuse` chips in the square around each cell, the first at the cell itself, the others balanced in the square."""
-    anchors, span = _around(table, cells, rng, edge), max(sampling.span, edge)
-    square = _square(anchors[:, 1:], span, edge, rng)
-    square = inside(square, span, table.sizes[anchors[:, 0]])
+    """Chips in a square that holds each cell, the first around the cell itself, the others balanced."""
+    span, stacks = sampling.span, table.cells[cells, 0]
+    squares = _squares(table.spots[cells], span, rng)
     rows = []
-    for anchor, corner in zip(anchors, square, strict=True):
-        near = _near(table, int(anchor[0]), corner, span)
-        chips = _around(table, _picked(table, sampling, rng, near), rng, edge)
-        high = np.maximum(corner + span - edge, corner)
-        fits = table.sizes[anchor[0]] >= edge
-        chips[:, 1:] = np.where(fits, np.clip(chips[:, 1:], np.maximum(corner, 0), high), chips[:, 1:])
-        rows += [anchor[None], chips]
+    for cell, stack, corner in zip(cells, stacks, squares, strict=True):
+        near = _near(table, int(stack), corner, span)
+        chips = _around(table, np.append(cell, _picked(table, sampling, rng, near, edge)), rng, edge)
+        size = table.sizes[stack]
+        low = np.minimum(corner, size - edge)
+        high = np.maximum(np.minimum(corner + span, size) - edge, low)
+        chips[:, 1:] = np.where(size >= edge, np.clip(chips[:, 1:], low, high), chips[:, 1:])
+        rows.append(chips)
     return np.concatenate(rows)
 
 
-def _square(corner: NDArray[np.int64], span: int, edge: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Corners of squares of `span` px that hold chips at given corners and begin with a block, if there is such."""
-    low, high = -(-(corner + edge - span) // BLOCK), corner // BLOCK
-    start: NDArray[np.int64] = (low + rng.integers(0, np.maximum(high - low, 0) + 1)) * BLOCK
-    return np.minimum(start, corner)
+def _squares(spots: NDArray[np.int32], span: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Corners (n, 2) of squares of `span` px that hold pixels (n, 2) and begin with a block, or divide blocks."""
+    step = min(span, BLOCK)
+    first, last = -(-(spots + 1 - span) // step), spots // step
+    corners: NDArray[np.int64] = rng.integers(np.maximum(first, 0), last + 1) * step
+    return corners
 
 
 def _near(table: ChipTable, stack: int, corner: NDArray[np.int64], span: int) -> NDArray[np.int64]:
     """Cells of a stack whose observed pixel lies in a square: chips moved into the square still hold it."""
     start, stop = table.starts[stack], table.starts[stack + 1]
-    where = table.spots[start:stop]
+    rows = np.searchsorted(table.cells[start:stop, 1], (corner[0] - CELL, corner[0] + span))  # they are in order
+    first, last = start + rows
+    where = table.spots[first:last]
     within = ((where >= corner) & (where < corner + span)).all(axis=1)
-    cells: NDArray[np.int64] = start + np.flatnonzero(within)
+    cells: NDArray[np.int64] = first + np.flatnonzero(within)
     return cells
 
 
 def _picked(
-    table: ChipTable, sampling: Sampling, rng: np.random.Generator, near: NDArray[np.int64]
+    table: ChipTable, sampling: Sampling, rng: np.random.Generator, near: NDArray[np.int64], edge: int
 ) -> NDArray[np.int64]:
-    """`reuse - 1` of the cells, by class if balanced."""
-    number = sampling.reuse - 1
+    """Cells of all chips of a square but the first, by class if balanced."""
+    number = together(sampling, edge) - 1
     weights = table.seen[near].astype(np.float64)
     if sampling.kind == "balanced" and table.classes:
         wanted = [k for k, value in enumerate(table.classes) if value not in sampling.ignored]

@@ -15,6 +15,7 @@ from mage_stac.chip_table import ChipTable
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED
 from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.pairs import LABEL, Pair
+from mage_stac.unread import Problem
 
 CLASSES = tuple(entry.value for entry in DAMAGE_CLASSES if entry.value != NOT_OBSERVED)
 """0..4."""
@@ -52,8 +53,9 @@ def index(
     bands: Sequence[str],
     gsd: float,
     progress: Callable[[int, int, str], None] | None = None,
+    on_problem: Problem | None = None,
 ) -> ChipIndex:
-    """Find the labelled pairs of some catalogues and count their label's classes.
+    """Find the labelled pairs of some catalogues and count their label's classes; as `build` below.
 
     Raises:
         CatalogueError: no labelled pairs, one of them is incomplete, or nothing in them was observed.
@@ -62,15 +64,37 @@ def index(
         RecipeError: the pairs have another gsd.
     """
     found = pairs.read(roots, bands=bands, gsd=gsd)
-    table = chip_table.build([stack.of_pair(pair) for pair in found], progress=progress)
+    whole = build(found, progress=progress, on_problem=on_problem)
+    table = whole.table
     for column, value in enumerate(table.classes):
         if value not in CLASSES:
-            pair = found[int(table.cells[table.counts[:, column] > 0][0, 0])]
+            pair = whole.pairs[int(table.cells[table.counts[:, column] > 0][0, 0])]
             raise AssetError(
                 f"asset {LABEL!r} of Item {pair.items[2].id} holds {value}, which is no damage class: 0 to 4, or 255"
                 " where not observed"
             )
-    return ChipIndex(pairs=found, table=table)
+    return whole
+
+
+def build(
+    found: Sequence[Pair],
+    *,
+    progress: Callable[[int, int, str], None] | None = None,
+    on_problem: Problem | None = None,
+) -> ChipIndex:
+    """The index of the pairs that show anything, whatever the classes of their labels.
+
+    Args:
+        found: pairs.
+        progress: called after each.
+        on_problem: told of each asset that cannot be read; its pair is then left out.
+
+    Raises:
+        AssetError: an asset cannot be read, and nobody is told or no pair can be read.
+        CatalogueError: nothing was observed.
+    """
+    table = chip_table.build([stack.of_pair(pair) for pair in found], progress=progress, on_problem=on_problem)
+    return _only(ChipIndex(pairs=tuple(found), table=table), np.diff(table.starts) > 0)
 
 
 def split(whole: ChipIndex, share: float) -> tuple[ChipIndex, ChipIndex]:

@@ -28,6 +28,7 @@ from mage_stac.models.average import Average
 from mage_stac.models.checkpoint import Progress, State
 from mage_stac.recipe import Recipe
 from mage_stac.samplers import Sampling
+from mage_stac.unread import Unread
 
 Step = Callable[[int, int, str], None]
 """Called with what is done, what there is to do, and what is being done."""
@@ -50,7 +51,8 @@ def train(
     """Train the recipe's network on labelled pairs and publish it as a model Item.
 
     A run that was stopped goes on from its last checkpoint, OUT/training/<recipe name>/checkpoint.safetensors; a
-    finished one is not repeated. Under torchrun every process takes its part of each batch.
+    finished one is not repeated. Under torchrun every process takes its part of each batch. An asset that cannot be
+    read costs a line in the log and its own chips.
 
     Args:
         recipe: decides everything.
@@ -67,7 +69,7 @@ def train(
 
     Raises:
         CatalogueError: no labelled pairs, nothing observed or to learn in them, fewer than two places, no real images.
-        AssetError: an asset or band is missing or broken.
+        AssetError: an Item lacks an asset or band, or nothing can be read any more.
         GridError: a pair's rasters lie on different grids.
         RecipeError: the recipe does not fit the pairs or needs real images, or an unfinished run of its name is of
             another recipe.
@@ -75,11 +77,11 @@ def train(
     """
     roots = [synthetic] if isinstance(synthetic, Path) else list(synthetic)
     folder = out / "training" / recipe.name
-    fabric = _fabric(recipe)
+    fabric, unread = _fabric(recipe), Unread()
     with fabric.rank_zero_first():
         if graded is not None:
             roots.append(graded_pairs(recipe, real, graded, folder / "graded"))
-        material = gather(recipe, roots, real, progress, start)
+        material = gather(recipe, roots, real, progress, start, unread)
     name = f"{recipe.name}-{material.digest}"
     made = catalogue.has(out, item.COLLECTION, name)
     fabric.barrier()
@@ -90,7 +92,7 @@ def train(
     fabric.barrier()
     state = fit(fabric, material, folder, progress)
     if fabric.is_global_zero:
-        item.publish(_trained(name, material, state), out)
+        item.publish(_trained(name, material, state, unread), out)
         (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     fabric.barrier()
     return out / item.COLLECTION / name / f"{name}.json"
@@ -130,7 +132,7 @@ def fit(fabric: Fabric, material: Material, folder: Path, progress: Step | None 
     done = state.progress
     learner = Learner(fabric=fabric, model=model, teacher=state.average.shadow, material=material)
     writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done.step) if fabric.is_global_zero else None
-    access = Access(cache=folder.parent / "pixels" if recipe.run.cache else None)
+    access = Access(cache=folder.parent / "pixels" if recipe.run.cache else None, on_problem=material.on_problem)
     with closing(_stream(fabric, material, done.step, access)) as stream:
         for step in range(done.step, settings.steps):
             started = time.perf_counter()
@@ -277,10 +279,10 @@ def validate(model: nn.Module, material: Material) -> dict[str, Any]:
 
 def _held_out(model: nn.Module, material: Material) -> Iterator[held_out.Said]:
     mean, std = torch.tensor(material.mean), torch.tensor(material.std)
-    return held_out.outputs(model, material.validation, material.recipe, mean, std)
+    return held_out.outputs(model, material.validation, material.recipe, mean, std, material.on_problem)
 
 
-def _trained(name: str, material: Material, state: State) -> item.Trained:
+def _trained(name: str, material: Material, state: State, unread: Unread) -> item.Trained:
     done, recipe, network = state.progress, material.recipe, state.average.shadow
     calibrated = calibration.measure(_held_out(network, material))
     fitted = _fitted(network, calibrated.temperatures, material)
@@ -308,6 +310,7 @@ def _trained(name: str, material: Material, state: State) -> item.Trained:
             "seconds": round(done.seconds, 1),
             "pairs_per_second": round(len(done.losses) * recipe.optimiser.batch / max(done.seconds, 1e-9), 2),
             "waiting_for_chips": round(_waiting(done), 4),
+            **unread.record(),
         },
     )
 

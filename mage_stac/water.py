@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mage_stac import catalogue, chip_table, chips, cube, grid, overlap, pairs, quicklook, stack, tally, water_items
+from mage_stac import catalogue, chips, cube, grid, overlap, pairs, quicklook, tally, water_items
 from mage_stac import recipe as recipes
 from mage_stac.adapt import augment
 from mage_stac.adapt.augment import Chips
@@ -25,7 +25,7 @@ from mage_stac.adapt.chance import Chance
 from mage_stac.classes import NOT_OBSERVED, SURFACE_WATER, colour_table
 from mage_stac.cog import stream_cog
 from mage_stac.errors import AssetError, CatalogueError, GridError, ModelError, RecipeError
-from mage_stac.loader import Batch
+from mage_stac.loader import Access, Batch
 from mage_stac.models import blank, losses, normalise
 from mage_stac.models.average import Average
 from mage_stac.models.water_unet import WaterUnet
@@ -34,6 +34,7 @@ from mage_stac.recipe import Recipe
 from mage_stac.samplers import Sampling
 from mage_stac.tally import ChipIndex
 from mage_stac.train import learning_rate
+from mage_stac.unread import Unread
 
 LABEL = "water"
 """Asset of a label Item: classes.WATER_CLASSES."""
@@ -70,7 +71,8 @@ def train(recipe: Recipe, synthetic: Sequence[Path], out: Path, *, progress: Ste
     """Train the recipe's water head on both dates of labelled pairs and publish it as a model Item.
 
     Before the event only permanent water is water; after it, the flood too. Whole places are held out for the figures
-    that the Item tells; no figure chooses the weights, which are the moving average after the last step.
+    that the Item tells; no figure chooses the weights, which are the moving average after the last step. An asset that
+    cannot be read costs a line in the log and its own chips.
 
     Args:
         recipe: with the task `water`.
@@ -83,48 +85,53 @@ def train(recipe: Recipe, synthetic: Sequence[Path], out: Path, *, progress: Ste
 
     Raises:
         CatalogueError: no labelled pairs, no water in them, or fewer than two places.
-        AssetError: an asset or band is missing or broken.
+        AssetError: an Item lacks an asset or band, or nothing can be read any more.
         GridError: a pair's rasters lie on different grids.
         RecipeError: the recipe does not fit the pairs.
         ModelError: the loss is no longer a number.
     """
-    training, validation = tally.split(_index(recipe, synthetic, progress), recipe.data.holdout)
+    unread = Unread()
+    training, validation = tally.split(_index(recipe, synthetic, progress, unread), recipe.data.holdout)
     if not sum(training.totals()[FLOOD:]):
         raise CatalogueError(f"the water labels of the {len(training.pairs)} training pairs hold no water")
     low, high = recipe.data.range
     mean, std = (
         tuple((value - zero) / (high - low) for value in values)
-        for values, zero in zip(chips.statistics(training, recipe.seed), (low, 0.0), strict=True)
+        for values, zero in zip(chips.statistics(training, recipe.seed, unread), (low, 0.0), strict=True)
     )
     ids = [[pair.id for pair in part.pairs] for part in (training, validation)]
     name = f"{recipe.name}-{recipes.digest(recipe, ids, training.totals(), mean, std)}"
     if not catalogue.has(out, water_items.MODELS, name):
-        network, curve = _fit(recipe, training, (mean, std), progress)
-        figures = _held_out(network, validation, recipe, (mean, std))
+        network, curve = _fit(recipe, training, (mean, std), progress, unread)
+        figures = _held_out(network, validation, recipe, (mean, std), unread)
         trained = water_items.Trained(
             id=name, recipe=recipe, weights=network.state_dict(), mean=mean, std=std, losses=curve, held_out=figures,
             sources=[source for part in (training, validation) for pair in part.pairs for source in pair.items],
-            pairs={"training": ids[0], "validation": ids[1]},
+            pairs={"training": ids[0], "validation": ids[1]}, unread=unread.record(),
         )  # fmt: skip
         water_items.publish_model(trained, out)
     return out / water_items.MODELS / name / f"{name}.json"
 
 
-def _index(recipe: Recipe, roots: Sequence[Path], progress: Step | None) -> ChipIndex:
+def _index(recipe: Recipe, roots: Sequence[Path], progress: Step | None, unread: Unread) -> ChipIndex:
     """The pairs by their water label."""
     found = [
         replace(pair, label=catalogue.asset_path(pair.items[2], LABEL))
         for pair in pairs.read(roots, bands=recipe.data.bands, gsd=recipe.data.gsd)
     ]
-    table = chip_table.build([stack.of_pair(pair) for pair in found], progress=progress)
-    odd = set(table.classes) - {0, FLOOD, PERMANENT}
+    whole = tally.build(found, progress=progress, on_problem=unread)
+    odd = set(whole.table.classes) - {0, FLOOD, PERMANENT}
     if odd:
         raise AssetError(f"water labels hold {sorted(odd)}: they have 0 dry, 1 flood, 2 permanent, 255 not observed")
-    return ChipIndex(pairs=tuple(found), table=table)
+    return whole
 
 
 def _fit(
-    recipe: Recipe, training: ChipIndex, scaling: tuple[tuple[float, ...], ...], progress: Step | None
+    recipe: Recipe,
+    training: ChipIndex,
+    scaling: tuple[tuple[float, ...], ...],
+    progress: Step | None,
+    unread: Unread,
 ) -> tuple[nn.Module, list[float]]:
     """The averaged network after all steps, and the loss of each; everything random follows from the recipe's seed."""
     settings, data = recipe.optimiser, recipe.data
@@ -134,7 +141,10 @@ def _fit(
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     sampling = Sampling(kind="balanced", background=data.background, reuse=data.reuse)
     edge, curve = data.size + 2 * data.margin, list[float]()
-    stream = chips.batches(training, edge=edge, batch=settings.batch, seed=recipe.seed, sampling=sampling)
+    access = Access(on_problem=unread)
+    stream = chips.batches(
+        training, edge=edge, batch=settings.batch, seed=recipe.seed, sampling=sampling, access=access
+    )
     with closing(stream):
         for step, batch in zip(range(settings.steps), stream, strict=False):
             generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
@@ -191,12 +201,16 @@ def _loss(logits: Tensor, made: Chips) -> Tensor:
 
 @torch.inference_mode()
 def _held_out(
-    network: nn.Module, part: ChipIndex, recipe: Recipe, scaling: tuple[tuple[float, ...], ...]
+    network: nn.Module,
+    part: ChipIndex,
+    recipe: Recipe,
+    scaling: tuple[tuple[float, ...], ...],
+    unread: Unread,
 ) -> dict[str, float]:
     """Water of both dates on the held-out places, unaugmented: IoU, precision and recall."""
     size, counts = recipe.data.size, np.zeros(3)
     places = tally.tiles(part, size, recipe.run.validation_chips)
-    with closing(chips.at(part, places, size, recipe.optimiser.batch)) as stream:
+    with closing(chips.at(part, places, size, recipe.optimiser.batch, unread)) as stream:
         for batch in stream:
             said = network(_fed(_unit(batch["image"], recipe), batch["valid"], *scaling)) > 0
             seen, truth = (batch["valid"] & (batch["mask"] != NOT_OBSERVED))[:, None], _truth(batch["mask"])

@@ -147,6 +147,16 @@ def test_reused_chips_lie_together_and_keep_the_balance() -> None:
     assert len(anchors) == 4
 
 
+def test_reused_chips_lie_within_a_block() -> None:
+    label = np.full((1000, 1300), 255, np.uint8)
+    label[:40], label[500:700, 490:530] = 1, 2
+    places = samplers.draw(table(label), Sampling(reuse=8), np.random.default_rng(0), 1600, 200)
+    assert all(shown(label, place, 200) - {255} for place in places)
+    blocks = places[:, 1:] // samplers.BLOCK
+    assert (blocks == (places[:, 1:] + 199) // samplers.BLOCK).all()
+    assert {tuple(block) for block in blocks} == {(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)}
+
+
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(8, 256), st.integers(1, 256))
 def test_a_grid_shows_every_pixel(rows: int, columns: int, edge: int, stride: int) -> None:
     step = min(stride, edge)
@@ -167,5 +177,5 @@ def test_a_grid_leaves_out_what_was_not_observed() -> None:
 
 
 def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(RecipeError, match=r"reuse 0, span 1024, background 0\.0, rarity 0\.0: reuse and span must"):
+    with pytest.raises(RecipeError, match=r"reuse 0, span 512, background 0\.0, rarity 0\.0: reuse and span must"):
         Sampling(reuse=0)

@@ -13,18 +13,26 @@ from torch import Tensor, nn
 from mage_stac import chips, confusion, models, tally
 from mage_stac.recipe import Recipe
 from mage_stac.tally import ChipIndex
+from mage_stac.unread import Problem
 
 Said = tuple[dict[str, Tensor], Tensor, Tensor]
 """Logits of both heads, (B, 1, H, W) and (B, 4, H, W); mask (B, H, W) of classes 0..4 and 255; valid (B, H, W) bool."""
 
 
 @torch.inference_mode()
-def outputs(network: nn.Module, part: ChipIndex, recipe: Recipe, mean: Tensor, std: Tensor) -> Iterator[Said]:
+def outputs(
+    network: nn.Module,
+    part: ChipIndex,
+    recipe: Recipe,
+    mean: Tensor,
+    std: Tensor,
+    on_problem: Problem | None = None,
+) -> Iterator[Said]:
     """What a network in evaluation mode says of evenly spread windows, unaugmented, batch by batch."""
     device = next(network.parameters()).device
     mean, std = mean.to(device), std.to(device)
     places = tally.tiles(part, recipe.data.size, recipe.run.validation_chips)
-    with closing(chips.at(part, places, recipe.data.size, recipe.optimiser.batch)) as stream:
+    with closing(chips.at(part, places, recipe.data.size, recipe.optimiser.batch, on_problem)) as stream:
         for batch in stream:
             image = models.blank(models.normalise(batch["image"], mean, std), batch["valid"])
             yield network(image), batch["mask"], batch["valid"]
