@@ -137,6 +137,18 @@ def test_liechtenstein_by_gdal(shared: Path) -> None:
     assert settled.loc["Vaduz", "population"] > 5000
 
 
+def test_harrisburg_by_gdal_and_norcia_from_a_layer_of_an_archive(shared: Path) -> None:
+    made, _ = roads.graph(roads.read(shared / "osm/harrisburg.osm.pbf"), "EPSG:32618")
+    assert np.bincount(routing.components(made, np.ones(len(made.tail), bool))).max() > 0.95 * len(made.nodes)
+    assert {"motorway", "residential"} < set(made.kind)
+    path = shared / "twins/norcia/EMSR190_10NORCIA_GRADING_OVERVIEW-MONIT02_v1_vector.zip"
+    layer = "EMSR190_10NORCIA_02GRADING_MONIT02_v1_12500_transportation_line_grading"
+    made, _ = roads.graph(roads.read(path, layer=layer), "EPSG:32633")
+    plain = gpd.read_file(path, layer=layer).to_crs("EPSG:32633")
+    assert made.metres.sum() == pytest.approx(plain.length.sum(), rel=1e-3)
+    assert np.bincount(routing.components(made, np.ones(len(made.tail), bool))).max() > 0.9 * len(made.nodes)
+
+
 def test_files_that_are_no_roads_say_why(tmp_path: Path) -> None:
     with pytest.raises(AssetError, match="does not exist"):
         roads.read(tmp_path / "none.osm.pbf")
