@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import Tensor
 
 from mage_stac.adapt.augment import UNKNOWN, Chips
 from mage_stac.adapt.chance import Chance
@@ -46,14 +45,8 @@ def roofs(chips: Chips, share: float, chance: Chance) -> Chips:
     lost = np.select([(mask == 1) | (mask == 2), mask == DESTROYED], [0, 1], UNKNOWN).astype(np.uint8)
     for one, seed in enumerate(seeds):
         _restore(image[one], mask[one], lost[one], share, np.random.default_rng(seed))
-    there = chips.mask.device
-    return chips._replace(
-        image=torch.from_numpy(image).to(there), mask=torch.from_numpy(mask).to(there), lost=_tensor(lost, there)
-    )
-
-
-def _tensor(lost: NDArray[np.uint8], device: torch.device) -> Tensor:
-    return torch.from_numpy(lost).to(device)
+    known = (torch.from_numpy(part).to(chips.mask.device) for part in (image, mask, lost))
+    return chips._replace(**dict(zip(("image", "mask", "lost"), known, strict=True)))
 
 
 def _restore(
