@@ -19,7 +19,7 @@ from lightning.fabric import Fabric
 from two_processes import RECIPE
 
 from mage_stac import catalogue, chips, models, train
-from mage_stac.adapt import step
+from mage_stac.adapt import augment, step
 from mage_stac.adapt.augment import Chips
 from mage_stac.adapt.chance import Chance
 from mage_stac.errors import ModelError, RecipeError
@@ -63,7 +63,10 @@ def gradients(one: step.Learner) -> list[torch.Tensor]:
     return [parameter.grad for parameter in one.model.parameters() if parameter.grad is not None]
 
 
-def test_parts_are_the_mean_of_their_losses_and_gradients(material: Material, batch: Batch) -> None:
+@pytest.mark.parametrize("lost", [False, True])
+def test_parts_are_the_mean_of_their_losses_and_gradients(material: Material, batch: Batch, lost: bool) -> None:
+    recipe = replace(material.recipe, network=replace(material.recipe.network, lost=lost))
+    material = replace(material, recipe=recipe)
     split = learner(material)
     split.parts = 2
     terms = split.gradients(batch, None, 3)
@@ -71,7 +74,8 @@ def test_parts_are_the_mean_of_their_losses_and_gradients(material: Material, ba
     generator = torch.Generator().manual_seed(step._seed(material.recipe.seed, 3, 0))
     whole = step.labelled(batch, material, Chance(generator=generator, chips=4))
     alone.model.train()
-    parts = [step.batch_losses(alone.model, Chips(*(v[n::2] for v in whole)), material)["total"] for n in range(2)]
+    halves = [augment.each(whole, lambda values, n=n: values[n::2]) for n in range(2)]
+    parts = [step.batch_losses(alone.model, half, material)["total"] for half in halves]
     (sum(parts) / 2).backward()
     torch.testing.assert_close(terms["total"], (sum(parts) / 2).detach())
     for ours, theirs in zip(gradients(split), gradients(alone), strict=True):

@@ -18,7 +18,7 @@ from mage_stac.recipe import Consistency, Data, Network, Optimiser, Recipe, Run,
 RECIPE = Recipe(
     name="tiny",
     data=Data(size=32, margin=6),
-    network=Network(encoder="tu-test_resnet", decoder=(16, 8)),
+    network=Network(encoder="tu-test_resnet", decoder=(16, 8), lost=True),
     style=Style(share=1.0),
     self_training=SelfTraining(weight=1.0, threshold=0.3, rise=0),
     consistency=Consistency(weight=1.0, threshold=0.6),
