@@ -102,6 +102,13 @@ def render(  # noqa: PLR0913 - a command's options
     blender: Annotated[
         str | None, typer.Option(help="A Blender, or a virtual environment or Python with bpy; else MAGE_STAC_BLENDER.")
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep Blender's passes there and take them from there: another --sensor or --clouds renders nothing.",
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any scene failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
 ) -> None:
@@ -149,6 +156,7 @@ def render(  # noqa: PLR0913 - a command's options
         scheduler=scheduler,
         device=device,
         blender=blender,
+        keep=keep,
     )
     with bar("render") as step:
         report = render_pairs(spec, out, step)

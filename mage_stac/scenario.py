@@ -27,11 +27,11 @@ MARGIN = 8
 """Pixels rendered beyond each side of the image, for the PSF, the shift and what throws shadows into the frame."""
 ZONES = (32610, 32619)
 """EPSG codes of the UTM zones that invented places lie in: 10 to 19 north, North America."""
-LATITUDES = (29.0, 45.0)
-"""Degrees; further north no winter sun stands high enough for a survey."""
 METRES_PER_DEGREE = 110_600.0
 """Northing per degree of latitude, near enough to choose places by."""
 YEARS = (2012, 2024)
+Files = tuple[tuple[str, ...], str | None, str | None]
+"""Of a real place: paths, a columns map, the CRS that is wanted."""
 DRAWS = 200
 """Parts of an image that are tried before it is said to have none that is observed."""
 OBSERVED = 0.995
@@ -94,6 +94,8 @@ class RenderSpec:
     """A key of blender.DEVICES."""
     blender: str | None = None
     """See blender.find."""
+    keep: str | None = None
+    """Folder of passes: what Blender renders is kept there, and not rendered again (kept.Session)."""
     restart_after: int = 50
     """Renders after which a Blender is replaced by a fresh one."""
     timeout: float = 900.0
@@ -127,7 +129,7 @@ class RenderSpec:
         if self.like is not None:
             _framed(self)
         if self.place is not None:
-            _squares(self)
+            _squares(_files(self), self.side)
 
     @property
     def side(self) -> float:
@@ -291,16 +293,23 @@ def _like(spec: RenderSpec) -> Likeness:
     return likeness.opened(spec.like or "", spec.gsd)
 
 
-@cache
+def _files(spec: RenderSpec) -> Files:
+    return spec.place or (), spec.columns, str(_like(spec).geobox.crs) if spec.like is not None else None
+
+
 def _opened(spec: RenderSpec) -> twin.Place:
-    crs = str(_like(spec).geobox.crs) if spec.like is not None else None
-    return twin.opened(spec.place or (), columns=spec.columns, crs=crs)
+    return _read(_files(spec))
 
 
 @cache
-def _squares(spec: RenderSpec) -> tuple[tuple[float, float, int], ...]:
+def _read(files: Files) -> twin.Place:
+    return twin.opened(files[0], columns=files[1], crs=files[2])
+
+
+@cache
+def _squares(files: Files, side: float) -> tuple[tuple[float, float, int], ...]:
     """The real place's built-up squares (twin.spots)."""
-    return twin.spots(_opened(spec), spec.side)
+    return twin.spots(_read(files), side)
 
 
 @cache
@@ -314,7 +323,7 @@ def _part(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple[float,
     A region is mostly meadows with a house or two: there the square of the count makes its towns what is seen. Of a
     photograph, every house should be seen alike.
     """
-    squares = _squares(spec)
+    squares = _squares(_files(spec), spec.side)
     built = np.array([count for _, _, count in squares], float) ** (2 if spec.like is None else 1)
     x, y, _ = squares[int(rng.choice(len(squares), p=built / built.sum()))]
     stray = rng.uniform(-0.25, 0.25, 2) * spec.side
@@ -371,7 +380,7 @@ def _place(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple[float
     """CRS and south-west corner of an invented place, on whole pixels."""
     crs = f"EPSG:{int(rng.integers(ZONES[0], ZONES[1], endpoint=True))}"
     east = rng.uniform(300_000.0, 700_000.0)
-    north = rng.uniform(*LATITUDES) * METRES_PER_DEGREE
+    north = rng.uniform(*STYLES[spec.style].latitudes) * METRES_PER_DEGREE
     return crs, (_whole(east, spec.gsd), _whole(north, spec.gsd))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mage_stac import blender, catalogue, cluster, workers
+from mage_stac import blender, catalogue, cluster, kept, workers
 from mage_stac.errors import CatalogueError, MageStacError, RenderError
 from mage_stac.hazards.limits import UNTOUCHED
 from mage_stac.rendering import render_pair
@@ -144,8 +144,9 @@ def _worker(
     threads = 0 if crew == 1 else max((os.cpu_count() or crew) // crew, 1)
     machine = blender.Machine(threads=threads, device=spec.device, turn=number)
     program = command or _blender(spec)
-    with blender.Session(program, machine=machine, restart_after=spec.restart_after, timeout=spec.timeout) as session:
-        yield partial(_attempt, spec, out, session)
+    session = blender.Session if spec.keep is None else partial(kept.Session, keep=Path(spec.keep))
+    with session(program, machine=machine, restart_after=spec.restart_after, timeout=spec.timeout) as running:
+        yield partial(_attempt, spec, out, running)
 
 
 def _lost(spec: RenderSpec, number: int, reason: str) -> Outcome:

@@ -295,3 +295,25 @@ def test_the_stored_shift_is_the_true_one(fake: str, tmp_path: Path) -> None:
     assert stored[0] == [0.0, 0.0]
     assert peak > registration.PEAK
     assert (rows, columns) == pytest.approx(tuple(stored[1]), abs=0.2)
+
+
+def test_kept_passes_serve_another_sensor(
+    fake: str, accidents: Callable[[dict[int, str]], None], tmp_path: Path
+) -> None:
+    keep, named = str(tmp_path / "keep"), {"sensor": "naip", "off_nadir": 0.0}
+    first = spec(fake, **named)
+    accidents({2: "crash", 3: "crash"})  # the third job and what might try it again
+    assert render_pairs(replace(first, keep=keep), tmp_path / "naip").failed == {}
+    other = replace(first, sensor="aerial-rgb", clouds=0.5, keep=keep)
+    assert render_pairs(other, tmp_path / "rgb").failed == {}
+    assert render_pairs(replace(other, keep=None), tmp_path / "anew").failed  # without the folder Blender is asked
+    accidents({})
+    render_pairs(replace(other, keep=None), tmp_path / "plain")
+    assert pixels(tmp_path / "rgb") == pixels(tmp_path / "plain")
+
+
+def test_passes_are_not_kept_for_another_scene(fake: str, tmp_path: Path) -> None:
+    keep = tmp_path / "keep"
+    render_pairs(spec(fake, keep=str(keep)), tmp_path / "one")
+    render_pairs(spec(fake, keep=str(keep), seed=4), tmp_path / "two")
+    assert len(list(keep.iterdir())) == 4

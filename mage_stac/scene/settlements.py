@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mage_stac.scene.styles import Style
 
+TROPICS = (0.5, 12.0)
+"""Degrees north: high suns all the year, little sky in the light, so that red earth and painted sheets stay red."""
+
 
 def hillside(town: Style) -> Style:
     """A Mediterranean hillside: white houses apart on a slope, tiles and roof terraces, winding lanes, dry gardens."""
@@ -99,6 +102,7 @@ def informal(town: Style) -> Style:
         vacancy=(0.0, 0.08),
         parked=(0.0, 0.15),
         season="tropical",
+        latitudes=TROPICS,
     )
 
 
@@ -143,17 +147,18 @@ def compounds(town: Style) -> Style:
             walls={"stucco": 5, "block": 3, "brick_red": 2},
             garages={"none": 5, "back": 2},
             drives={"dirt": 4, "paving": 2},
-            yards={"grass": 3.5, "bare": 3, "dirt": 2.5, "meadow": 1, "vegetable": 0.6},
+            yards={"grass": 2.4, "bare": 3.4, "dirt": 3.2, "meadow": 0.8, "vegetable": 0.6},
             shed=0.7,
             fence=0.85,
             pool=0.005,
             patio=0.35,
         ),
-        canopy=(0.1, 0.32),
+        canopy=(0.07, 0.26),
         conifers=(0.0, 0.03),
         vacancy=(0.02, 0.15),
         parked=(0.1, 0.45),
         season="tropical",
+        latitudes=TROPICS,
     )
 
 

@@ -83,6 +83,8 @@ class Style:
     """Slope of the ground, metres per metre."""
     season: str | None = None
     """One of scene.SEASONS all the year; None goes by date and latitude."""
+    latitudes: Range = (29.0, 45.0)
+    """Degrees north; further on no winter sun stands high enough for a survey."""
     shake: float = 0.6
     """How much a scene's tables differ from the style's: sigma of ln weight."""
 
