@@ -267,9 +267,12 @@ class Forward:
     def __call__(self, images: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Probabilities of a batch of windows: see `jobs.Network`."""
         image, seen = torch.from_numpy(np.array(images)), torch.from_numpy(np.array(observed))
-        passes = FLIPS if self.flips else FLIPS[:1]
-        turned = [self.model.probabilities(image.flip(axes), seen.flip(axes)).flip(axes) for axes in passes]
-        shares: NDArray[np.float32] = torch.stack(turned).mean(dim=0).cpu().numpy()
+        if self.flips:
+            turned = [self.model.probabilities(image.flip(axes), seen.flip(axes)).flip(axes) for axes in FLIPS]
+            found = torch.stack(turned).mean(dim=0)
+        else:
+            found = self.model.probabilities(image, seen)
+        shares: NDArray[np.float32] = found.cpu().numpy()
         return shares
 
     def __reduce__(self) -> tuple[Any, ...]:
