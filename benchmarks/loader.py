@@ -53,7 +53,7 @@ Turn = Callable[[], Chips]
 
 SCENES, SIZE, BANDS, EDGE, BATCH = 2, 4096, 4, 256, 32
 COPIES = 64
-REUSE = 6
+REUSE = 8
 """Chips of a window, as recipes have it (recipe.Data.reuse)."""
 STEP = 10.0
 REMOTE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES"}
@@ -155,9 +155,10 @@ def ours(table: chip_table.ChipTable, chips: int, reuse: int = 1, **access: Any)
     def turn() -> Chips:
         rng = np.random.default_rng([0, next(turns)])
         sampling = Sampling(reuse=reuse)
-        drawn = [samplers.draw(table, sampling, rng, loader.BUFFER, EDGE) for _ in range(-(-chips // loader.BUFFER))]
-        places = np.concatenate(drawn)[:chips]
-        with closing(loader.epoch(table, places, edge=EDGE, batch=BATCH, access=Access(**access))) as stream:
+        size = samplers.round_of(sampling, EDGE, loader.BUFFER)
+        drawn = [samplers.draw(table, sampling, rng, size, EDGE) for _ in range(-(-chips // size))]
+        settled = loader.loading(table, EDGE, BATCH, Access(**access), full=True)
+        with closing(loader.stream(settled, lambda number: drawn[number] if number < len(drawn) else None)) as stream:
             for batch in stream:
                 yield batch["image"].numpy()[:, 0], [tuple(box.boundingbox.bbox) for box in batch["geobox"]]
 
@@ -598,7 +599,7 @@ def main() -> None:
         apart = spread(other, [stack.on_grid([pair], target(n % SCENES)) for n, pair in enumerate(pairs)])
         loaders = {
             "ours, independent": ours(apart, 256, threads=1),
-            f"ours, {REUSE} chips a window": ours(apart, 1024, reuse=REUSE, threads=1),
+            f"ours, {REUSE} chips a window": ours(apart, 2048, reuse=REUSE, threads=1),
             f"ours, independent, of {SCENES} scenes": ours(other, 256, threads=1),
             "torchgeo 0.8.1": theirs(by_torchgeo(root, NEXT), 1),
             "rasterio WarpedVRT": theirs(by_vrt(root), 1),

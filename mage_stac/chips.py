@@ -35,7 +35,7 @@ LOOK_TRIES, LOOK_VALID = 8, 0.5
 STATISTICS_CHIPS, STATISTICS_EDGE = 256, 64
 """Windows read for mean and standard deviation."""
 ROUND = 64
-"""Places drawn and planned together, as long as their chips are not too many to hold."""
+"""Chips planned together: those that lie close to each other are decoded together."""
 AHEAD = 6
 """Looks being read or waiting."""
 
@@ -69,7 +69,7 @@ def batches(
         AssetError: a file cannot be read.
     """
     settings = sampling or Sampling(kind="balanced", ignored=(0,))
-    number = max(1, round(min(ROUND * samplers.together(settings, edge), loader.BUFFER) / batch))
+    number = max(1, round(samplers.round_of(settings, edge, ROUND) / batch))
     local = len(range(shard[0], batch, shard[1]))
 
     def places(turn: int) -> Places:

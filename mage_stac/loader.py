@@ -313,7 +313,7 @@ def batches(
         GridError: the stacks differ in their dates or bands.
     """
     settings = sampling or Sampling()
-    number = batch * max(1, round(BUFFER / batch))
+    number = batch * max(1, round(samplers.round_of(settings, edge, BUFFER) / batch))
 
     def places(turn: int) -> Places:
         return samplers.draw(table, settings, np.random.default_rng([seed, turn]), number, edge)

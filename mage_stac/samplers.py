@@ -16,6 +16,9 @@ Places = NDArray[np.int64]
 
 BLOCK = 512
 """Edge of the blocks in which files are assumed to be compressed, px."""
+PLACES = 128
+"""Places that the chips of a round come from where several are cut near each: of 32, what is learnt suffers
+(benchmarks/LOG.md)."""
 SEEN = -1
 """Stands for "any class": wherever something was observed."""
 
@@ -33,7 +36,8 @@ class Sampling:
     """balanced: classes that none is drawn for."""
     reuse: int = 1
     """Chips cut near each place drawn, out of the same decoded pixels: so many times fewer blocks are decoded. At most
-    twice as many as lie beside each other in the square, since more would show the same again."""
+    twice as many as lie beside each other in the square, since more would show the same again. Rounds, and the memory
+    that they take, grow to PLACES times as many."""
     rarity: float = 0.0
     """balanced: temperature of rare-class sampling (Hoyer et al. 2022, arXiv 2111.14887): a class is drawn by
     softmax((1 - frequency) / temperature); 0 draws each equally often."""
@@ -51,6 +55,12 @@ class Sampling:
 def together(sampling: Sampling, edge: int) -> int:
     """Chips of `edge` px that are cut near each place drawn."""
     return min(sampling.reuse, max(1, 2 * (sampling.span // edge) ** 2))
+
+
+def round_of(sampling: Sampling, edge: int, chips: int) -> int:
+    """Chips to plan together, where `chips` suffice as long as one is cut at each place."""
+    reuse = together(sampling, edge)
+    return chips if reuse == 1 else max(chips, PLACES * reuse)
 
 
 def draw(table: ChipTable, sampling: Sampling, rng: np.random.Generator, number: int, edge: int) -> Places:
