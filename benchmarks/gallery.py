@@ -5,7 +5,7 @@
 Renders into OUT what is not there yet, writes the commands that do the same to OUT/commands.txt, checks every Item, and
 writes OUT/gallery-places.jpg and OUT/gallery-styles.jpg: straight down from an aircraft, with --all also at 25 degrees
 and by two more sensors, which share the passes. With --hybrid, OUT/gallery-joplin.jpg: photographs beside the renders
-of pairs made by `render --like`. With --all about 20 seconds of a processor a place.
+of pairs made by `render --like`. About 6 seconds of a processor a picture.
 """
 
 from __future__ import annotations
