@@ -1,7 +1,7 @@
 """An on-disk cache of decoded stacks: block by block as they are first asked for, read through memory maps after that.
 
-Plain memory maps, since a chip that lies anywhere in a sharded zarr costs as much as decoding the COG again
-(reference figures in benchmarks/LOG.md); the price is the size of the bare pixels on disk.
+Plain memory maps, since a chip that lies anywhere in a sharded zarr costs ten times as much, and twice that if it is
+compressed (benchmarks/LOG.md); the price is the size of the bare pixels on disk.
 """
 
 from __future__ import annotations
