@@ -190,5 +190,5 @@ def test_a_third_head_says_what_is_lost_and_pixels_show_one_thing_each() -> None
 
 
 def test_one_date_cannot_say_what_is_lost() -> None:
-    with pytest.raises(RecipeError, match="network.dates = 2"):
+    with pytest.raises(RecipeError, match=r"network\.dates = 2"):
         models.build(replace(RECIPE, network=replace(RECIPE.network, dates=1, lost=True)))
