@@ -25,7 +25,7 @@ def cells(i: ArrayLike, j: ArrayLike, seed: ArrayLike) -> Values:
 
 def field(x: ArrayLike, y: ArrayLike, scale: float, seed: ArrayLike) -> Values:
     """Smooth 0..1 field with features of `scale` metres: random values at the corners of a grid, blended."""
-    x, y = np.asarray(x, np.float64) / scale, np.asarray(y, np.float64) / scale
+    x, y = np.broadcast_arrays(np.asarray(x, np.float64) / scale, np.asarray(y, np.float64) / scale)
     i, j = np.floor(x), np.floor(y)
     u, v = x - i, y - j
     u, v = u * u * (3 - 2 * u), v * v * (3 - 2 * v)
