@@ -120,12 +120,13 @@ class LoadedModel:
 
 def normalise(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """(image - mean) / std per band; image (..., C, H, W), mean and std (C,)."""
-    return (image.to(mean.device) - mean[:, None, None]) / std[:, None, None]
+    scale, offset = (1 / std)[:, None, None], (-mean / std)[:, None, None]
+    return torch.addcmul(offset, image.to(mean.device), scale)  # one pass over the image
 
 
 def blank(image: Tensor, valid: Tensor | None) -> Tensor:
     """Set what was not observed to 0, the mean of normalised images; shapes as in `LoadedModel.probabilities`."""
-    if valid is None:
+    if valid is None or bool(valid.all()):
         return torch.nan_to_num(image)
     seen = valid[:, None, None] if valid.ndim == 3 else valid[:, :, None]
     return torch.where(seen.to(image.device), torch.nan_to_num(image), 0.0)

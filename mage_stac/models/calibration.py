@@ -46,6 +46,8 @@ class Offsets:
 
     def applied(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits of both heads, (B, 1, H, W) and (B, 4, H, W)."""
+        if self == Offsets():
+            return dict(outputs)
         damage = outputs["damage"]
         shift = torch.tensor(self.damage, dtype=damage.dtype, device=damage.device)
         moved = {"building": outputs["building"] + self.building, "damage": damage + shift[:, None, None]}
