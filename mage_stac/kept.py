@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mage_stac import blender
+from mage_stac import __version__, blender
 from mage_stac.cog import writing
 
 
@@ -48,6 +48,6 @@ def _key(job: dict[str, Any], geometry: Path) -> str:
     """What a render depends on: of a view straight down not the azimuth, though each sensor's shots draw one."""
     if not job["view"]["off_nadir"]:
         job["view"]["azimuth"] = 0.0
-    content = hashlib.sha256(json.dumps(job, sort_keys=True).encode())
+    content = hashlib.sha256(json.dumps([__version__, job], sort_keys=True).encode())
     content.update(geometry.read_bytes())
     return content.hexdigest()[:32]

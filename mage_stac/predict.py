@@ -213,10 +213,15 @@ def _stamp(path: str) -> list[Any]:
 
 def _method(sources: Sources, tiling: Tiling, options: Options) -> str:
     ways = "the mean of four mirror images" if options.flips else "one pass"
+    graded = (
+        " Pixels say whether a roof is lost; a building found in the map has one grade, by the share of it that is."
+        if prediction.says_lost(sources.model)
+        else ""
+    )
     return (
         f"Probabilities of damage classes by model {sources.model.id} from pre {prediction.names(sources.pre)} and post"
         f" {prediction.names(sources.post)}, in windows of {tiling.window} px blended over margins of {tiling.margin}"
-        f" px, {ways}. Class 0 where a building is less likely than not, else the likeliest grade."
+        f" px, {ways}. Class 0 where a building is less likely than not, else the likeliest grade.{graded}"
     )
 
 

@@ -76,10 +76,14 @@ def taken(item: pystac.Item) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
+def says_lost(model: pystac.Item) -> bool:
+    """Whether a model says pixel by pixel what of a roof is lost."""
+    return bool(model.properties.get("mlm:hyperparameters", {}).get("network.lost", False))
+
+
 def bands(model: pystac.Item) -> tuple[str, ...]:
     """Names of the five bands of `probability` of maps by a model: the last differs where it says what is lost."""
-    says_lost = model.properties.get("mlm:hyperparameters", {}).get("network.lost", False)
-    return (*BANDS[:-1], grading.BAND) if says_lost else BANDS
+    return (*BANDS[:-1], grading.BAND) if says_lost(model) else BANDS
 
 
 def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished], descriptions: tuple[str, ...] = BANDS) -> None:

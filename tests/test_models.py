@@ -13,7 +13,7 @@ from mage_stac import catalogue, models
 from mage_stac.errors import ModelError, RecipeError
 from mage_stac.models import item
 from mage_stac.models.siamese import SiameseUnet
-from mage_stac.recipe import Data, Network, Recipe
+from mage_stac.recipe import Data, Event, Network, Recipe
 
 RECIPE = Recipe(
     name="tiny", data=Data(bands=("red", "nir"), size=64), network=Network(encoder="tu-test_resnet", decoder=(16, 8))
@@ -189,6 +189,9 @@ def test_a_third_head_says_what_is_lost_and_pixels_show_one_thing_each() -> None
     assert (shares[:, 3] == 0).all()
 
 
-def test_one_date_cannot_say_what_is_lost() -> None:
+def test_what_a_network_that_says_what_is_lost_cannot_use_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"network\.dates = 2"):
         models.build(replace(RECIPE, network=replace(RECIPE.network, dates=1, lost=True)))
+    for settings in (Event(prior="em"), Event(thresholds=True)):
+        with pytest.raises(RecipeError, match="leave them out"):
+            models.build(replace(RECIPE, network=replace(RECIPE.network, lost=True), event=settings))

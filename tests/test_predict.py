@@ -180,6 +180,8 @@ def test_a_house_that_lost_two_fifths_of_its_roof_is_major_where_the_network_say
         ".json", ".parquet", ".png", ".qml", ".tif",
     }  # fmt: skip
     assert not (tmp_path / "out/predictions/map/graded.tif").exists()
+    assert "by the share of it that is" in item.properties["processing:lineage"]
+    assert "by the share of it that is" not in plain.properties["processing:lineage"]
     assert validate(tmp_path / "out", schemas).problems == ()
 
 

@@ -16,10 +16,9 @@ from torch.nn import functional
 
 from mage_stac.adapt import jpeg
 from mage_stac.adapt.chance import Chance
+from mage_stac.classes import NOT_OBSERVED
 from mage_stac.recipe import Augment
 
-UNKNOWN = 255
-"""Of `Chips.lost` and of masks."""
 AIRLIGHT = (0.75, 0.98)
 """Range of the brightness of thick haze."""
 BLUR = (0.6, 1.6)
@@ -108,7 +107,11 @@ def _moved(chips: Chips, size: int, settings: Augment, chance: Chance) -> Chips:
     mask = _nearest(chips.mask.float(), pre).long()
     valid = torch.stack([_nearest(chips.valid.float(), grid) for grid in (pre, post)]).amin(0) > 0.5
     image = torch.stack([_bilinear(chips.image[:, i], grid) for i, grid in enumerate((pre, post))], dim=1)
-    lost = None if chips.lost is None else _nearest(chips.lost.float() - UNKNOWN, pre).add(UNKNOWN).to(torch.uint8)
+    lost = (
+        None
+        if chips.lost is None
+        else _nearest(chips.lost.float() - NOT_OBSERVED, pre).add(NOT_OBSERVED).to(torch.uint8)
+    )
     return Chips(image, mask, valid, lost)
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mage_stac.adapt.augment import UNKNOWN, Chips
+from mage_stac.adapt.augment import Chips
 from mage_stac.adapt.chance import Chance
+from mage_stac.classes import NOT_OBSERVED
 
 CLASSES = 5
 """Damage classes 0..4."""
@@ -51,5 +52,5 @@ def mixed(over: Chips, under: Chips, where: Tensor) -> Chips:
         torch.where(where[:, None, None], over.image, under.image),
         torch.where(where, over.mask, under.mask),
         torch.where(where, over.valid, under.valid),
-        None if over.lost is None else torch.where(where, over.lost, UNKNOWN),
+        None if over.lost is None else torch.where(where, over.lost, NOT_OBSERVED),
     )

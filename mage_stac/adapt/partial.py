@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mage_stac.adapt.augment import UNKNOWN, Chips
+from mage_stac.adapt.augment import Chips
 from mage_stac.adapt.chance import Chance
-from mage_stac.classes import PARTLY_LOST
+from mage_stac.classes import NOT_OBSERVED, PARTLY_LOST
 
 MAJOR, DESTROYED = 3, 4
 SMALLEST = 40
@@ -29,8 +29,8 @@ GAIN, LEAST = (0.7, 1.4), 150
 
 
 def roofs(chips: Chips, share: float, chance: Chance) -> Chips:
-    """The chips with `lost` known: 0 on houses of grades 1 and 2, 1 on destroyed ones, UNKNOWN (255) elsewhere: where
-    no house is, or one of which nobody says what is lost.
+    """The chips with `lost` known: 0 on houses of grades 1 and 2, 1 on destroyed ones, 255 elsewhere: where no house
+    is, or one of which nobody says what is lost.
 
     Of the destroyed houses `share` get 40 to 80 % of their roof back from the image before, in its light after, on one
     side of a ragged line or around a hole. They are graded major then.
@@ -42,7 +42,7 @@ def roofs(chips: Chips, share: float, chance: Chance) -> Chips:
     """
     seeds = chance.integers(2**31 - 1, (len(chips.mask),)).tolist()
     image, mask = (part.cpu().numpy().copy() for part in (chips.image, chips.mask))
-    lost = np.select([(mask == 1) | (mask == 2), mask == DESTROYED], [0, 1], UNKNOWN).astype(np.uint8)
+    lost = np.select([(mask == 1) | (mask == 2), mask == DESTROYED], [0, 1], NOT_OBSERVED).astype(np.uint8)
     for one, seed in enumerate(seeds):
         _restore(image[one], mask[one], lost[one], share, np.random.default_rng(seed))
     known = (torch.from_numpy(part).to(chips.mask.device) for part in (image, mask, lost))

@@ -42,7 +42,7 @@ def refit(
         Path of the new model Item's JSON.
 
     Raises:
-        RecipeError: nothing is asked for, or `synthetic` is needed and not given.
+        RecipeError: nothing is asked for, the model cannot use it, or `synthetic` is needed and not given.
         CatalogueError: no real images of both dates, or no labelled pairs.
         ModelError: the model is incomplete, or finds no building.
     """
@@ -56,6 +56,7 @@ def refit(
     parent = catalogue.read_item(model)
     loaded = models.load(parent)
     recipe = replace(loaded.recipe, event=settings)
+    models.check(recipe)
     table = unlabelled.table(real, bands=loaded.bands, gsd=loaded.gsd, progress=progress)
     stacks = [raster.item_id for stack in table.stacks for mosaic in stack.dates for raster in mosaic]
     name = f"{recipe.name}-{recipes.digest(recipe, parent.id, stacks, [str(root) for root in synthetic])}"

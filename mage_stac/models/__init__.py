@@ -33,17 +33,29 @@ def build(recipe: Recipe) -> SiameseUnet | SingleUnet:
     """The recipe's network with random weights, in channels-last memory order (a third faster on CPUs).
 
     Raises:
-        RecipeError: the encoder's name is unknown, or a network of one date is to say what is lost.
+        RecipeError: the encoder's name is unknown, or see `check`.
     """
+    check(recipe)
     network, bands = recipe.network, len(recipe.data.bands)
-    if network.dates == 1 and network.lost:
-        raise RecipeError("network.lost = true needs both dates, as before nothing is lost: set network.dates = 2")
     model = (
         SiameseUnet(bands=bands, encoder=network.encoder, decoder=network.decoder, lost=network.lost)
         if network.dates == 2
         else SingleUnet(bands=bands, encoder=network.encoder, decoder=network.decoder)
     )
     return model.to(memory_format=torch.channels_last)
+
+
+def check(recipe: Recipe) -> None:
+    """Raise RecipeError where a network that says what is lost is given what it cannot use."""
+    if not recipe.network.lost:
+        return
+    if recipe.network.dates == 1:
+        raise RecipeError("network.lost = true needs both dates, as before nothing is lost: set network.dates = 2")
+    if recipe.event.prior != "none" or recipe.event.thresholds:
+        raise RecipeError(
+            "event.prior and event.thresholds correct grades that are told by looks, but with network.lost = true"
+            " buildings are graded by what of their roofs is lost: leave them out"
+        )
 
 
 def probabilities(outputs: dict[str, Tensor]) -> Tensor:

@@ -192,9 +192,12 @@ def _properties(trained: Trained) -> dict[str, Any]:
 def _description(trained: Trained) -> str:
     last = trained.validation[-1] if trained.validation else {}
     shown = ", ".join(f"{label} {last[key]:.3f}" for key, label in curves.FIGURES.items() if last.get(key) is not None)
+    by_looks = (
+        " and of grades told by looks, where maps tell them by what is lost" if trained.recipe.network.lost else ""
+    )
     return (
         f"Grades damage to buildings from an image before and one after. On held-out rendered places: {shown or 'not'}"
-        " measured. These figures are of renders, not of real disasters."
+        f" measured. These figures are of renders, not of real disasters{by_looks}."
     )
 
 

@@ -71,7 +71,7 @@ COLUMNS = {
     "footprint_id": "Id in the file of footprints; null where the outline comes from the damage map",
     "grade": "Damage 1-4 as in the damage asset, 255 not observed",
     "damage": "Name of the grade",
-    **{f"probability_{k}": f"Mean probability of {name}, 0..1" for k, name in enumerate(CLASSES)},
+    **{f"probability_{k}": f"Probability of {name}, 0..1" for k, name in enumerate(CLASSES)},
     "fraction": "Share of the observed pixels whose likeliest grade is 2-4, 0..1",
     "observed": "Share of the footprint observed on both dates, 0..1",
     "area": "Square metres",
