@@ -92,9 +92,7 @@ def test_reading_from_a_file(tmp_path: Path) -> None:
         recipe.read("absent")
 
 
-def test_every_recipe_of_the_ablation_is_valid() -> None:
-    found = sorted((Path(__file__).resolve().parents[1] / "benchmarks" / "recipes").glob("*.toml"))
-    assert len(found) > 5
-    read = [recipe.read(path) for path in found]
-    assert [one.name for one in read] == [f"ablation-{path.stem}" for path in found]
-    assert len({recipe.digest(replace(one, name="same")) for one in read}) == len(read)
+def test_every_recipe_of_the_benchmarks_is_valid() -> None:
+    found = sorted((Path(__file__).resolve().parents[1] / "benchmarks" / "recipes").rglob("*.toml"))
+    assert len(found) > 1
+    assert len({recipe.read(path).name for path in found}) == len(found)
