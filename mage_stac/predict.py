@@ -161,8 +161,8 @@ def publish_map(
         with _jobs(network, options) as running:
             make = partial(mosaic.strips, geobox, tiling, read, running, progress)
             strips = resumption.resumed(kept, make)
-            prediction.write_maps(folder, geobox, strips, prediction.bands(sources.model))
-        graded = prediction.write_buildings(folder, outlines, align=options.align, formats=options.formats)
+            found = prediction.write_maps(folder, geobox, strips, prediction.bands(sources.model))
+        graded = prediction.write_buildings(folder, outlines, found=found, align=options.align, formats=options.formats)
         facts = Facts(shift=shift, aligned=aligned, inputs=digest, method=_method(sources, tiling, options))
         catalogue.write_item(folder, prediction.item(name, folder, geobox, sources, facts, graded))
     prediction.index(out)

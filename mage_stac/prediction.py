@@ -86,10 +86,13 @@ def bands(model: pystac.Item) -> tuple[str, ...]:
     return (*BANDS[:-1], grading.BAND) if says_lost(model) else BANDS
 
 
-def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished], descriptions: tuple[str, ...] = BANDS) -> None:
+def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished], descriptions: tuple[str, ...] = BANDS) -> Any:
     """Write damage.tif and its damage.qml, visual.tif, probability.tif and thumbnail.png from the strips of a map.
 
     Where `descriptions` (`bands`) say that pixels tell what is lost, damage.tif has the grade of each building instead.
+
+    Returns:
+        The graded buildings found in the map, where these were needed to paint it, else None.
 
     Raises:
         GridError: no pixel was observed on both dates.
@@ -113,14 +116,14 @@ def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished], descrip
             seen = seen or bool((strip.damage != NOT_OBSERVED).any())
         if not seen:
             raise GridError("no pixel of the map is observed on both dates: pre or post holds nothing but nodata there")
-    if descriptions[-1] == grading.BAND:
-        _repaint(folder, geobox)
+    found = _repaint(folder, geobox) if descriptions[-1] == grading.BAND else None
     quicklook.class_thumbnail(folder / "damage.tif", DAMAGE_CLASSES, folder / "thumbnail.png")
     qgis.write(folder / "damage.qml")
+    return found
 
 
-def _repaint(folder: Path, geobox: GeoBox) -> None:
-    """damage.tif and visual.tif anew, with one grade for each building that they show."""
+def _repaint(folder: Path, geobox: GeoBox) -> Any:
+    """damage.tif and visual.tif anew, with one grade for each building that they show; the table of these."""
     path = folder / "damage.tif"
     found = buildings.graded(buildings.outlines(path), folder / "probability.tif")
     with (
@@ -131,23 +134,26 @@ def _repaint(folder: Path, geobox: GeoBox) -> None:
             damage.write(classes, row, 0)
             visual.write(quicklook.coloured(classes, DAMAGE_CLASSES), row, 0)
     (folder / "graded.tif").replace(path)
+    return found
 
 
-def write_buildings(folder: Path, outlines: Any | None, *, align: bool = False, formats: Sequence[str] = ()) -> Any:
+def write_buildings(
+    folder: Path, outlines: Any | None, *, found: Any = None, align: bool = False, formats: Sequence[str] = ()
+) -> Any:
     """Write buildings.parquet: the footprints given, or outlines found in the map, graded. Returns the table.
 
     Args:
         folder: where the map lies.
         outlines: footprints, if given.
-        align: whether they are moved onto the map's buildings first.
+        found: what `write_maps` returned: graded already.
+        align: whether footprints are moved onto the map's buildings first.
         formats: names of `buildings.FORMATS`; the same table is written as buildings.<name> too.
     """
     probability = folder / "probability.tif"
     if outlines is None:
-        frame = buildings.outlines(folder / "damage.tif")
+        graded = buildings.graded(buildings.outlines(folder / "damage.tif"), probability) if found is None else found
     else:
-        frame = alignment.aligned(outlines, probability) if align else outlines
-    graded = buildings.graded(frame, probability)
+        graded = buildings.graded(alignment.aligned(outlines, probability) if align else outlines, probability)
     buildings.write(folder / "buildings.parquet", graded)
     for name in formats:
         buildings.write_as(folder / f"buildings.{name}", graded)

@@ -29,6 +29,7 @@ from mage_stac.errors import AssetError, CatalogueError, GridError, MageStacErro
 from mage_stac.grid import crop
 from mage_stac.mosaic import Tiling
 from mage_stac.prediction import Sources
+from mage_stac.products import buildings
 from mage_stac.validate import validate
 
 RGB = ("red", "green", "blue")
@@ -175,7 +176,10 @@ def test_a_house_that_lost_two_fifths_of_its_roof_is_major_where_the_network_say
         assert source.descriptions[-1] == "roof-lost"
     with rasterio.open(catalogue.asset_path(item, "damage")) as source:
         assert (source.nodata, source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"]) == (255, "COG")
-    assert sorted(gpd.read_parquet(catalogue.asset_path(item, "buildings"))["grade"]) == [1, 3]
+    table = gpd.read_parquet(catalogue.asset_path(item, "buildings"))
+    assert sorted(table["grade"]) == [1, 3]
+    again = buildings.outlines(Path(catalogue.asset_path(item, "damage")))
+    assert set(table.geometry.to_wkb()) == set(again.geometry.to_wkb())  # painting them moves no outline
     assert {path.suffix for path in (tmp_path / "out/predictions/map").iterdir()} == {
         ".json", ".parquet", ".png", ".qml", ".tif",
     }  # fmt: skip
