@@ -37,8 +37,6 @@ from mage_stac.catalogue import read_items
 from mage_stac.recipe import Event, Recipe
 
 STEPS = 120
-AVERAGE = 0.95
-"""Decay of the moving average of the weights: the recipe's 0.99 still holds the first steps' weights after so few."""
 EACH = 5
 """Buildings of each grade that a person grades, of row `labels`."""
 POLYGONS, RASTER = "joplin_damage_pseudolabel.geojson", "joplin_damage_pseudolabel_60cm.tif"
@@ -126,7 +124,7 @@ def changed(plain: Recipe, changes: dict[str, object]) -> Recipe:
 def told(row: Row, seed: int, name: str, steps: int) -> Recipe:
     """The recipe of a row."""
     fixed = {
-        "data.holdout": 0.0, "optimiser.steps": steps, "optimiser.average": AVERAGE, "run.validate_every": steps,
+        "data.holdout": 0.0, "optimiser.steps": steps, "run.validate_every": steps,
         "run.checkpoint_every": steps, "run.validation_chips": 8, **row.changes,
     }  # fmt: skip
     return replace(changed(recipe.read("joplin"), fixed), name=f"ablation-{name}", seed=seed)

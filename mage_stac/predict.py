@@ -214,7 +214,8 @@ def _stamp(path: str) -> list[Any]:
 def _method(sources: Sources, tiling: Tiling, options: Options) -> str:
     ways = "the mean of four mirror images" if options.flips else "one pass"
     graded = (
-        " Pixels say whether a roof is lost; a building found in the map has one grade, by the share of it that is."
+        " Pixels say whether a roof is lost; a building found in the map has one grade, by the share of it that is and,"
+        " to a third, by that of those around it."
         if prediction.says_lost(sources.model)
         else ""
     )

@@ -206,7 +206,8 @@ def test_rows_are_read_in_strips(tmp_path: Path, cube: np.ndarray, monkeypatch: 
     assert buildings.graded(frame(*HOUSES), path).equals(whole)
 
 
-def test_a_map_of_what_is_lost_gives_buildings_one_grade_each(tmp_path: Path) -> None:
+def test_a_map_of_what_is_lost_gives_buildings_one_grade_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grading, "AROUND", 1.0)  # metres: each house speaks for itself
     cube = np.tile(coded(1, 0, 0, 0, 0)[:, None, None], (1, *GRID.shape))
     cube[:, 10:30, 10:30] = coded(0, 1, 0, 0, 0)[:, None, None]
     cube[:, 10:18, 10:30] = coded(0, 0, 0, 0, 1)[:, None, None]  # two fifths of a roof

@@ -183,7 +183,9 @@ def graded(frame: Any, probability: Path) -> Any:
     looked = np.where(usable, inner.observed, whole.observed)
     means = sums / np.maximum(looked, 1)[:, None]
     if says_lost:
-        means = grading.graded(means, looked)
+        middles = shapely.centroid(polygons)
+        metres = np.column_stack([shapely.get_x(middles), shapely.get_y(middles)]) * pixel_metres(grid)
+        means = grading.graded(means, looked, metres)
     observed = whole.observed / np.maximum(_expected(polygons, whole, grid.shape), 1)
     grade = np.where(observed < SEEN, NOT_OBSERVED, 1 + means[:, 1:].argmax(axis=1)).astype(np.uint8)
     columns = {
