@@ -77,7 +77,7 @@ def before(
     west, south, east, north = geobox.boundingbox.bbox
     at = Site(crs=site.metric(str(geobox.crs)), bounds=(west, south, east, north))
     made = twin.around(data, at, id=id, seed=seed, datetime=likeness.datetime, fit=fit)
-    buildings = tuple(_under_eaves(one) for one in made.buildings)
+    buildings = tuple(_under_eaves(replace(one, balconies=())) for one in made.buildings)  # the image shows its own
     lean = _lean(likeness)
     photo = _taken_apart(image, valid, geobox, buildings, sunlight, lean, np.random.default_rng(seed_of(id, seed)))
     names = ", ".join(item.id for item in likeness.items)

@@ -19,6 +19,7 @@ from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, Class, Classes, col
 from mage_stac.hazards import raster
 from mage_stac.passes import Labels
 from mage_stac.scenario import MARGIN, Scenario
+from mage_stac.scene import balconies, roofnet
 from mage_stac.scene.scene import SEMANTIC, Building
 
 ROOF_SLOPE = 0.05
@@ -178,7 +179,14 @@ def _roofs(bare: Labels, scenario: Scenario) -> NDArray[np.uint32]:
     """Instances without the walls: what faces up, or stands above the eaves as a chimney's side does."""
     eaves = np.array([0.0, *(one.height for one in scenario.pre.scene.buildings)], np.float32)
     above = bare.height > eaves[bare.instance] - EAVES_SLACK
-    return np.where((bare.normal[..., 2] > ROOF_SLOPE) | above, bare.instance, 0).astype(np.uint32)
+    roof = (bare.normal[..., 2] > ROOF_SLOPE) | above
+    # The floor of a balcony faces up too, but lies lower than any roof of its building.
+    houses = scenario.pre.scene.buildings
+    low = [
+        one.base + balconies.lowest_roof(one) - balconies.UNDER_ROOF / 2 if one.balconies else -np.inf for one in houses
+    ]
+    roof &= bare.position[..., 2] > np.array([-np.inf, *low], np.float32)[bare.instance]
+    return np.where(roof, bare.instance, 0).astype(np.uint32)
 
 
 def _on_grid(values: NDArray[Any] | None, scenario: Scenario) -> NDArray[Any] | None:
@@ -316,6 +324,7 @@ def _facts(intact: Building, damaged: Building, grade: int) -> dict[str, Any]:
         "storeys": intact.storeys,
         "roof": intact.roof,
         "roof_material": intact.roof_material,
+        "roofnet_class": roofnet.class_of(intact.roof_material),
     }
 
 

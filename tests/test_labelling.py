@@ -96,6 +96,20 @@ def test_walls_are_no_roof_but_chimneys_are(scenario: Scenario) -> None:
     assert (labelling.rasters(chimneys, chimneys, scenario).damage == 4).sum() == 120
 
 
+def test_a_balcony_s_floor_is_no_roof(scenario: Scenario) -> None:
+    """A strip of house b's pixels faces up 3 m above the ground: a balcony, if it has some."""
+    seen = passes_of(scenario)
+    seen.position[..., 2] = seen.height
+    floor = (seen.instance == 2) & (np.arange(int(SIDE)) < 32)
+    seen.position[floor, 2] = 3.0
+    scene = scenario.pre.scene
+    hung = replace(scene, buildings=tuple(replace(one, roof="flat", balconies=(3,)) for one in scene.buildings))
+    for house, count in ((scene, 120), (hung, 120 - int(floor.sum()))):
+        made = labelling.rasters(seen, seen, replace(scenario, pre=replace(scenario.pre, scene=house)))
+        assert (made.instance == 2).sum() == count
+    assert floor.sum() == 24
+
+
 def test_water_is_flood_only_where_there_was_none_before(scenario: Scenario) -> None:
     seen = passes_of(scenario)
     semantic = seen.semantic.copy()

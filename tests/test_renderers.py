@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import shapely
 
-from mage_stac import blender, exposure, passes
+from mage_stac import blender, exposure, labelling, passes
 from mage_stac.errors import RenderError
 from mage_stac.scenario import RenderSpec, draw
-from mage_stac.scene import geometry, infrared
+from mage_stac.scene import balconies, geometry, infrared
 from mage_stac.scene.geometry import Geometry
-from mage_stac.scene.scene import SEMANTIC
+from mage_stac.scene.scene import SEMANTIC, Building
 
 pytestmark = pytest.mark.blender
 
@@ -198,8 +198,31 @@ def test_a_town_s_instances_reproject_onto_their_footprints_at_25_degrees(
         mine = labels.instance == number
         outline = shapely.Polygon(building.footprint).buffer(building.overhang + 0.1 * GSD, join_style="mitre")
         inside = shapely.contains_xy(outline, x[mine], y[mine])
+        if building.balconies:
+            inside |= labels.position[mine, 2] < building.base + balconies.lowest_roof(building) - balconies.UNDER_ROOF
         assert inside.mean() > 0.97, building.id
         assert shapely.contains_xy(outline.buffer(2.0), x[mine], y[mine]).all(), building.id  # balconies stick out
+
+
+def test_a_building_s_visible_roof_is_the_same_with_and_without_balconies(
+    session: blender.Session, tmp_path: Path
+) -> None:
+    """From 25 degrees balconies show, as their building's; no pixel of the roof is lost to them, none won by them."""
+    spec = RenderSpec(hazard="none", style="hillside", size_px=96, gsd=GSD, off_nadir=25.0, off_nadir_from=25.0)
+    drawn = draw(spec, 0)
+    scene = replace(drawn.pre.scene, terrain=None)
+    ring = ((20.0, 20.0), (40.0, 20.0), (40.0, 32.0), (20.0, 32.0))
+    house = Building(id="b", footprint=ring, height=12.0, storeys=4, kind="apartment", roof="hipped", seed=2)
+    found = {}
+    for name, sides in (("with", (0, 1, 2, 3)), ("without", ())):
+        shot = replace(drawn.pre, scene=replace(scene, buildings=(replace(house, balconies=sides),)))
+        job = replace(exposure.job(spec, shot, "pre"), passes=("labels_buildings",))
+        folder = render(session, tmp_path / name, geometry.build(shot.scene, spec.texel), job)
+        bare = passes.read_labels(folder / "labels_buildings.exr")
+        found[name] = (bare.instance, labelling._roofs(bare, replace(drawn, pre=shot)))
+    assert ((found["with"][0] == 1) & (found["without"][0] == 0)).sum() > 20
+    assert found["without"][1].any()
+    np.testing.assert_array_equal(found["with"][1], found["without"][1])
 
 
 def test_a_blender_killed_in_mid_frame_is_one_line_and_the_next_frame_renders(tmp_path: Path) -> None:

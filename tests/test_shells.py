@@ -91,6 +91,6 @@ def test_measured_faces_are_drawn_as_they_are() -> None:
     whole = mesh.join([shells.roof(shell, shell.tiles, shell.colour), shells.walls(shell)])
     assert whole.vertices[:, 2].min() == pytest.approx(600.0)
     assert whole.vertices[:, 2].max() == pytest.approx(614.0)
-    wall_mesh = shells.walls(shell)
+    wall_mesh = shells._bare_walls(shell, None)
     assert np.linalg.norm(normals(wall_mesh), axis=1).sum() / 2 == pytest.approx(8 * 12.0)
     assert (normals(wall_mesh)[:, 1] < 0).all()

@@ -14,6 +14,7 @@ from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from mage_stac.scene import (
+    balconies,
     buildings,
     faces,
     features,
@@ -129,6 +130,7 @@ def _stock(plot: Plot, ground: Relief | None) -> Stock:
     customs = [traditions.of(lon, lat, float(value), plot.style) for value in density]
     setting = buildings.Setting(traditions=customs, densities=density, origin=plot.at.origin, seed=plot.seed)
     made, told = buildings.make(prints, buildings.Measured(height=height, base=base), setting)
+    made = balconies.hung(made, [custom.table.balconies for custom in customs])
     inside = np.asarray(shapely.intersects(prints.polygons, shapely.box(*plot.at.bounds)), dtype=bool)
     counts = Counter(np.array(told, dtype=object)[inside].tolist())
     words = ", ".join(f"{number} {source}" for source, number in sorted(counts.items()))

@@ -17,7 +17,14 @@ from mage_stac.scene.styles import Mood
 STALL = 5.2
 """Depth of a row of parked cars, m."""
 AISLE = 6.4
-FLAT_ROOFS = {"membrane_white": 5, "gravel_roof": 3, "membrane_grey": 2.5, "bitumen": 1, "metal_white": 2}
+FLAT_ROOFS = {
+    "membrane_white": 5,
+    "gravel_roof": 3,
+    "membrane_grey": 2.5,
+    "bitumen": 1,
+    "metal_white": 2,
+    "roof_concrete": 1,
+}
 SHED_ROOFS = {"metal_white": 5, "metal_grey": 4, "metal_rusty": 1.5, "metal_colour": 1}
 PAVED = {"asphalt": 5, "asphalt_new": 2, "asphalt_old": 3, "concrete": 2}
 

@@ -12,7 +12,7 @@ from shapely import Point as ShapelyPoint
 from shapely import Polygon, STRtree, box
 
 from mage_stac.errors import RenderError
-from mage_stac.scene import chance, geometry, grounds, lots, pieces, plane, slopes, streets, sun, traffic
+from mage_stac.scene import balconies, chance, geometry, grounds, lots, pieces, plane, slopes, streets, sun, traffic
 from mage_stac.scene.parts import Parts, total
 from mage_stac.scene.plane import Plane
 from mage_stac.scene.plots import Plot, front, strip
@@ -76,6 +76,7 @@ def town(
     roads = streets.pave(network, bent, character.roads, filling)
     surfaces = (*_base(size), *parts.ground, *_sidewalks(network, bent, character, filling), *parts.built, *roads)
     buildings = _apart(parts.buildings, roads, size)
+    buildings = balconies.hung(buildings, [STYLES[style].balconies] * len(buildings))
     scene = Scene(
         id=id,
         seed=int(seed.generate_state(1)[0]),

@@ -106,6 +106,8 @@ class Building:
     """Courtyards inside the footprint, clockwise."""
     faces: tuple[Face, ...] = ()
     """Measured geometry; where there is some it is drawn instead of a roof of form `roof` on `footprint`."""
+    balconies: tuple[int, ...] = ()
+    """Sides of the footprint, by the number of their first corner, along which the upper storeys have balconies."""
     damage: Damage = field(default_factory=lambda: Damage(grade=1))
 
 

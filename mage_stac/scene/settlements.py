@@ -25,6 +25,7 @@ def hillside(town: Style) -> Style:
         verge=(0.4, 1.4),
         sidewalk=0.1,
         rise=(0.1, 0.24),
+        balconies=0.6,
         uses={"dwellings": 12.0, "apartments": 0.8, "woods": 1.2, "vacant": 0.8, "park": 0.3, "church": 0.2},
         main_uses={"dwellings": 8.0, "apartments": 1.5, "commerce": 0.8, "plaza": 0.5, "church": 0.4, "vacant": 0.8},
         houses=replace(
@@ -71,6 +72,7 @@ def informal(town: Style) -> Style:
         verge=(0.1, 0.5),
         sidewalk=0.0,
         rise=(0.0, 0.05),
+        balconies=0.0,
         roads=({"asphalt_old": 2, "dirt": 3}, {"dirt": 6, "gravel": 1}, {"dirt": 5, "bare": 1}),
         uses={"dwellings": 14.0, "vacant": 0.7, "plaza": 0.1},
         main_uses={"dwellings": 9.0, "commerce": 0.4, "vacant": 0.6, "church": 0.2},

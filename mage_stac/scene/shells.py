@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac.scene import measured, mesh, mottle, photos, roofs, tiling
+from mage_stac.scene import balconies, facades, measured, mesh, mottle, photos, roofs, tiling
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.mesh import Mesh
 from mage_stac.scene.plans import Plane, lines, polygons
@@ -169,7 +169,17 @@ def roof(shell: Shell, tiles: Tiles, colour: NDArray[np.float32]) -> Mesh:
 
 
 def walls(shell: Shell, without: BaseGeometry | None = None) -> Mesh:
-    """Outer walls from the ground to the underside of the roof, or to the top of the parapet; none inside `without`."""
+    """Outer walls from the ground to the underside of the roof, or to the top of the parapet, with their windows and
+    balconies; none inside `without`.
+    """
+    bare = _bare_walls(shell, without)
+    if shell.photographed:  # at most the image would show what was in them
+        return bare
+    parts = [bare, facades.build(shell.building, roofs.sides(shell.outline), shell.instance, without)]
+    return mesh.join([*parts, balconies.build(shell.building, shell.instance)] if without is None else parts)
+
+
+def _bare_walls(shell: Shell, without: BaseGeometry | None) -> Mesh:
     if without is None and shell.building.faces:
         return _measured(shell)
     if without is None and shell.parapet:

@@ -79,6 +79,8 @@ class Style:
     vacancy: Range
     parked: Range
     """Share of drives and stalls with a car."""
+    balconies: float = 0.0
+    """Share of the storeyed houses that have some."""
     rise: Range = (0.0, 0.0)
     """Slope of the ground, metres per metre."""
     season: str | None = None
@@ -276,6 +278,7 @@ OLD_TOWN = Style(
     conifers=(0.05, 0.3),
     vacancy=(0.0, 0.08),
     parked=(0.2, 0.6),
+    balconies=0.35,
     shake=0.5,
 )
 
@@ -323,6 +326,7 @@ VILLAGE = Style(
     conifers=(0.05, 0.35),
     vacancy=(0.05, 0.3),
     parked=(0.2, 0.5),
+    balconies=0.1,
 )
 
 STYLES: dict[str, Style] = {

@@ -51,7 +51,7 @@ REGIONS: dict[str, Region] = {
         bounds=(-11, 49.5, 7.3, 61),
         dense="old_town",
         loose="village",
-        roofs={"tile_orange": 5, "tile_brown": 4, "slate": 3, "bitumen": 1},
+        roofs={"tile_orange": 5, "tile_brown": 4, "slate": 3, "bitumen": 1, "tile_concrete": 3, "thatch": 0.1},
         walls={"brick_red": 6, "brick_tan": 2, "stucco": 2, "siding_white": 1},
         flat_dwellings=0.5,
     ),
@@ -59,7 +59,15 @@ REGIONS: dict[str, Region] = {
         bounds=(5, 46, 32, 55),
         dense="old_town",
         loose="village",
-        roofs={"tile_brown": 6, "tile_orange": 4, "slate": 1.5, "metal_grey": 1, "metal_rusty": 0.5},
+        roofs={
+            "tile_brown": 6,
+            "tile_orange": 4,
+            "slate": 1.5,
+            "metal_grey": 1,
+            "metal_rusty": 0.5,
+            "tile_concrete": 1,
+            "shake": 0.2,
+        },
         walls={"stucco": 7, "siding_white": 2, "siding_tan": 1, "stone": 1},
         flat_dwellings=0.35,
     ),
@@ -132,7 +140,9 @@ class Tradition:
         return plain
 
 
-FLAT: Weights = {"membrane_white": 3, "membrane_grey": 4, "gravel_roof": 3, "bitumen": 3}
+FLAT: Weights = {
+    "membrane_white": 3, "membrane_grey": 4, "gravel_roof": 3, "bitumen": 3, "roof_concrete": 1.5, "green_roof": 0.3,
+}  # fmt: skip
 """Covers of flat roofs, whatever stands below."""
 
 OTHERS: dict[str, Make] = {
