@@ -89,6 +89,7 @@ def before(
         surfaces=tuple(surface for surface in made.surfaces if surface.semantic in MAPPED),
         buildings=buildings,
         cars=(),
+        powerlines=(),
         photo=photo,
         notes=(*made.notes, f"ground and roofs: pixels of {names}"),
     )

@@ -10,19 +10,23 @@ from renderers.job import Job
 
 BUILDING = 1
 """Code of buildings in the semantic arrays (mage_stac.scene.scene.SEMANTIC)."""
+UNLABELLED = 255
+"""Code of what shows in images and in no label: wires."""
 SKIRT = 60.0
 """Ground beyond the frame, m, so that light bounces at the edge as it does inside."""
 
 
 def build(job: Job) -> dict[str, Any]:
     """Make the scene's objects: `structures` (buildings), `clutter` (everything else that stands or lies), `ground`."""
-    building = job.arrays["semantic"] == BUILDING
+    building, unlabelled = (job.arrays["semantic"] == code for code in (BUILDING, UNLABELLED))
     mesh_material = materials.faces(labelled=job.labelled)
     objects = {
         "structures": _faces("structures", job, building, mesh_material),
-        "clutter": _faces("clutter", job, ~building, mesh_material),
+        "clutter": _faces("clutter", job, ~(building | unlabelled), mesh_material),
         "ground": _ground(job),
     }
+    if unlabelled.any():
+        objects["unlabelled"] = _faces("unlabelled", job, unlabelled, mesh_material)
     for thing in objects.values():
         bpy.context.scene.collection.objects.link(thing)
     return objects

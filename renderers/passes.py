@@ -73,9 +73,12 @@ def render_labels(job: Job, objects: dict[str, Any], *, name: str, clutter: bool
     layer = bpy.context.view_layer
     layer.use_pass_combined = False
     layer.use_pass_position = layer.use_pass_normal = layer.use_pass_z = True
-    objects["clutter"].hide_render = not clutter
+    hidden = [objects[key] for key in ("unlabelled", *(() if clutter else ("clutter",))) if key in objects]
+    for thing in hidden:
+        thing.hide_render = True
     _render(job, name, 1, multilayer=True)
-    objects["clutter"].hide_render = False
+    for thing in hidden:
+        thing.hide_render = False
 
 
 def _render(job: Job, name: str, oversample: int, *, multilayer: bool) -> None:

@@ -18,7 +18,7 @@ from mage_stac.errors import RenderError
 from mage_stac.scenario import RenderSpec, draw
 from mage_stac.scene import balconies, geometry, infrared
 from mage_stac.scene.geometry import Geometry
-from mage_stac.scene.scene import SEMANTIC, Building
+from mage_stac.scene.scene import SEMANTIC, UNLABELLED, Building
 
 pytestmark = pytest.mark.blender
 
@@ -202,6 +202,32 @@ def test_a_town_s_instances_reproject_onto_their_footprints_at_25_degrees(
             inside |= labels.position[mine, 2] < building.base + balconies.lowest_roof(building) - balconies.UNDER_ROOF
         assert inside.mean() > 0.97, building.id
         assert shapely.contains_xy(outline.buffer(2.0), x[mine], y[mine]).all(), building.id  # balconies stick out
+
+
+def test_what_is_unlabelled_shows_in_the_image_and_in_no_label(
+    session: blender.Session, tmp_path: Path, nadir: Path
+) -> None:
+    """A bright sheet of 10 m over dark ground, as if it were a wire."""
+    plain = town()
+    last = len(plain.vertices)
+    sheet = np.array([(10, 30, 7), (20, 30, 7), (20, 40, 7), (10, 40, 7)], np.float32)
+    wired = replace(
+        plain,
+        vertices=np.concatenate([plain.vertices, sheet]),
+        triangles=np.concatenate([plain.triangles, np.array([(0, 1, 2), (0, 2, 3)], np.int32) + last]),
+        colour=np.concatenate([plain.colour, np.full((2, 3), 0.9, np.float32)]),
+        grain=np.append(plain.grain, np.zeros(2, np.float32)),
+        semantic=np.append(plain.semantic, np.full(2, UNLABELLED, np.uint8)),
+        instance=np.append(plain.instance, np.zeros(2, np.uint32)),
+    )
+    folder = render(session, tmp_path / "wired", wired, JOB)
+    for name in ("labels.exr", "labels_buildings.exr"):
+        own, other = passes.read_labels(folder / name), passes.read_labels(nadir / name)
+        for key in ("semantic", "instance", "height"):
+            np.testing.assert_array_equal(getattr(own, key), getattr(other, key))
+    over = (slice(2 * 20, 2 * 32), slice(2 * 24, 2 * 36))  # within the sheet, at twice the resolution, row 0 north
+    bright, dark = (passes.read_image(one / "image.exr")[over].mean() for one in (folder, nadir))
+    assert bright > 2.5 * dark
 
 
 def test_a_building_s_visible_roof_is_the_same_with_and_without_balconies(

@@ -47,14 +47,14 @@ def _odds(scene: Scene, at: Array) -> Array:
     """(N,) probability that a span at a point still stands."""
     odds = np.ones(len(at))
     if scene.debris is not None:
-        odds *= np.exp(-FRAGILE * _under(scene, scene.debris.density, at))
+        odds *= np.exp(-FRAGILE * under(scene, scene.debris.density, at))
     for film in scene.films:
         if film.kind == "burnt_ground":
-            odds *= 1 - FLAMMABLE * _under(scene, film.cover, at).clip(0, 1)
+            odds *= 1 - FLAMMABLE * under(scene, film.cover, at).clip(0, 1)
     return odds
 
 
-def _under(scene: Scene, values: NDArray[np.float32], at: Array) -> Array:
+def under(scene: Scene, values: NDArray[np.float32], at: Array) -> Array:
     """(N,) values of the cells (rows, columns) over the scene that points lie in."""
     rows, columns = values.shape
     row = np.clip(((1 - at[:, 1] / scene.size[1]) * rows).astype(int), 0, rows - 1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mage_stac.errors import RenderError
-from mage_stac.scene import fences, ground, mesh, pieces, plants, ruins, shells, vehicles
+from mage_stac.scene import fences, ground, mesh, pieces, plants, powerlines, ruins, shells, vehicles
 from mage_stac.scene.cover import raised
 from mage_stac.scene.scene import Building, Scene
 
@@ -80,6 +80,7 @@ def _whole(scene: Scene, standing: list[mesh.Mesh], texel: float) -> Geometry:
     terrain = ground_heights(scene)
     parts = [*standing]
     parts += [plants.build(scene.trees, scene.season), vehicles.build(scene.cars), fences.build(scene, terrain)]
+    parts.append(powerlines.build(scene, terrain, texel))
     if scene.debris is not None:
         parts.append(pieces.scatter(scene.debris, scene.size, terrain))
     whole = mesh.join(parts)

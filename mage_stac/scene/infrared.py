@@ -139,7 +139,7 @@ def of(colour: NDArray[np.float32], semantic: NDArray[np.uint8]) -> NDArray[np.f
 
 def _kind(code: int) -> str:
     names = {number: name for name, number in SEMANTIC.items()}
-    name = names.get(code, "ground")
+    name = names.get(code, "object")
     made = {"building": "built", "vehicle": "built", "object": "built", "debris": "built"}
     return {"water": "water", "tree": "plant", **made}.get(name, "land")
 

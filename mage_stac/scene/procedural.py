@@ -12,7 +12,20 @@ from shapely import Point as ShapelyPoint
 from shapely import Polygon, STRtree, box
 
 from mage_stac.errors import RenderError
-from mage_stac.scene import balconies, chance, geometry, grounds, lots, pieces, plane, slopes, streets, sun, traffic
+from mage_stac.scene import (
+    balconies,
+    chance,
+    geometry,
+    grounds,
+    lots,
+    pieces,
+    plane,
+    powerlines,
+    slopes,
+    streets,
+    sun,
+    traffic,
+)
 from mage_stac.scene.parts import Parts, total
 from mage_stac.scene.plane import Plane
 from mage_stac.scene.plots import Plot, front, strip
@@ -76,6 +89,7 @@ def town(
     roads = streets.pave(network, bent, character.roads, filling)
     surfaces = (*_base(size), *parts.ground, *_sidewalks(network, bent, character, filling), *parts.built, *roads)
     buildings = _apart(parts.buildings, roads, size)
+    wires = powerlines.along(roads, buildings, STYLES[style].wires)
     buildings = balconies.hung(buildings, [STYLES[style].balconies] * len(buildings))
     scene = Scene(
         id=id,
@@ -88,6 +102,7 @@ def town(
         surfaces=tuple(_seen(surfaces, size)),
         buildings=buildings,
         trees=_rooted(parts.trees, buildings, roads, size),
+        powerlines=wires,
         ground_seed=chance.seed(filling),
     )
     ground = slopes.terrain(size, STYLES[style].rise, layout)

@@ -41,6 +41,9 @@ SEMANTIC = {
 }
 """Codes of the `semantic` asset; 255 is not observed."""
 
+UNLABELLED = 255
+"""Semantic code of what shows in images and owns no pixel of a label, such as wires: not observed."""
+
 SEASONS = ("winter", "spring", "summer", "autumn", "tropical")
 """winter: bare crowns, straw lawns; spring: bare crowns, yellow-green lawns; summer: deep green; autumn: dull."""
 
@@ -164,6 +167,17 @@ class Surface:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PowerLine:
+    """Supports and the wires from each to the next."""
+
+    points: Line
+    """Of the supports; they may stand outside the scene."""
+    kind: str = "pole"
+    """pole or tower."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Debris:
     """Loose pieces on the ground: density on a regular grid over the scene."""
 
@@ -266,6 +280,7 @@ class Scene:
     buildings: tuple[Building, ...] = ()
     trees: tuple[Tree, ...] = ()
     cars: tuple[Car, ...] = ()
+    powerlines: tuple[PowerLine, ...] = ()
     debris: Debris | None = None
     films: tuple[Film, ...] = ()
     """Later ones lie over earlier ones; flood water lies over all."""

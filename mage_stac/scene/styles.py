@@ -81,6 +81,8 @@ class Style:
     """Share of drives and stalls with a car."""
     balconies: float = 0.0
     """Share of the storeyed houses that have some."""
+    wires: float = 0.0
+    """Share of the streets along which poles carry them."""
     rise: Range = (0.0, 0.0)
     """Slope of the ground, metres per metre."""
     season: str | None = None
@@ -232,6 +234,7 @@ SUBURB = Style(
     conifers=(0.03, 0.2),
     vacancy=(0.02, 0.16),
     parked=(0.25, 0.6),
+    wires=0.45,
 )
 
 OLD_TOWN = Style(
@@ -327,6 +330,7 @@ VILLAGE = Style(
     vacancy=(0.05, 0.3),
     parked=(0.2, 0.5),
     balconies=0.1,
+    wires=0.6,
 )
 
 STYLES: dict[str, Style] = {
