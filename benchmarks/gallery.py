@@ -1,11 +1,12 @@
 """The pictures of docs/gallery.md: every place and style, undamaged.
 
-    python benchmarks/gallery.py SHARED OUT [--all] [--hybrid CATALOGUE] [NAME...]
+    python benchmarks/gallery.py SHARED OUT [--all] [--like ITEM] [--hybrid CATALOGUE] [NAME...]
 
 Renders into OUT what is not there yet, writes the commands that do the same to OUT/commands.txt, checks every Item, and
 writes OUT/gallery-places.jpg and OUT/gallery-styles.jpg: straight down from an aircraft, with --all also at 25 degrees
-and by two more sensors, which share the passes. With --hybrid, OUT/gallery-joplin.jpg: photographs beside the renders
-of pairs made by `render --like`. About 6 seconds of a processor a picture.
+and by two more sensors, which share the passes. With --like, the Items of Joplin before the tornado, Joplin in their
+pixels too: OUT/gallery-likes.jpg. With --hybrid, OUT/gallery-joplin.jpg: photographs beside the renders of pairs made
+by `render --like`. About 6 seconds of a processor a picture.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import rasterio
 from PIL import Image, ImageDraw
 from rasterio.windows import from_bounds
 
-from mage_stac import blender, catalogue, kept, rendering, synthesis
+from mage_stac import blender, catalogue, kept, likeness, rendering, synthesis
 from mage_stac.scenario import RenderSpec
 from mage_stac.validate import validate
 
 STYLES = ("suburb", "old_town", "village", "hillside", "informal", "industrial", "farmland", "compounds")
+LIKED = "Joplin"
+"""The place that is made like a real image, if one is given."""
 VIEWS = {"nadir": (0.0, None), "25": (25.0, 25.0)}
 """The most and the least lean, degrees."""
 SENSORS = ("worldview-3", "naip", "aerial-rgb")
@@ -51,6 +54,7 @@ def options(shared: Path) -> dict[str, tuple[tuple[str, ...] | None, str]]:
         "Alexandria": tuple(twins / "alexandria" / name for name in ("buildings.geojson", "dtm.tif", "dsm.tif")),
         "Liechtenstein": (osm / "liechtenstein-latest.osm.pbf",),
     }
+    files[LIKED] = (shared / "data" / "joplin" / "joplin_damage_pseudolabel.geojson",)
     places = {name: (tuple(str(file) for file in chosen), STYLES[0]) for name, chosen in files.items()}
     return {**places, **{style: (None, style) for style in STYLES}}
 
@@ -58,6 +62,7 @@ def options(shared: Path) -> dict[str, tuple[tuple[str, ...] | None, str]]:
 def command(spec: RenderSpec, folder: Path) -> str:
     """What makes the same Items in the same place."""
     where = [word for file in spec.place or () for word in ("--place", file)] or ["--procedural", spec.style]
+    where += [] if spec.like is None else ["--like", spec.like]
     least = [] if spec.off_nadir_from is None else ["--off-nadir-from", f"{spec.off_nadir_from:g}"]
     words = ["--hazard", spec.hazard, "--seed", str(spec.seed), "--sensor", spec.sensor, "--gsd", f"{spec.gsd:g}"]
     words += ["--size", str(spec.size_px), "--samples", str(spec.samples), "--off-nadir", f"{spec.off_nadir:g}", *least]
@@ -116,6 +121,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--like", type=Path)
     parser.add_argument("--hybrid", type=Path)
     given = parser.parse_intermixed_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -126,11 +132,14 @@ def main() -> None:
     passes = given.out / "passes"
     with kept.Session(blender.find(), keep=passes) as session:
         for name, (place, style) in options(given.shared).items():
-            for view, sensor in columns if not given.names or name in given.names else ():
+            like = None if name != LIKED or given.like is None else str(given.like)
+            wanted = (not given.names or name in given.names) and (name != LIKED or like is not None)
+            for view, sensor in columns if wanted else ():
                 most, least = VIEWS[view]
+                gsd = GSD if like is None else likeness.opened(like).gsd
                 spec = RenderSpec(
-                    hazard="none", seed=3, sensor=sensor, gsd=GSD, size_px=TILE, samples=SAMPLES,
-                    off_nadir=most, off_nadir_from=least, place=place, style=style,
+                    hazard="none", seed=3, sensor=sensor, gsd=gsd, size_px=TILE, samples=SAMPLES,
+                    off_nadir=most, off_nadir_from=least, place=place, style=style, like=like,
                 )  # fmt: skip
                 folder = given.out / name / f"{view}-{sensor}"
                 with (given.out / "commands.txt").open("a") as commands:
@@ -141,7 +150,8 @@ def main() -> None:
                 print(name, view, sensor, *found.problems, flush=True)
                 one = picture(next(folder.glob("none-pairs/*-pre/visual.tif")))
                 caption = f"{name}, {view}, {sensor}" if given.all else name.replace("_", " ")
-                pages.setdefault("styles" if name in STYLES else "places", []).append((caption, one))
+                page = "styles" if name in STYLES else "places" if like is None else "likes"
+                pages.setdefault(page, []).append((caption, one))
             shutil.rmtree(passes, ignore_errors=True)
     for title, pictures in pages.items():
         sheet(given.out / f"gallery-{title}.jpg", pictures, across=len(columns) if given.all else ACROSS)

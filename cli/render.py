@@ -41,7 +41,7 @@ def render(  # noqa: PLR0913 - a command's options
         typer.Option(
             metavar="ITEM",
             help="A real image (Item or folder of Items): its grid, light and view; with --place also its own pixels "
-            "as ground and roofs, into which the damage is rendered.",
+            "as ground and roofs, into which the damage is rendered. --gsd and --off-nadir-from overrule it.",
         ),
     ] = None,
     hazard: Annotated[str, typer.Option(help="What strikes: wind, flood, earthquake, fire, or none.")] = "wind",

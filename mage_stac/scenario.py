@@ -83,8 +83,8 @@ class RenderSpec:
     columns: str | None = None
     """A columns map for the place's files: see scene.columns.read."""
     like: str | None = None
-    """An Item, or a folder of Items that make one image: pairs get its grid, light and view, and with a `place` its
-    pixels as ground and roofs."""
+    """An Item, or a folder of Items that make one image: pairs get its grid, light and, unless `off_nadir_from` asks
+    for another, its view; and with a `place` its pixels as ground and roofs."""
     pairs: int = 1
     workers: int = 1
     """Processes in parallel, each with a Blender of its own."""

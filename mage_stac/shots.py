@@ -55,7 +55,8 @@ def _view(spec: RenderSpec, scene: Scene, rng: np.random.Generator, phase: str) 
     low = spec.altitude or spec.sensor_of(phase).altitude
     if low is not None:
         return View(altitude=low)
-    return scene.view if phase == "pre" and spec.like is not None else View(off_nadir=lean, azimuth=azimuth)
+    liked = phase == "pre" and spec.like is not None and spec.off_nadir_from is None  # else a lean is asked for
+    return scene.view if liked else View(off_nadir=lean, azimuth=azimuth)
 
 
 def _across(azimuth: float) -> float:

@@ -54,6 +54,18 @@ def test_the_light_is_the_images(drawn: Scenario) -> None:
     assert drawn.post.scene.datetime > drawn.pre.scene.datetime
 
 
+def test_a_lean_and_a_sensor_that_are_asked_for_overrule_the_image_s(spec: RenderSpec, drawn: Scenario) -> None:
+    leaning = draw(replace(spec, off_nadir=25.0, off_nadir_from=25.0, sensor="naip"), 0)
+    assert leaning.pre.scene.view.off_nadir == leaning.post.scene.view.off_nadir == 25.0
+    assert leaning.geobox == drawn.geobox
+    assert [one.id for one in leaning.pre.scene.buildings] == [one.id for one in drawn.pre.scene.buildings]
+    photo, other = drawn.pre.scene.photo, leaning.pre.scene.photo
+    assert photo is not None
+    assert other is not None
+    assert photo.lean == other.lean == (0.0, 0.0)
+    assert not drawn.pre.scene.powerlines
+
+
 def test_buildings_are_the_footprints(made: Survey, drawn: Scenario) -> None:
     scene = drawn.pre.scene
     houses = shapely.union_all(list(made.houses))
