@@ -17,15 +17,19 @@ SKIRT = 60.0
 
 
 def build(job: Job) -> dict[str, Any]:
-    """Make the scene's objects: `structures` (buildings), `clutter` (everything else that stands or lies), `ground`."""
+    """Make the scene's objects: `structures` (buildings), `clutter` (everything else that stands or lies), `ground`.
+
+    Without labels, nothing is ever rendered without the clutter: it then is one mesh with the structures.
+    """
     building, unlabelled = (job.arrays["semantic"] == code for code in (BUILDING, UNLABELLED))
+    chosen, left = (building, ~(building | unlabelled)) if job.labelled else (slice(None), slice(0))
     mesh_material = materials.faces(labelled=job.labelled)
     objects = {
-        "structures": _faces("structures", job, building, mesh_material),
-        "clutter": _faces("clutter", job, ~(building | unlabelled), mesh_material),
+        "structures": _faces("structures", job, chosen, mesh_material),
+        "clutter": _faces("clutter", job, left, mesh_material),
         "ground": _ground(job),
     }
-    if unlabelled.any():
+    if job.labelled and unlabelled.any():
         objects["unlabelled"] = _faces("unlabelled", job, unlabelled, mesh_material)
     for thing in objects.values():
         bpy.context.scene.collection.objects.link(thing)
@@ -116,7 +120,7 @@ def _mesh(name: str, vertices: Any, triangles: Any) -> Any:
     _attribute(mesh, ".corner_vert", "INT", "CORNER", triangles)
     mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * count, 3, dtype=np.int32))
     _attribute(mesh, "sharp_face", "BOOLEAN", "FACE", np.ones(count, bool))
-    mesh.update()
+    # No `mesh.update()`: it would find every edge, as long as all else here takes, and Cycles asks for none.
     return mesh
 
 
