@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import shapely
@@ -107,11 +108,7 @@ def lay(
     if not names or not len(at):
         return mesh.join([])
     kind = _kinds(at, np.array([mix[name] for name in names]), rng)
-    forms = [FORMS[name] for name in names]
-    length, width, thickness, spread, tilt, dirt = (
-        np.array([getattr(form, field) for form in forms])[kind]
-        for field in ("length", "width", "thickness", "spread", "tilt", "dirt")
-    )
+    length, width, thickness, spread, tilt, dirt = _measures(tuple(names))[:, kind]
     long = length * scale * np.exp(spread * rng.standard_normal(len(at))).clip(0.25, 4.0)
     wide = np.minimum(width * np.exp(spread * rng.standard_normal(len(at))).clip(0.4, 3.0), long)
     pitch = (tilt * rng.standard_normal(len(at)) / np.maximum(long, 1.0)).clip(-0.5, 0.5)
@@ -136,6 +133,14 @@ def lay(
     return replace(whole, semantic=codes)
 
 
+@cache
+def _measures(names: tuple[str, ...]) -> Array:
+    """(6, N) length, width, thickness, spread, tilt and dirt of kinds of pieces."""
+    forms = [FORMS[name] for name in names]
+    rows = ((one.length, one.width, one.thickness, one.spread, one.tilt, one.dirt) for one in forms)
+    return np.array(list(rows)).T
+
+
 def _kinds(at: Array, shares: Array, rng: np.random.Generator) -> NDArray[np.intp]:
     """(N,) which kind each piece is: shares kept to the piece, alike ones in patches."""
     together = mottle.field(at[:, 0], at[:, 1], CLUSTER, int(rng.integers(2**16)))
@@ -157,13 +162,19 @@ def tints(name: str, count: int, rng: np.random.Generator) -> Array:
 
 
 def _tints(names: Sequence[str], kind: NDArray[np.intp], rng: np.random.Generator) -> Array:
+    variants, count, spread = _palette(tuple(names))
+    which = rng.integers(2**16, size=len(kind)) % count[kind]
+    result: Array = variants[kind, which] * np.exp(spread[kind] * rng.standard_normal(len(kind)))[:, None]
+    return result.clip(0.0, 0.9)
+
+
+@cache
+def _palette(names: tuple[str, ...]) -> tuple[Array, NDArray[np.intp], Array]:
+    """Of N kinds: (N, M, 3) reflectances of their variants, (N,) how many each has, (N,) how far pieces stray."""
     kinds = [PAINTS[name] for name in names]
     most = max(len(one.variants) for one in kinds)
     variants = np.array([[one.variants[i % len(one.variants)] for i in range(most)] for one in kinds])
-    which = rng.integers(2**16, size=len(kind)) % np.array([len(one.variants) for one in kinds])[kind]
-    spread = np.array([one.spread for one in kinds])[kind]
-    result: Array = variants[kind, which] * np.exp(spread * rng.standard_normal(len(kind)))[:, None]
-    return result.clip(0.0, 0.9)
+    return variants, np.array([len(one.variants) for one in kinds]), np.array([one.spread for one in kinds])
 
 
 def scatter(debris: Debris, size: tuple[float, float], ground: ArrayLike) -> Mesh:

@@ -142,7 +142,9 @@ def _heaped(shell: Shell, rng: np.random.Generator) -> BaseGeometry:
     radius = np.sqrt(whole.area / np.pi)
     x0, y0, x1, y1 = whole.bounds
     middles = rng.uniform((x0, y0), (x1, y1), (int(rng.integers(2, 5)), 2))
-    blobs = shapely.union_all(shapely.buffer(shapely.points(middles), radius * rng.uniform(0.4, 0.9, len(middles))))
+    reach = radius * rng.uniform(0.4, 0.9, len(middles))
+    # Sixteen sides: every side costs, and the heap's rim is under rubble.
+    blobs = shapely.union_all(shapely.buffer(shapely.points(middles), reach, quad_segs=4))
     return whole.intersection(blobs) if whole.intersection(blobs).area > 0.3 * whole.area else whole
 
 

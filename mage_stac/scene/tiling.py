@@ -86,30 +86,51 @@ def axes(plane: Plane) -> Array:
 def cut(planes: Sequence[Plane], sizes: Sequence[float]) -> Tiles:
     """Cut each face into cells of its size, m; many faces at once, in their order."""
     frame = np.array([axes(plane) for plane in planes]).reshape(-1, 2, 2)
-    grids = [_grid(plane, turn, size) for plane, turn, size in zip(planes, frame, sizes, strict=True)]
-    parts = [convex_parts(plane.plan) for plane in planes]
-    sides = _lines([part for group in parts for part in group])
-    # One entry for each cell of a face and each convex part of that face.
-    cells_of = np.array([len(grid) for grid in grids], np.intp)
-    starts = np.cumsum(cells_of) - cells_of
-    face_of_part = np.repeat(np.arange(len(planes)), [len(group) for group in parts])
-    part = np.repeat(np.arange(len(face_of_part)), cells_of[face_of_part])
-    cell = np.concatenate([np.zeros(0, np.intp), *(starts[f] + np.arange(cells_of[f]) for f in face_of_part)])
-    owner = face_of_part[part]
-    boxes = np.concatenate([np.zeros((0, 4)), *grids])
-    flat, entry = convex_clip(_corners(boxes[cell], frame[owner]), sides, part)
-    owner, cell = owner[entry], cell[entry]
+    side = np.asarray(sizes, np.float64).reshape(-1, 1)
+    low, high = _extents([plane.plan for plane in planes], frame)
+    count = np.maximum(np.ceil((high - low) / side - 1e-6).astype(np.intp), 1)
+    first = np.cumsum(count.prod(axis=1)) - count.prod(axis=1)
+    groups = [convex_parts(plane.plan) for plane in planes]
+    parts = [part for group in groups for part in group]
+    face = np.repeat(np.arange(len(planes)), [len(group) for group in groups])
+    part, place = _near(_extents(parts, frame[face]), low[face], side[face], count[face])
+    owner = face[part]
+    corner = low[owner] + side[owner] * place
+    boxes = np.concatenate([corner, corner + side[owner]], axis=1)
+    flat, entry = convex_clip(_corners(boxes, frame[owner]), _lines(parts), part)
+    owner, place, boxes = owner[entry], place[entry], boxes[entry]
     slope = np.array([plane.slope for plane in planes]).reshape(-1, 3)[owner]
     z = flat[..., 0] * slope[:, None, 0] + flat[..., 1] * slope[:, None, 1] + slope[:, None, 2]
-    lowest = np.array([grid[0, 1] for grid in grids])
-    middle = boxes[cell]
     return Tiles(
         corners=np.concatenate([flat, z[..., None]], axis=-1),
         face=owner,
-        cell=cell,
-        u=(middle[:, 0] + middle[:, 2]) / 2,
-        v=(middle[:, 1] + middle[:, 3]) / 2 - lowest[owner],
+        cell=first[owner] + place[:, 1] * count[owner, 0] + place[:, 0],
+        u=(boxes[:, 0] + boxes[:, 2]) / 2,
+        v=(boxes[:, 1] + boxes[:, 3]) / 2 - low[owner, 1],
     )
+
+
+def _extents(shapes: Sequence[Polygon], frame: Array) -> tuple[Array, Array]:
+    """(N, 2) least and greatest u, v of plans, each in its own frame (N, 2, 2)."""
+    points, owner = shapely.get_coordinates(np.array(shapes, object), return_index=True)
+    if not len(points):
+        return np.zeros((0, 2)), np.zeros((0, 2))
+    turned = frame[owner, :, 0] * points[:, :1] + frame[owner, :, 1] * points[:, 1:]
+    first = np.searchsorted(owner, np.arange(len(shapes)))
+    return np.minimum.reduceat(turned, first), np.maximum.reduceat(turned, first)
+
+
+def _near(extents: tuple[Array, Array], low: Array, side: Array, count: Index) -> tuple[Index, Index]:
+    """The cells that a part's extents reach: (M,) the part, part by part, and (M, 2) column and row of the cell.
+
+    `low` (N, 2) is where cells count from, `side` (N, 1) how large they are, `count` (N, 2) how many there are.
+    """
+    first = np.clip(np.floor((extents[0] - low) / side).astype(np.intp), 0, count - 1)
+    span = np.clip(np.ceil((extents[1] - low) / side).astype(np.intp), first + 1, count) - first
+    cells = span.prod(axis=1)
+    part = np.repeat(np.arange(len(span)), cells)
+    row, column = np.divmod(np.arange(len(part)) - np.repeat(np.cumsum(cells) - cells, cells), span[part, 0])
+    return part, first[part] + np.stack([column, row], axis=1)
 
 
 def region(planes: Sequence[Plane], tiles: Tiles, size: float) -> BaseGeometry:
@@ -151,11 +172,32 @@ def convex_clip(cells: Array, lines: Array, part: Index) -> tuple[Array, Index]:
     """
     # Corner by corner in memory: sums and tests over a cell's few corners would take numpy ten times as long.
     x, y = (np.ascontiguousarray(cells[..., axis].T) for axis in (0, 1))
-    kept = np.arange(len(cells))
+    touched, whole = _where(x, y, lines, part)
+    clipped = _clip_all(x[:, touched], y[:, touched], lines, part[touched])
+    fans = [_fan(x[:, whole], y[:, whole], np.flatnonzero(whole)), clipped]
+    corners, cell = np.concatenate([fan[0] for fan in fans]), np.concatenate([fans[0][1], touched[clipped[1]]])
+    order = np.argsort(cell, kind="stable")
+    return corners[order], cell[order]
+
+
+def _where(x: Array, y: Array, lines: Array, part: Index) -> tuple[Index, NDArray[np.bool_]]:
+    """Cells (K, N) that a side of their part may cut, by number, and (N,) True for those that lie inside it whole."""
+    inside, outside = np.ones(x.shape[1], bool), np.zeros(x.shape[1], bool)
+    for edge in range(lines.shape[1]):
+        a, b, c = np.take(lines[:, edge].T, part, axis=1)
+        side = x * a + y * b + c
+        inside &= side.min(axis=0) >= 0
+        outside |= (side.max(axis=0) <= 0) & ((a != 0) | (b != 0))
+    return np.flatnonzero(~inside & ~outside), inside
+
+
+def _clip_all(x: Array, y: Array, lines: Array, part: Index) -> tuple[Array, Index]:
+    """`convex_clip` of cells given by their corners' x and y, each (K, N)."""
+    kept = np.arange(x.shape[1])
     for edge in range(lines.shape[1]):
         a, b, c = np.take(lines[:, edge].T, part[kept], axis=1)
         side = x * a + y * b + c
-        alive = (side > 0).any(axis=0) | (a == 0) & (b == 0)
+        alive = (side.max(axis=0, initial=-np.inf) > 0) | (a == 0) & (b == 0)
         if not alive.all():
             x, y, side, kept = x[:, alive], y[:, alive], side[:, alive], kept[alive]
         cut = (side < 0).any(axis=0)
@@ -216,16 +258,6 @@ def _lines(parts: Sequence[Polygon]) -> Array:
     place = np.arange(len(row)) - np.repeat(np.cumsum(sides) - sides, sides)
     lines[row, place] = np.stack([a, b, -(a * start[:, 0] + b * start[:, 1])], axis=1)
     return lines
-
-
-def _grid(plane: Plane, frame: Array, size: float) -> Array:
-    """(N, 4) u0, v0, u1, v1 of the cells over a face's extent, counted from its lowest edge."""
-    points = shapely.get_coordinates(plane.plan) @ frame.T
-    low, high = points.min(axis=0), points.max(axis=0)
-    columns, rows = (max(int(np.ceil(extent / size - 1e-6)), 1) for extent in high - low)
-    j, i = np.divmod(np.arange(columns * rows), columns)
-    u, v = low[0] + size * i, low[1] + size * j
-    return np.stack([u, v, u + size, v + size], axis=1)
 
 
 def _corners(boxes: Array, frame: Array) -> Array:
