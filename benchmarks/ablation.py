@@ -68,7 +68,11 @@ ROWS = {
     "hybrid-4": Row(title="4 hybrids (x1)", sets=(("hybrid", 4),)),
     "suburb-16": Row(title="16 invented suburbs (x4)", sets=(("suburb", 16),)),
     "suburb-4": Row(title="4 invented suburbs (x1)", sets=(("suburb", 4),)),
-    "source": Row(title="source only: no look of real images", changes={"style.method": "none"}),
+    "source": Row(
+        title="source only: 64 invented suburbs, no look of real images", sets=(("suburb", 64),),
+        changes={"style.method": "none"},
+    ),
+    "bare": Row(title="no look of real images", changes={"style.method": "none"}),
     "fourier": Row(title="Fourier transfer (FDA) instead of histograms", changes={"style.method": "fourier"}),
     "teacher": Row(title="and a mean teacher with class mixing", changes={**PLAIN, "self_training.weight": 1.0}),
     "consistency": Row(title="and FixMatch on buildings", changes={"consistency.weight": 1.0}),
