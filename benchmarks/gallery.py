@@ -35,7 +35,8 @@ SENSORS = ("worldview-3", "naip", "aerial-rgb")
 GSD = 0.5
 TILE = 160
 """Pixels a side."""
-SAMPLES = 1
+SAMPLES, SAMPLES_LIKED = 1, 2
+"""Light paths per rendered pixel; what is like an image has no PSF after it, which would average its noise."""
 LINE = 14
 """Height of a caption, px."""
 ACROSS = 3
@@ -138,8 +139,8 @@ def main() -> None:
                 most, least = VIEWS[view]
                 gsd = GSD if like is None else likeness.opened(like).gsd
                 spec = RenderSpec(
-                    hazard="none", seed=3, sensor=sensor, gsd=gsd, size_px=TILE, samples=SAMPLES,
-                    off_nadir=most, off_nadir_from=least, place=place, style=style, like=like,
+                    hazard="none", seed=3, sensor=sensor, gsd=gsd, size_px=TILE, off_nadir=most, off_nadir_from=least,
+                    samples=SAMPLES if like is None else SAMPLES_LIKED, place=place, style=style, like=like,
                 )  # fmt: skip
                 folder = given.out / name / f"{view}-{sensor}"
                 with (given.out / "commands.txt").open("a") as commands:
