@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,8 +26,9 @@ from mage_stac.plane import Plane, column, observed
 from mage_stac.raster import DRIVERS, QUERY, REMOTE_OPTIONS, can_hold
 from mage_stac.stack import Raster
 
-OPEN_FILES = 96
-"""Handles kept by each thread."""
+OPEN_FILES = 512
+"""Handles kept by all threads of a reader together, half of what Linux allows a process: with a file that is closed
+GDAL forgets what it decoded of it."""
 BROKEN = (RasterioError, CPLE_BaseError, OSError)
 """What GDAL raises for a missing or truncated file."""
 EIGHT_BITS = 1 / 255
@@ -50,6 +52,8 @@ class Reader:
 
     def __init__(self) -> None:
         self._local = threading.local()
+        self._counter = count(1)
+        self._threads = 0
 
     def plane(self, raster: Raster, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> Plane:
         """A window inside a raster; thinned to a `shape` (by overviews where there are any: averaged, classes not).
@@ -111,7 +115,10 @@ class Reader:
         return int(height), int(width)
 
     def _handle(self, path: str, what: str, raster: Raster | None = None) -> Handle:
-        handles: OrderedDict[str, Handle] = self._local.__dict__.setdefault("handles", OrderedDict())
+        handles: OrderedDict[str, Handle] | None = getattr(self._local, "handles", None)
+        if handles is None:
+            handles = self._local.handles = OrderedDict()
+            self._threads = next(self._counter)
         if path not in handles:
             driver = DRIVERS.get(Path(urlsplit(path).path).suffix.lower(), "GTiff")
             try:
@@ -121,7 +128,7 @@ class Reader:
             if raster is not None:
                 agreed(raster, grid.of_dataset(handles[path].dataset), handles[path].dataset.count)
         handles.move_to_end(path)
-        while len(handles) > OPEN_FILES:
+        while len(handles) > max(1, OPEN_FILES // self._threads):
             handles.popitem(last=False)[1].dataset.close()
         return handles[path]
 
