@@ -25,6 +25,15 @@ def test_histograms_become_those_of_the_look_and_order_is_kept() -> None:
     assert (mapped[flat.argsort()].diff() >= -1e-6).all()
 
 
+def test_the_curve_between_two_histograms_is_straight_between_quantiles() -> None:
+    ours, looks = images(0), images(1, 0.3, 0.5) ** 2
+    out = style.histogram(ours, looks).flatten(0, 1).numpy()
+    at = np.linspace(0, 1, style.QUANTILES)
+    for one, other, found in zip(ours.flatten(0, 1).numpy(), looks.flatten(0, 1).numpy(), out, strict=True):
+        expected = np.interp(one, np.quantile(one, at), np.quantile(other, at))
+        np.testing.assert_allclose(found, expected, atol=0.001)
+
+
 def test_a_constant_image_takes_the_look_without_trouble() -> None:
     out = style.histogram(torch.full((1, 1, 16, 16), 0.4), images(1)[:1, :1, :16, :16])
     assert torch.isfinite(out).all()

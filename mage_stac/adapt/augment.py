@@ -87,6 +87,8 @@ def _log_uniform(shape: tuple[int, ...], low: float, high: float, chance: Chance
 def _swapped(chips: Chips, settings: Augment, chance: Chance) -> Chips:
     """Some chips show the same undamaged day twice; what differs afterwards is light, sensor and registration."""
     pick = chance.uniform((len(chips.mask),), 0, 1) < settings.swap
+    if not pick.any():
+        return chips
     post = torch.where(pick[:, None, None, None], chips.image[:, 0], chips.image[:, 1])
     standing = torch.where((chips.mask > 0) & (chips.mask < 255), 1, chips.mask)
     mask = torch.where(pick[:, None, None], standing, chips.mask)
@@ -104,24 +106,30 @@ def _moved(chips: Chips, size: int, settings: Augment, chance: Chance) -> Chips:
     offsets = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1) / scale[:, None, None, None]
     extent = torch.tensor([width / 2, height / 2], device=chance.device)
     pre, post = offsets / extent, (offsets + shift[:, None, None]) / extent
-    mask = _nearest(chips.mask.float(), pre).long()
-    valid = torch.stack([_nearest(chips.valid.float(), grid) for grid in (pre, post)]).amin(0) > 0.5
+    seen = chips.valid.float()
+    planes = [seen, chips.mask.float()] if chips.lost is None else [seen, chips.mask.float(), _unknown_as_0(chips.lost)]
+    cut = _nearest(torch.stack(planes, dim=1), pre)
     image = torch.stack([_bilinear(chips.image[:, i], grid) for i, grid in enumerate((pre, post))], dim=1)
-    lost = (
-        None
-        if chips.lost is None
-        else _nearest(chips.lost.float() - NOT_OBSERVED, pre).add(NOT_OBSERVED).to(torch.uint8)
+    return Chips(
+        image=image,
+        mask=cut[:, 1].long(),
+        valid=(cut[:, 0] > 0.5) & (_nearest(seen[:, None], post)[:, 0] > 0.5),
+        lost=None if chips.lost is None else (cut[:, 2] + NOT_OBSERVED).to(torch.uint8),
     )
-    return Chips(image, mask, valid, lost)
+
+
+def _unknown_as_0(lost: Tensor) -> Tensor:
+    """What is lost as float32 with 0 where unknown, which is what sampling brings in from beyond."""
+    return lost.float() - NOT_OBSERVED
 
 
 def _bilinear(image: Tensor, grid: Tensor) -> Tensor:
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _nearest(plane: Tensor, grid: Tensor) -> Tensor:
-    """(B, H, W) sampled; 0 outside."""
-    return functional.grid_sample(plane[:, None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0]
+def _nearest(planes: Tensor, grid: Tensor) -> Tensor:
+    """(B, K, H, W) sampled; 0 outside."""
+    return functional.grid_sample(planes, grid, mode="nearest", padding_mode="zeros", align_corners=False)
 
 
 def _flipped(chips: Chips, chance: Chance) -> Chips:
@@ -144,8 +152,9 @@ def photometric(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     out = _hazed(out, settings, chance)
     out = _focused(out, settings, chance)
     out = _exposed(out, settings, chance)
-    out = out + chance.normal(tuple(out.shape)) * chance.uniform((len(out), 1, 1, 1), 0, settings.noise)
-    return _compressed(out.clamp(0, 1), settings, chance)
+    noise = chance.normal(tuple(out.shape))
+    out = out.add_(noise.mul_(chance.uniform((len(out), 1, 1, 1), 0, settings.noise))).clamp_(0, 1)
+    return _compressed(out, settings, chance)
 
 
 def _seasoned(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
@@ -164,14 +173,14 @@ def _hazed(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     count, bands = images.shape[:2]
     share = (chance.uniform((count, 1, 1, 1), -1, 1) * settings.haze).clamp(min=0)
     light = chance.uniform((count, 1, 1, 1), *AIRLIGHT) + 0.03 * chance.normal((count, bands, 1, 1))
-    return images * (1 - share) + light * share
+    return (images * (1 - share)).add_(light * share)
 
 
 def _focused(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     """Unsharp masking by a random amount: negative blurs."""
     sigma = chance.uniform((len(images),), *BLUR)
     amount = chance.uniform((len(images), 1, 1, 1), *settings.sharpness)
-    return images + amount * (images - _blurred(images, sigma))
+    return (images - _blurred(images, sigma)).mul_(amount).add_(images)
 
 
 def _blurred(images: Tensor, sigma: Tensor) -> Tensor:
@@ -193,8 +202,8 @@ def _exposed(images: Tensor, settings: Augment, chance: Chance) -> Tensor:
     bias = chance.uniform((count, bands, 1, 1), -settings.bias, settings.bias)
     gamma = _log_uniform((count, 1, 1, 1), *settings.gamma, chance)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    out = ((images - mean) * contrast + mean) * gain * cast + bias
-    return out.clamp(1e-4, 1) ** gamma
+    out = (images - mean).mul_(contrast).add_(mean).mul_(gain).mul_(cast).add_(bias)
+    return out.clamp_(1e-4, 1).pow_(gamma)
 
 
 def _compressed(images: Tensor, settings: Augment, chance: Chance) -> Tensor:

