@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import geopandas as gpd
+import pyogrio
 import pytest
 import rasterio
 from mage_stac.cli import app
@@ -149,3 +151,36 @@ def test_strict_makes_failures_an_error(
     words = ("--hazard", "none", "--size", "64", "--blender", fake, "--out", str(tmp_path / "out"))
     assert run(monkeypatch, *words, "--strict") == 1
     assert "1 of 1 scenes failed: see" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "least"), [("helsinki", 2), ("harrisburg", 5)])
+def test_a_part_of_an_osm_extract_stands_where_osm_has_it(
+    fake: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, least: int
+) -> None:
+    """Footprints of the label beside what GDAL alone reads of the same ways."""
+    file, out = shared / f"osm/{name}.osm.pbf", tmp_path / "out"
+    words = ("--hazard", "none", "--size", "96", "--gsd", "1", "--seed", "2", "--blender", fake, "--out", str(out))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # GDAL's on broken rings of helsinki.osm.pbf
+        assert run(monkeypatch, "--place", str(file), *words) == 0
+        mapped = pyogrio.read_dataframe(
+            file,
+            layer="multipolygons",
+            columns=["osm_id", "osm_way_id"],
+            where="building IS NOT NULL",
+            on_invalid="ignore",
+        )
+    folder = out / "none-pairs/none-2-00000-label"
+    label = gpd.read_file(folder / "buildings.geojson")
+    crs = label.estimate_utm_crs()
+    mapped = mapped[mapped.geometry.notna()].to_crs(crs)
+    ways = mapped.set_index(("way/" + mapped.osm_way_id).fillna("relation/" + mapped.osm_id)).geometry.make_valid()
+    own = label.to_crs(crs).set_index("id").geometry
+    both = own.index.intersection(ways.index)
+    assert len(both) >= least
+    assert len(both) > 0.5 * len(own)
+    shared_area = own[both].intersection(ways[both]).area / own[both].union(ways[both]).area
+    assert shared_area.median() > 0.98
+    scene = scenes.load(folder)
+    assert any(surface.semantic == "road" and surface.line for surface in scene.surfaces)
+    assert "OpenStreetMap" in scene.sources[0]
