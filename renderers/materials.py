@@ -68,7 +68,6 @@ def show_infrared(ground_infrared: Any) -> None:
 
 def _new(name: str) -> tuple[Any, Any, Any]:
     material = bpy.data.materials.new(name)
-    material.use_transparent_shadow = False  # else shadow rays gather every hit instead of ending at the first
     if bpy.app.version < (5, 0, 0):
         material.use_nodes = True
     material.node_tree.nodes.clear()
