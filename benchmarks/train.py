@@ -53,7 +53,7 @@ class Loop:
         self.waited += time.perf_counter() - started
         self.learner.gradients(batch, target, self.number)
         self._stepped()
-        self.average.update(self.network, self.number)
+        self.average.update(self.number)
         self.number += 1
 
     def held(self) -> None:
@@ -68,8 +68,9 @@ class Loop:
     def limit(self) -> None:
         self.model.train()
         chips = self.chips
+        loss = self.material.recipe.loss
         terms = losses.total(
-            self.model(self.image), chips.mask, chips.valid, weights=self.weights, loss=self.material.recipe.loss
+            self.model(self.image), chips.mask, chips.valid, weights=self.weights, loss=loss, lost=chips.lost
         )
         self.fabric.backward(terms["total"])
         self._stepped()

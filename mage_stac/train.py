@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -20,7 +22,7 @@ from mage_stac import catalogue, chips, models
 from mage_stac.adapt import event, methods
 from mage_stac.adapt.step import Learner
 from mage_stac.curves import TERMS
-from mage_stac.errors import ModelError
+from mage_stac.errors import ModelError, RecipeError
 from mage_stac.loader import Access, Batch
 from mage_stac.material import Material, gather, graded_pairs
 from mage_stac.models import calibration, checkpoint, held_out, item, pretrained, together
@@ -145,7 +147,7 @@ def fit(fabric: Fabric, material: Material, folder: Path, progress: Step | None 
             fabric.clip_gradients(model, optimiser, max_norm=settings.clip)
             optimiser.step()
             optimiser.zero_grad()
-            state.average.update(network, step)
+            state.average.update(step)
             done.losses.append(_numbers(terms, step, rate))
             done.step, done.waited = step + 1, done.waited + waited
             done.seconds += time.perf_counter() - started
@@ -177,9 +179,18 @@ def _network(material: Material, processes: int) -> nn.Module:
 
 
 def _compiled(network: nn.Module, recipe: Recipe) -> nn.Module:
-    """Translated if the recipe asks for it; what cannot be translated runs as it is."""
+    """Translated if the recipe asks for it; what cannot be translated runs as it is.
+
+    Raises:
+        RecipeError: there is nothing to translate with.
+    """
     if not recipe.run.compile:
         return network
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")  # as torch looks for it
+    if shutil.which(compiler) is None:
+        raise RecipeError(
+            f"run.compile = true needs a C++ compiler, and {compiler} is not found: install it, or leave compile out"
+        )
     torch._dynamo.config.suppress_errors = True  # noqa: SLF001 - its documented switch
     compiled: nn.Module = torch.compile(network)  # type: ignore[assignment] # callable like the module it wraps
     return compiled
@@ -213,7 +224,9 @@ def _stream(
         access=access,
     )
     if material.looks is not None:
-        labelled = chips.lent(labelled, material.looks, edge=edge, batch=batch, seed=seed, start=start, shard=shard)
+        labelled = chips.lent(
+            labelled, material.looks, edge=data.size, batch=batch, seed=seed, start=start, shard=shard
+        )
     with closing(labelled):
         if material.target is None or not methods.chosen(recipe):
             yield from ((batch, None) for batch in labelled)

@@ -157,7 +157,7 @@ def _fit(
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
             optimiser.step()
-            average.update(network, step)
+            average.update(step)
             curve.append(float(loss.detach()))
             if not np.isfinite(curve[-1]):
                 raise ModelError(f"the loss is {curve[-1]} at step {step + 1}: lower optimiser.learning_rate")

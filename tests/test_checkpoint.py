@@ -33,7 +33,7 @@ def advanced(one: State, steps: int) -> State:
         loss.backward()
         one.optimiser.step()
         one.optimiser.zero_grad()
-        one.average.update(one.model, one.progress.step)
+        one.average.update(one.progress.step)
         one.progress.losses.append((float(loss.detach()), 0.0, 0.0, 0.0))
         one.progress.step += 1
     return one
@@ -95,10 +95,10 @@ def test_the_average_follows_fast_at_first_and_then_slowly() -> None:
     nn.init.constant_(model.weight, 0.0)
     average = Average(model, 0.9)
     nn.init.constant_(model.weight, 1.0)
-    average.update(model, 0)
+    average.update(0)
     assert float(average.shadow.weight) == pytest.approx(1 - 1 / 10)
     for step in range(1000, 1002):
         before = float(average.shadow.weight)
-        average.update(model, step)
+        average.update(step)
         assert float(average.shadow.weight) == pytest.approx(before + 0.1 * (1 - before))
     assert not any(p.requires_grad for p in average.shadow.parameters())

@@ -135,5 +135,5 @@ def test_the_teacher_is_the_moving_average(decay: float) -> None:
     teacher = Average(student, decay)
     with torch.no_grad():
         student.sharpness.fill_(3.0)
-    teacher.update(student, step=10_000)
+    teacher.update(step=10_000)
     assert float(teacher.shadow.sharpness) == pytest.approx(decay * 1.0 + (1 - decay) * 3.0)

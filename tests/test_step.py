@@ -151,6 +151,7 @@ def test_half_precision_and_a_compiled_network_train_too(
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(torch, "compile", lambda network: asked.append(network) or network)
+    monkeypatch.setenv("CXX", sys.executable)  # anything that is there
     recipe = replace(
         PLAIN, optimiser=Optimiser(steps=2, batch=2, precision="bf16-mixed"), run=Run(compile=True, validation_chips=2)
     )
@@ -158,6 +159,14 @@ def test_half_precision_and_a_compiled_network_train_too(
     assert len(asked) == 1
     weights = models.load(catalogue.read_item(path)).model.state_dict()
     assert all(value.dtype != torch.bfloat16 for value in weights.values())
+
+
+def test_compiling_without_a_compiler_is_refused_in_one_line(
+    blocks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(RecipeError, match=r"needs a C\+\+ compiler, and no-such-compiler is not found: install it"):
+        train.train(replace(PLAIN, run=Run(compile=True)), blocks, tmp_path)
 
 
 def run(*words: str) -> dict[str, Any]:

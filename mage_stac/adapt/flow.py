@@ -162,7 +162,7 @@ def learn(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
-        average.update(network, step)
+        average.update(step)
         if told:
             told(step + 1, float(error.detach()))
     network.load_state_dict(average.shadow.state_dict())

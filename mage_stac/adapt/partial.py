@@ -26,6 +26,9 @@ SOFT = 0.6
 """Blur of that edge, px: about the sensor's."""
 GAIN, LEAST = (0.7, 1.4), 150
 """Range of light after over light before that is believed, and pixels of standing houses that it takes to measure."""
+LOST = np.full(256, NOT_OBSERVED, np.uint8)
+LOST[[1, 2]], LOST[DESTROYED] = 0, 1
+"""What of a house is lost, by its class."""
 
 
 def roofs(chips: Chips, share: float, chance: Chance) -> Chips:
@@ -42,7 +45,7 @@ def roofs(chips: Chips, share: float, chance: Chance) -> Chips:
     """
     seeds = chance.integers(2**31 - 1, (len(chips.mask),)).tolist()
     image, mask = (part.cpu().numpy().copy() for part in (chips.image, chips.mask))
-    lost = np.select([(mask == 1) | (mask == 2), mask == DESTROYED], [0, 1], NOT_OBSERVED).astype(np.uint8)
+    lost = LOST[mask]
     for one, seed in enumerate(seeds):
         _restore(image[one], mask[one], lost[one], share, np.random.default_rng(seed))
     known = (torch.from_numpy(part).to(chips.mask.device) for part in (image, mask, lost))
@@ -58,11 +61,12 @@ def _restore(
 ) -> None:
     """Give houses of one chip parts of their roofs back, in place: (2, C, H, W), (H, W), (H, W)."""
     parts, _ = ndimage.label(mask == DESTROYED)
-    light = _light(image, mask)
+    light = None
     for number, place in enumerate(ndimage.find_objects(parts), start=1):
         own = parts[place] == number
         if rng.random() >= share or own.sum() < SMALLEST:
             continue
+        light = _light(image, mask) if light is None else light
         gone = _gone(own, rng)
         kept = ndimage.gaussian_filter((own & ~gone).astype(np.float32), SOFT) * own
         before, after = (image[date][(slice(None), *place)] for date in (0, 1))
@@ -90,6 +94,6 @@ def _light(image: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[np.fl
     standing = mask == 1
     if standing.sum() < LEAST:
         return np.ones((image.shape[1], 1, 1), np.float32)
-    means: NDArray[np.float32] = image[..., standing].mean(axis=2, keepdims=True)[..., None]
+    means = image.reshape(*image.shape[:2], -1) @ standing.ravel().astype(np.float32) / np.float32(standing.sum())
     ratio: NDArray[np.float32] = np.clip(means[1] / np.maximum(means[0], 1e-3), *GAIN)
-    return ratio
+    return ratio[:, None, None]

@@ -127,8 +127,7 @@ def labelled(batch: Batch, material: Material, chance: Chance) -> Chips:
     recipe = material.recipe
 
     def restyle(images: Tensor) -> Tensor:
-        height, width = images.shape[-2:]
-        looks = batch["look"][..., :height, :width].to(chance.device).flatten(0, 1)
+        looks = batch["look"].to(chance.device).flatten(0, 1)
         return style.transfer(images, looks, settings=recipe.style, chance=chance)
 
     chips = _chips(batch, chance.device)
