@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mage_stac.errors import PlaceError
-from mage_stac.scene import columns
+from mage_stac.scene import columns, powerlines
 from mage_stac.scene.buildings import FORMS, KINDS
 from mage_stac.scene.columns import Columns, Layer
 from mage_stac.scene.highways import LINES, PLANTED
@@ -28,7 +28,7 @@ LAYER = Layer(
 def test_shipped_maps_use_our_words_only(name: str) -> None:
     kinds = {
         "building": {*KINDS, "unknown"},
-        "line": {*LINES, *PLANTED, "coastline"},
+        "line": {*LINES, *PLANTED, *powerlines.KINDS, "coastline"},
         "area": set(AREAS),
         "tree": {"tree"},
         "contour": {"contour"},
