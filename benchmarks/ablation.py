@@ -74,7 +74,9 @@ ROWS = {
     ),
     "bare": Row(title="no look of real images", changes={"style.method": "none"}),
     "fourier": Row(title="Fourier transfer (FDA) instead of histograms", changes={"style.method": "fourier"}),
-    "teacher": Row(title="grades by looks, and a mean teacher with class mixing", changes={**PLAIN, "self_training.weight": 1.0}),
+    "teacher": Row(
+        title="grades by looks, and a mean teacher with class mixing", changes={**PLAIN, "self_training.weight": 1.0}
+    ),
     "consistency": Row(title="and FixMatch on buildings", changes={"consistency.weight": 1.0}),
     "flow": Row(title="hybrids translated by flow matching", sets=(("hybrid-flow", 64),)),
     "looks": Row(title="grades told by looks (`network.lost = false`)", changes=PLAIN),
