@@ -19,7 +19,7 @@ from mage_stac.likeness import Likeness
 from mage_stac.scene import outlines, photos, plane, shade, site, sun, twin
 from mage_stac.scene.features import seed_of
 from mage_stac.scene.outlines import View
-from mage_stac.scene.scene import Building, Light, Photo, Scene
+from mage_stac.scene.scene import Building, Light, Photo, Scene, Tree
 from mage_stac.scene.site import Site
 from mage_stac.sensors import Sensor
 
@@ -39,6 +39,8 @@ EAVES = 0.3
 """Roofs reach so far over walls, m."""
 RIM = 2
 """Pixels around a roof that are neither believed to be roof nor ground: image and footprint do not fit better."""
+BURNT = ("scorched", "burnt")
+"""States of trees after a fire."""
 GREENER = ((0.65, 1.25), (0.85, 1.15), (0.7, 1.1))
 """Ranges of what plants are multiplied by in red, green, blue on another date: between dry and lush, by eye after
 Joplin's two dates."""
@@ -205,8 +207,24 @@ def revisited(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def shown(scene: Scene, hit: Scene | None = None) -> Scene:
-    """A scene of `before` as it is drawn: its trees are in the image, but for those that a hazard changed in `hit`."""
+    """A scene of `before` as it is drawn: its trees are in the image, but for those that a hazard changed in `hit`.
+
+    Trees that burnt are drawn only where the image shows crowns, as others' places are invented.
+    """
     if hit is None:
         return replace(scene, trees=())
     unchanged = set(scene.trees)
-    return replace(hit, trees=tuple(tree for tree in hit.trees if tree not in unchanged))
+    changed = [tree for tree in hit.trees if tree not in unchanged]
+    if scene.photo is None or not any(tree.state in BURNT for tree in changed):
+        return replace(hit, trees=tuple(changed))
+    crowns = photos.growth_of(scene.photo, scene.size).crowns
+    there = [_under(crowns, tree, scene.size) > 0.5 for tree in changed]
+    drawn = (tree for tree, crown in zip(changed, there, strict=True) if crown or tree.state not in BURNT)
+    return replace(hit, trees=tuple(drawn))
+
+
+def _under(values: Values, tree: Tree, size: tuple[float, float]) -> float:
+    """The value of a raster over the scene at a tree's foot."""
+    rows, columns = values.shape
+    row, column = int((1 - tree.y / size[1]) * rows), int(tree.x / size[0] * columns)
+    return float(values[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])

@@ -7,6 +7,7 @@ import pytest
 
 from mage_stac.errors import RenderError
 from mage_stac.scene import cover
+from mage_stac.scene.growth import Growth
 from mage_stac.scene.lattice import Canvas
 from mage_stac.scene.scene import SEMANTIC, Film, Flood
 
@@ -106,3 +107,43 @@ def test_the_ground_rises_to_the_water() -> None:
     assert cover.raised(hill, Flood(depth=half(0.0))) == pytest.approx(
         np.repeat(np.linspace(5, 3, 41, dtype=np.float32)[:, None], 61, axis=1)
     )
+
+
+def with_growth(*, plants: float = 1.0, crowns: float = 0.0) -> Growth:
+    """Plants in the north half, crowns all over."""
+    north = np.zeros(CANVAS.shape, np.float32)
+    north[: CANVAS.shape[0] // 2] = plants
+    full = np.full(CANVAS.shape, crowns, np.float32)
+    return Growth(plants=north, crowns=full, tone=np.ones_like(full))
+
+
+def test_on_a_photograph_only_plants_burn() -> None:
+    film = Film(kind="burnt_ground", cover=half(1.0))
+    painted, _ = cover.films(GROUND, GRASS, (film,), CANVAS, "summer", with_growth())
+    middle = CANVAS.shape[0] // 2
+    assert painted[:middle, :58].mean() < 0.06
+    assert np.array_equal(painted[middle:], GROUND[middle:]), "a street keeps its pixels"
+
+
+def test_of_burnt_crowns_some_keep_brown_leaves() -> None:
+    wide = Canvas(size=(300.0, 300.0), texel=1.0, seed=5)
+    ones = np.ones(wide.shape, np.float32)
+    grown = Growth(plants=ones, crowns=ones, tone=ones)
+    film = Film(kind="burnt_ground", cover=np.ones((300, 300), np.float32))
+    ground, grass = np.full((*wide.shape, 3), 0.1, np.float32), np.zeros(wide.shape, np.uint8)
+    painted, _ = cover.films(ground, grass, (film,), wide, "summer", grown)
+    red, _, blue = np.moveaxis(painted, -1, 0)
+    assert float((red > 1.8 * blue).mean()) == pytest.approx(cover.BROWN_SHARE, abs=0.08)
+
+
+def test_crowns_stand_out_of_a_flood_that_is_not_deeper_than_they_are_high() -> None:
+    def shown(depth: float) -> tuple[float, float]:
+        painted, semantic = cover.water(GROUND, GRASS, Flood(depth=half(depth)), CANVAS, with_growth(crowns=1.0))
+        dry, _ = cover.water(GROUND, GRASS, Flood(depth=half(depth)), CANVAS)
+        same = np.isclose(painted[:, :56], GROUND[:, :56]).all(axis=-1).mean()
+        drowned = np.isclose(painted[:, :56], dry[:, :56]).all(axis=-1).mean()
+        assert (semantic[:, :56] == SEMANTIC["water"]).all() == (drowned == 1.0)
+        return float(same), float(drowned)
+
+    assert shown(2.0) == (1.0, 0.0)
+    assert shown(9.0) == (0.0, 1.0)

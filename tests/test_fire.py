@@ -12,7 +12,7 @@ import shapely
 from mage_stac.errors import HazardError
 from mage_stac.hazards import ignition
 from mage_stac.hazards.fire import Fire
-from mage_stac.scene.scene import LOOKS, Building, Scene, Surface
+from mage_stac.scene.scene import LOOKS, Building, Light, Photo, Scene, Surface
 from tests.villages import box, village
 
 BLAZE = Fire(bearing=0.0, moisture=0.04, hours=6.0)
@@ -143,3 +143,18 @@ def test_a_fire_that_goes_out_is_noted() -> None:
     assert truth.notes[0].startswith("wind towards ")
     assert truth.notes[1] == "scene 'village' has no roads: which can be driven is not said"
     assert "touches nothing in scene 'village': raise the wind or lower the moisture" in truth.notes[2]
+
+
+def test_fire_does_not_run_over_what_a_photograph_shows_as_street() -> None:
+    bare = replace(village(rows=2, columns=4), surfaces=(), trees=(), buildings=())
+    lawn, asphalt = (0.06, 0.10, 0.045), (0.19, 0.185, 0.155)
+    rows, columns = round(bare.size[1]), round(bare.size[0])
+    ground = np.full((rows, columns, 3), lawn, np.float32)
+    ground[:, columns // 2 - 4 : columns // 2 + 4] = asphalt  # 8 m wide, from north to south
+    photo = Photo(ground=ground, roofs=ground, light=Light(sun_azimuth=180.0, sun_elevation=45.0))
+    dry = Fire(bearing=90.0, moisture=0.03, live_moisture=0.3, hours=12.0)
+    _, truth = dry.apply(replace(bare, photo=photo), 15.0, rng())
+    assert truth.burnt is not None
+    middle = truth.burnt.shape[1] // 2
+    assert truth.burnt[:, middle - 2 : middle + 2].mean() < 0.05
+    assert truth.burnt[:, : middle - 6].mean() > 0.3

@@ -11,12 +11,12 @@ import pytest
 import shapely
 from survey import AZIMUTH, ROOF, Survey, publish, survey
 
-from mage_stac import catalogue, likeness, synthesis
+from mage_stac import catalogue, hybrid, likeness, synthesis
 from mage_stac.cube import read
 from mage_stac.errors import MageStacError, RenderError
 from mage_stac.grid import of_raster
 from mage_stac.scenario import MARGIN, RenderSpec, Scenario, draw
-from mage_stac.scene.scene import load, save
+from mage_stac.scene.scene import Tree, load, save
 from mage_stac.validate import validate
 
 
@@ -168,3 +168,18 @@ def test_footprints_elsewhere_are_one_line(spec: RenderSpec, tmp_path: Path) -> 
 def test_a_folder_without_images_is_one_line(tmp_path: Path, spec: RenderSpec) -> None:
     with pytest.raises(MageStacError, match=r"holds no catalog\.json"):
         replace(spec, like=str(tmp_path))
+
+
+def test_burnt_trees_are_drawn_where_the_image_shows_crowns(drawn: Scenario) -> None:
+    scene = drawn.post.scene
+    assert scene.photo is not None
+    rows, columns = scene.photo.ground.shape[:2]
+    ground = np.full((rows, columns, 3), (0.06, 0.10, 0.045), np.float32)
+    shade = np.random.default_rng(3).choice([0.03, 0.07], (rows, columns // 2, 1))
+    ground[:, : columns // 2] = shade * np.array([0.8, 1.25, 0.75])  # a wood in the west, a lawn in the east
+    before = replace(scene, photo=replace(scene.photo, ground=ground), trees=())
+    wood, lawn = (Tree(x=share * scene.size[0], y=scene.size[1] / 2) for share in (0.25, 0.75))
+    hit = replace(
+        before, trees=(replace(wood, state="burnt"), replace(lawn, state="scorched"), replace(lawn, state="felled"))
+    )
+    assert [tree.state for tree in hybrid.shown(before, hit).trees] == ["burnt", "felled"]

@@ -20,7 +20,7 @@ from mage_stac.hazards import fuels, ignition, limits, raster, roads, smoke, spr
 from mage_stac.hazards.fuels import Fuel
 from mage_stac.hazards.hazard import Truth
 from mage_stac.hazards.ignition import Houses
-from mage_stac.scene import chance, mottle
+from mage_stac.scene import chance, mottle, photos
 from mage_stac.scene.scene import Building, Car, Damage, Film, Scene, Tree
 
 Floats = NDArray[np.float64]
@@ -48,6 +48,8 @@ EMBERS = 15.0
 """Embers that a front at the scene's edge throws into it in a wind of 10 m/s."""
 ASH = 1.0
 """Distance over which the ash around a burnt house thins, m: it lies where the house was."""
+BARE = 0.35
+"""Share of plants on a photograph's ground below which no fire runs over it: streets, drives, bare soil."""
 FEW = 10
 """Cells of burnt ground below which a fire went out where it began."""
 NEAR_CAR = 5.0
@@ -158,7 +160,15 @@ def _fuel(scene: Scene, cell: float, kinds: list[Fuel]) -> Indices:
     under = raster.burn(scene, crowns, cell)
     result = np.where((under > 0) & soft, under - 1, result)
     result[raster.inside(scene, raster.footprints(scene.buildings), cell)] = -1
+    if scene.photo is not None:
+        plants = photos.growth_of(scene.photo, scene.size).plants
+        result[raster.resample(scene, _blurred(plants, scene, cell), cell) < BARE] = -1
     return result
+
+
+def _blurred(plants: NDArray[np.float32], scene: Scene, cell: float) -> Floats:
+    """Means over about a cell, so that a cell is what most of it is."""
+    return np.asarray(ndimage.uniform_filter(plants, max(1, round(cell * plants.shape[1] / scene.size[0]))), float)
 
 
 def _ground_fuel(scene: Scene, index: int) -> Fuel | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mage_stac.scene.growth import Growth
 from mage_stac.scene.lattice import Canvas, Raster, smooth, stack, white
 from mage_stac.scene.materials import MATERIALS, Material, material, pick
+from mage_stac.scene.plants import SCORCHED
 from mage_stac.scene.scene import SEMANTIC, Film, Flood
 from mage_stac.scene.turf import mix
 
@@ -30,6 +34,11 @@ LOADED, CLEAR = (0.245, 0.195, 0.132), (0.016, 0.024, 0.019)
 over a dark bed."""
 FADING = (1.2, 18.0)
 """Diffuse attenuation, 1/m, of clear and of loaded water: the bed is seen through exp(-2 * attenuation * depth)."""
+STANDS = 4.0
+"""Depth of water that crowns in a photograph are taken to stand out of, m; deeper, fewer and fewer do."""
+BROWN_SHARE, DETAIL = 0.4, 0.6
+"""Share of a photograph's crowns whose leaves hang on after a fire, scorched; and how much of the image's detail shows
+in these and in char, as an exponent."""
 STUBBLE = {"grass": 0.10, "field": 0.18, "ground": 0.12, "tree": 0.12}
 """Unevenness of ground that makes a flood's edge ragged, standard deviation in m; 0.02 elsewhere."""
 BASINS = ((300.0, 0.12), (110.0, 0.08))
@@ -42,9 +51,16 @@ DAMP, DAMP_WIDTH = 0.72, 1.2
 
 
 def films(
-    reflectance: Raster, semantic: NDArray[np.uint8], covers: tuple[Film, ...], canvas: Canvas, season: str
+    reflectance: Raster,
+    semantic: NDArray[np.uint8],
+    covers: tuple[Film, ...],
+    canvas: Canvas,
+    season: str,
+    grown: Growth | None = None,
 ) -> tuple[Raster, NDArray[np.uint8]]:
     """Lay the films over the ground, the first lowest. Arrays as in ground.texture.
+
+    What is `grown`, on a photograph, tells where the ground can burn and which of it are crowns.
 
     Raises:
         RenderError: a film of an unknown material.
@@ -58,20 +74,40 @@ def films(
         share = np.clip(share + 4 * share * (1 - share) * 0.5 * ragged, 0.0, 1.0)
         tone = np.exp(0.6 * kind.grain * (0.6 * white(canvas, key + 2) + 0.8 * smooth(canvas, 0.7, key + 3)))
         tone *= np.exp(0.12 * smooth(canvas, 6.0, key + 4))
+        if film.kind == "burnt_ground" and grown is not None:
+            detail = grown.tone ** np.float32(DETAIL)
+            tone *= detail
+            brown = share * grown.crowns * _browned(canvas, key + 5)
+            reflectance = mix(reflectance, np.array(SCORCHED, np.float32) * detail[..., None], brown)
+            share = share * grown.plants * (1 - brown)
         reflectance = mix(reflectance, np.array(pick(kind, film.seed), np.float32) * tone[..., None], share)
         if film.kind in COVERING:
             semantic = np.where(share > 0.5, np.uint8(SEMANTIC[COVERING[film.kind]]), semantic)
     return reflectance, semantic
 
 
+def _browned(canvas: Canvas, key: int) -> Raster:
+    """1 where crowns keep scorched leaves, 0 where fire took them, tree by tree."""
+    limit = np.float32(NormalDist().inv_cdf(1 - BROWN_SHARE))
+    return np.asarray(smooth(canvas, 7.0, key) > limit, np.float32)
+
+
 def water(
-    reflectance: Raster, semantic: NDArray[np.uint8], flood: Flood, canvas: Canvas
+    reflectance: Raster,
+    semantic: NDArray[np.uint8],
+    flood: Flood,
+    canvas: Canvas,
+    grown: Growth | None = None,
 ) -> tuple[Raster, NDArray[np.uint8]]:
-    """Let flood water stand on the ground: by its depth the bed shows through less, and at its rim the soil is damp."""
+    """Let flood water stand on the ground: by its depth the bed shows through less, and at its rim the soil is damp.
+
+    Crowns `grown` on a photograph stand out of it.
+    """
     names = {code: name for name, code in SEMANTIC.items()}
     uneven = np.array([STUBBLE.get(names.get(code, ""), 0.02) for code in range(256)], np.float32)[semantic]
     smoothed = _on(flood.depth, canvas)
     depth = np.where(smoothed > 0, smoothed + uneven * smooth(canvas, 0.6, 301), 0.0)
+    standing = np.zeros_like(depth) if grown is None else grown.crowns * np.clip(2 - depth / STANDS, 0.0, 1.0)
     wet = (depth > 0) & ~_emergent(depth, semantic, canvas)
     rim = np.exp(-np.square(ndimage.distance_transform_edt(~wet, sampling=canvas.step) / DAMP_WIDTH)).astype(np.float32)
     soaked = reflectance * (1 - (1 - DAMP) * rim * (0.8 + 0.2 * smooth(canvas, 1.5, 302)))[..., None]
@@ -83,8 +119,8 @@ def water(
     fading = FADING[0] * (FADING[1] / FADING[0]) ** turbidity
     through = np.exp(-2 * fading * np.maximum(depth, 0.0)).astype(np.float32)
     under = mix(colour * streaks[..., None].astype(np.float32), soaked * np.float32(DAMP), through)
-    result = np.where(wet[..., None], under, soaked)
-    return result.astype(np.float32), np.where(wet, np.uint8(SEMANTIC["water"]), semantic)
+    result = np.where(wet[..., None], mix(under, reflectance, standing), soaked)
+    return result.astype(np.float32), np.where(wet & (standing < 0.5), np.uint8(SEMANTIC["water"]), semantic)
 
 
 def _emergent(depth: Raster, semantic: NDArray[np.uint8], canvas: Canvas) -> NDArray[np.bool_]:

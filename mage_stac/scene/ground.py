@@ -34,19 +34,22 @@ def texture(scene: Scene, texel: float = 0.3) -> tuple[Raster, NDArray[np.uint8]
     """
     canvas = Canvas(size=scene.size, texel=texel, seed=scene.ground_seed)
     layer = survey(scene.surfaces, canvas)
+    grown = None
     if scene.photo is None:
         reflectance = _base(scene, layer, canvas)
         reflectance = turf.grow(reflectance, scene, layer, canvas)
         reflectance = pavement.wear(reflectance, layer, canvas)
     else:
         reflectance = photos.over(scene.photo, canvas)
+        if scene.films or scene.flood is not None:
+            grown = photos.growth_over(scene.photo, canvas)
     codes = np.array([SEMANTIC["ground"], *(SEMANTIC[surface.semantic] for surface in scene.surfaces)], np.uint8)
     semantic = codes[layer.index]
-    reflectance, semantic = cover.films(reflectance, semantic, scene.films, canvas, scene.season)
+    reflectance, semantic = cover.films(reflectance, semantic, scene.films, canvas, scene.season, grown)
     if scene.debris is not None:
         reflectance, semantic = fines.strew(reflectance, semantic, scene.debris, canvas)
     if scene.flood is not None:
-        reflectance, semantic = cover.water(reflectance, semantic, scene.flood, canvas)
+        reflectance, semantic = cover.water(reflectance, semantic, scene.flood, canvas, grown)
     return np.ascontiguousarray(np.clip(reflectance, 0.0, 0.95), np.float32), semantic
 
 

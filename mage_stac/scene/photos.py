@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mage_stac.scene import sun
+from mage_stac.scene import growth, sun
+from mage_stac.scene.growth import Growth
 from mage_stac.scene.lattice import Canvas, Raster
 from mage_stac.scene.scene import Photo
 
@@ -22,12 +23,27 @@ GREEN = (0.03, 0.2)
 
 def over(photo: Photo, canvas: Canvas) -> Raster:
     """The ground on a canvas' texels (rows, columns, 3): the nearest pixel, so that what is rendered is as sharp."""
+    return _laid(photo.ground, canvas)
+
+
+def growth_over(photo: Photo, canvas: Canvas) -> Growth:
+    """What grows on the ground, on a canvas' texels."""
+    found = growth_of(photo, canvas.size)
+    return Growth(**{field.name: _laid(getattr(found, field.name), canvas) for field in fields(found)})
+
+
+def growth_of(photo: Photo, size: tuple[float, float]) -> Growth:
+    """What grows on the ground of a scene of `size` metres, on the photo's pixels."""
+    return growth.of(photo.ground, size[0] / photo.ground.shape[1])
+
+
+def _laid(values: NDArray[np.float32], canvas: Canvas) -> Raster:
     rows, columns = canvas.shape
-    height, width = photo.ground.shape[:2]
+    height, width = values.shape[:2]
     down = np.minimum(((np.arange(rows) + 0.5) * height / rows).astype(int), height - 1)
     across = np.minimum(((np.arange(columns) + 0.5) * width / columns).astype(int), width - 1)
-    ground: Raster = np.ascontiguousarray(photo.ground[np.ix_(down, across)], np.float32)
-    return ground
+    laid: Raster = np.ascontiguousarray(values[np.ix_(down, across)], np.float32)
+    return laid
 
 
 def roof_colours(photo: Photo, size: tuple[float, float], at: Array, normals: Array) -> NDArray[np.float32]:
