@@ -5,7 +5,8 @@
 `out/joplin/real` is the real catalogue that the README makes. Renders into OUT what is not there yet by the commands
 of docs/hazards.md, checks it, and writes OUT/hazard-<name>.jpg (a row a pair: before, after, truth) and
 OUT/hazard-grades.jpg: after each hazard a row of buildings of each grade, and a row of the real photograph of Joplin
-with the grades that the xView2 winner gave. About thirty seconds of a processor a pair.
+with the grades that the xView2 winner gave. OUT/hazard-hybrids.jpg is the photograph of Kampala as it is and after a
+flood, an earthquake and a fire. About thirty seconds of a processor a pair.
 """
 
 from __future__ import annotations
@@ -68,6 +69,21 @@ def commands(shared: Path, real: Path) -> dict[str, tuple[str, ...]]:
             *("--seed", "0", "--size", "256", "--undamaged", "0"),
         ),
     }
+
+
+def hybrids(shared: Path, out: Path) -> None:
+    """One place in its own pixels: before, and after three hazards."""
+    kampala, real = shared / "data" / "kampala", out / "kampala"
+    given = (kampala / "kampala_rgb_z21.tif", "--datetime", "2020-01-01", "--sensor", "aerial-rgb", "--out", real)
+    subprocess.run([BIN, "ingest", *given], check=True)
+    like = ("--like", str(real), "--place", str(kampala / "kampala_buildings.geojson"), "--gsd", "0.3")
+    how = (*like, "--seed", "4", "--pairs", "2", "--size", "384", "--undamaged", "0")
+    struck = (("flood", 1), ("earthquake", 0), ("fire", 1))
+    pairs = [render(out / f"hybrid-{hazard}", ("--hazard", hazard, *how))[number] for hazard, number in struck]
+    images = [photo(part(pairs[0], "pre", "visual.tif")), *(photo(part(pair, "post", "visual.tif")) for pair in pairs)]
+    gap = np.full((images[0].shape[0], GAP, 3), 255, np.uint8)
+    row = [images[0], *(piece for image in images[1:] for piece in (gap, image))]
+    save(out / "hazard-hybrids.jpg", Image.fromarray(np.concatenate(row, axis=1)))
 
 
 def render(folder: Path, options: tuple[str, ...]) -> list[Path]:
@@ -184,6 +200,7 @@ def _spread(count: int) -> list[int]:
 def main(shared: Path, real: Path, out: Path) -> None:
     pairs = {name: render(out / name, options) for name, options in commands(shared, real).items()}
     draw(pairs, shared, out)
+    hybrids(shared, out)
 
 
 def draw(pairs: dict[str, list[Path]], shared: Path, out: Path) -> None:
