@@ -64,6 +64,7 @@ ROWS = {
     "base": Row(title="64 hybrids, recipe `joplin`"),
     "suburb": Row(title="64 invented suburbs instead", sets=(("suburb", 64),)),
     "both": Row(title="32 hybrids and 32 suburbs", sets=(("hybrid", 32), ("suburb", 32))),
+    "all": Row(title="64 hybrids and 64 suburbs", sets=(("hybrid", 64), ("suburb", 64))),
     "hybrid-16": Row(title="16 hybrids (x4)", sets=(("hybrid", 16),)),
     "hybrid-4": Row(title="4 hybrids (x1)", sets=(("hybrid", 4),)),
     "suburb-16": Row(title="16 invented suburbs (x4)", sets=(("suburb", 16),)),

@@ -15,11 +15,12 @@ from rasterio import features
 from scipy import ndimage
 
 from mage_stac import likeness as likenesses
+from mage_stac.hazards import raster
 from mage_stac.likeness import Likeness
 from mage_stac.scene import outlines, photos, plane, shade, site, sun, twin
 from mage_stac.scene.features import seed_of
 from mage_stac.scene.outlines import View
-from mage_stac.scene.scene import Building, Light, Photo, Scene, Tree
+from mage_stac.scene.scene import Building, Light, Photo, Scene
 from mage_stac.scene.site import Site
 from mage_stac.sensors import Sensor
 
@@ -218,13 +219,6 @@ def shown(scene: Scene, hit: Scene | None = None) -> Scene:
     if scene.photo is None or not any(tree.state in BURNT for tree in changed):
         return replace(hit, trees=tuple(changed))
     crowns = photos.growth_of(scene.photo, scene.size).crowns
-    there = [_under(crowns, tree, scene.size) > 0.5 for tree in changed]
-    drawn = (tree for tree, crown in zip(changed, there, strict=True) if crown or tree.state not in BURNT)
+    under = raster.sample(scene, crowns, [tree.x for tree in changed], [tree.y for tree in changed])
+    drawn = (tree for tree, crown in zip(changed, under, strict=True) if crown > 0.5 or tree.state not in BURNT)
     return replace(hit, trees=tuple(drawn))
-
-
-def _under(values: Values, tree: Tree, size: tuple[float, float]) -> float:
-    """The value of a raster over the scene at a tree's foot."""
-    rows, columns = values.shape
-    row, column = int((1 - tree.y / size[1]) * rows), int(tree.x / size[0] * columns)
-    return float(values[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])

@@ -32,14 +32,18 @@ TALL = (0.95, 1.25)
 """Brightness to that of grass up to which rough ground is crown, and from which it is not: crowns shade themselves."""
 LEAFY = ((0.15, 0.25), (0.16, 0.26))
 """Excess of green and roughness of crowns in full leaf, which the sun may make brighter than grass."""
-BLACK = (0.45, 0.62)
-"""The same for smooth ground: closed crowns of conifers."""
+BLACK, BELIEVED = (0.45, 0.62), 0.8
+"""Brightness to that of grass up to which also smooth ground is crown, of conifers, and from which it is not; and how
+far that is believed, since deep shade is as dark."""
 GRAIN, TUFT, SMALLEST, AROUND = 1.2, 1.5, 2.0, 4.0
 """What counts as even brightness, the surroundings of a point, the smallest crown, and what is around it, m."""
 RIM = 1.5
 """So far beyond a crown its roughness is still felt, m: about TUFT."""
-GRASS = 0.09
-"""Reflectance of grass where a photograph shows none."""
+SURE = (0.2, 0.5)
+"""Smoothed score from which ground begins to be crown, and wholly is."""
+GRASS, LUSH, ENOUGH = 0.09, 0.12, 0.02
+"""Reflectance of grass in a photograph that shows less than the share ENOUGH of what is surely green: excess over LUSH.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,27 +72,27 @@ def of(ground: Values, gsd: float) -> Growth:
     tone = np.log(np.maximum(total / 3, 0.004) / level)
     soft = _ramp(excess, SOIL)
     green_share = _ramp(excess, GREEN)
-    shaded = (1 - _ramp(np.exp(_mean(tone, GRAIN, gsd)), DARK)) * soft
+    even = _mean(tone, GRAIN, gsd)
+    shaded = (1 - _ramp(np.exp(even), DARK)) * soft
     dry = _ramp(straw, STRAW) * soft
     plants = np.maximum.reduce([green_share, shaded, dry])
     detail = np.exp(tone - _mean(tone, AROUND, gsd))
     if gsd > COARSEST:
         return Growth(plants=plants, crowns=np.zeros_like(plants), tone=detail)
-    even = _mean(tone, GRAIN, gsd)
     rough = np.sqrt(_mean((tone - even) ** 2, TUFT, gsd))
     tall = _ramp(rough, ROUGH) * (1 - _ramp(np.exp(_mean(tone, TUFT, gsd)), TALL))
-    black = 0.8 * (1 - _ramp(np.exp(even), BLACK))
+    black = BELIEVED * (1 - _ramp(np.exp(even), BLACK))
     leafy = _ramp(excess, LEAFY[0]) * _ramp(rough, LEAFY[1])
     found = np.maximum.reduce([tall * np.maximum(green_share, shaded), leafy, black * soft])
-    opened = ndimage.grey_opening(_mean(found, 0.8, gsd), max(1, round(SMALLEST / gsd)))
+    opened = ndimage.grey_opening(_mean(found, 0.4 * SMALLEST, gsd), max(1, round(SMALLEST / gsd)))
     within = ndimage.grey_erosion(opened, 2 * round(RIM / gsd) + 1)
-    return Growth(plants=plants, crowns=_ramp(within, (0.2, 0.5)), tone=detail)
+    return Growth(plants=plants, crowns=_ramp(within, SURE), tone=detail)
 
 
 def _grass(brightness: Values, excess: Values) -> float:
-    """Median brightness of what is surely green, if that is a fiftieth of the image."""
-    green = brightness[excess > 0.12]
-    return max(float(np.median(green)), 0.01) if len(green) > 0.02 * brightness.size else GRASS
+    """Median brightness of what is surely green, if there is enough of it."""
+    green = brightness[excess > LUSH]
+    return max(float(np.median(green)), 0.01) if len(green) > ENOUGH * brightness.size else GRASS
 
 
 def _mean(values: Values, metres: float, gsd: float) -> Values:
