@@ -120,10 +120,10 @@ def light(likeness: Likeness, data: twin.Place, sensor: Sensor) -> Light:
     shapes = twin.footprints(data, geobox.boundingbox.bbox)
     if shapes:
         roofs = features.rasterize(shapes, geobox.shape, transform=geobox.affine).astype(bool) & valid
-    azimuth, elevation = likeness.sun or shade.sun_of(bright, roofs, likeness.gsd)
+    azimuth, elevation = likeness.sun or shade.sun_of(bright, roofs, valid, likeness.gsd)
     found = Light(sun_azimuth=round(azimuth, 1), sun_elevation=round(elevation, 1))
     clear = sun.skylight(found)
-    dull = (shade.left_in_shadow(bright, roofs, likeness.gsd, azimuth) - clear) / (1 - clear)
+    dull = (shade.left_in_shadow(bright, roofs, valid, likeness.gsd, azimuth) - clear) / (1 - clear)
     return replace(found, overcast=round(float(np.clip(dull, 0.0, 1.0)), 2))
 
 

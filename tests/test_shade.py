@@ -27,16 +27,37 @@ def test_a_block_throws_a_shadow_of_its_height_over_the_tangent(
 
 def test_the_sun_is_found_from_shadows() -> None:
     made = survey()
-    azimuth, elevation = shade.sun_of(made.image.mean(axis=-1), made.roofs, 0.6)
+    azimuth, elevation = shade.sun_of(made.image.mean(axis=-1), made.roofs, np.ones_like(made.roofs), 0.6)
     assert abs((azimuth - AZIMUTH + 180) % 360 - 180) < 20
     assert abs(elevation - ELEVATION) < 15
 
 
+def test_the_black_beside_an_image_is_no_shadow() -> None:
+    made = survey()
+    seen = np.zeros_like(made.roofs)
+    seen[38:, 30:] = True  # its edge runs along the houses' sunny sides
+    light = np.where(seen, made.image.mean(axis=-1), 0)
+    roofs = made.roofs & seen
+    azimuth, elevation = shade.sun_of(light, roofs, seen, 0.6)
+    assert abs((azimuth - AZIMUTH + 180) % 360 - 180) < 20
+    assert abs(elevation - ELEVATION) < 15
+    assert shade.left_in_shadow(light, roofs, seen, 0.6, AZIMUTH) == pytest.approx(0.25, abs=0.05)
+
+
+def test_a_black_image_tells_no_sun_and_fails_nothing() -> None:
+    made = survey()
+    dark = np.zeros(made.roofs.shape, np.float32)
+    azimuth, elevation = shade.sun_of(dark, made.roofs, np.ones_like(made.roofs), 0.6)
+    assert 0 <= azimuth < 360
+    assert 20 <= elevation <= 65
+    assert shade.left_in_shadow(dark, made.roofs, np.ones_like(made.roofs), 0.6, azimuth) <= 1
+
+
 def test_how_dark_shadows_are_is_found() -> None:
     made = survey()
-    assert shade.left_in_shadow(made.image.mean(axis=-1), made.roofs, 0.6, AZIMUTH) == pytest.approx(0.25, abs=0.05)
-    nothing = np.zeros_like(made.roofs)
-    assert shade.left_in_shadow(made.image.mean(axis=-1), nothing, 0.6, AZIMUTH) == 1.0
+    light, everywhere = made.image.mean(axis=-1), np.ones_like(made.roofs)
+    assert shade.left_in_shadow(light, made.roofs, everywhere, 0.6, AZIMUTH) == pytest.approx(0.25, abs=0.05)
+    assert shade.left_in_shadow(light, ~everywhere, everywhere, 0.6, AZIMUTH) == 1.0
 
 
 def test_shadows_are_lifted_to_the_ground_around_them() -> None:

@@ -22,6 +22,8 @@ SEEN = 0.02
 """Weight of known pixels from which a mean counts."""
 REACH = 12.0
 """Shadows of buildings are looked for so far from them, m."""
+DARKEST = 1e-3
+"""Reflectance that open ground is taken to have at least: an image may be black."""
 STRIP = 2.5
 """Width of the strip behind a building that is in its shadow whatever its height, m."""
 EAVES = 4.5
@@ -58,7 +60,7 @@ def _moved(values: Values, down: int, right: int) -> Values:
     return result
 
 
-def sun_of(light: Values, roofs: Mask, gsd: float) -> tuple[float, float]:
+def sun_of(light: Values, roofs: Mask, seen: Mask, gsd: float) -> tuple[float, float]:
     """Azimuth and elevation of the sun, degrees, from an image in which buildings throw shadows.
 
     The azimuth is opposite to the side of the buildings where the ground is darkest; the elevation follows from how
@@ -68,10 +70,11 @@ def sun_of(light: Values, roofs: Mask, gsd: float) -> tuple[float, float]:
     Args:
         light: (rows, columns) brightness, linear.
         roofs: True on buildings.
+        seen: False where the image shows nothing, as in its collar: no shadow lies there.
         gsd: side of a pixel, m.
     """
-    near = ndimage.binary_dilation(roofs, iterations=2)
-    usual = float(np.median(light[~near])) if (~near).any() else 1.0
+    near = ndimage.binary_dilation(roofs, iterations=2) | ~seen
+    usual = max(float(np.median(light[~near])), DARKEST) if (~near).any() else 1.0
     solid = roofs.astype(np.float32)
     bearings = np.arange(BEARINGS) * 360.0 / BEARINGS
     steps = np.arange(2, int(REACH / gsd) + 1)
@@ -91,14 +94,14 @@ def sun_of(light: Values, roofs: Mask, gsd: float) -> tuple[float, float]:
     return (away + 180) % 360, float(np.clip(np.degrees(np.arctan2(EAVES, length)), 20.0, 65.0))
 
 
-def left_in_shadow(light: Values, roofs: Mask, gsd: float, azimuth: float) -> float:
+def left_in_shadow(light: Values, roofs: Mask, seen: Mask, gsd: float, azimuth: float) -> float:
     """Share of the light on open ground that shaded ground gets in an image, 0..1: skylight, haze and blur together.
 
     Taken from the darker fifth of the strip along the buildings' sides that face away from the sun at `azimuth`;
-    1 without such a strip.
+    1 without such a strip. Where nothing is `seen`, neither is.
     """
     east, north = np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))
-    near = ndimage.binary_dilation(roofs)
+    near = ndimage.binary_dilation(roofs) | ~seen
     strip = np.zeros(roofs.shape, bool)
     for step in range(2, max(3, round(STRIP / gsd)) + 1):
         strip |= _moved(roofs.astype(np.float32), round(step * north), round(-step * east)) > 0
@@ -106,7 +109,8 @@ def left_in_shadow(light: Values, roofs: Mask, gsd: float, azimuth: float) -> fl
     open_ground = ~ndimage.binary_dilation(near | strip, iterations=2)
     if not strip.any() or not open_ground.any():
         return 1.0
-    return float(np.clip(np.percentile(light[strip], 20) / np.median(light[open_ground]), 0.0, 1.0))
+    usual = max(float(np.median(light[open_ground])), DARKEST)
+    return float(np.clip(np.percentile(light[strip], 20) / usual, 0.0, 1.0))
 
 
 def lifted(image: Values, shaded: Mask, lit: Mask, gsd: float) -> Values:
