@@ -33,7 +33,7 @@ YEARS = (2012, 2024)
 Files = tuple[tuple[str, ...], str | None, str | None]
 """Of a real place: paths, a columns map, the CRS that is wanted."""
 DRAWS = 200
-"""Parts of an image that are tried before it is said to have none that is observed."""
+"""Parts of an image that are tried, of built-up squares and then anywhere, before it is said to have none observed."""
 OBSERVED = 0.995
 """Share of a part of an image that must be observed."""
 FINEST, COARSEST = 0.05, 1.25
@@ -351,8 +351,8 @@ def _framed_part(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple
     """
     image, need = _like(spec), spec.size_px + 2 * MARGIN
     geobox = image.geobox
-    for _ in range(DRAWS):
-        if spec.place is None:
+    for attempt in range(2 * DRAWS):
+        if spec.place is None or attempt >= DRAWS:  # a small image may show no built-up square wholly, but other parts
             row, column = (int(rng.integers(length - need + 1)) for length in geobox.shape)
         else:
             west, south = _part(rng, spec)[1]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from survey import AZIMUTH, ROOF, Survey, publish, survey
 
-from mage_stac import catalogue, hybrid, likeness, synthesis
+from mage_stac import catalogue, cog, hybrid, likeness, synthesis
 from mage_stac.cube import read
 from mage_stac.errors import MageStacError, RenderError
 from mage_stac.grid import of_raster
@@ -152,6 +153,22 @@ def test_an_image_that_is_too_small_says_which_size_works(spec: RenderSpec) -> N
         RenderError, match=r"is 160x160 pixels of 0\.6 m, a pair needs 216x216: give a size of at most 144"
     ):
         replace(spec, size_px=200)
+
+
+def test_the_only_part_within_a_collar_is_found(made: Survey, tmp_path: Path) -> None:
+    item, houses = publish(tmp_path, made)
+    path = Path(catalogue.asset_path(item, "image"))
+    with rasterio.open(path) as source:
+        image = source.read()
+    collar = 11
+    image[:, :collar] = image[:, -collar:] = image[:, :, :collar] = image[:, :, -collar:] = 0
+    cog.write_cog(path, image, made.geobox, nodata=0)
+    spec = RenderSpec(like=item.get_self_href(), place=(str(houses),), size_px=120, undamaged_share=0.0, intensity=80.0)
+    for index in range(3):
+        box = draw(spec, index).geobox.boundingbox
+        left, top = ~made.geobox.affine @ (box.left, box.top)
+        assert min(left, top) - MARGIN >= collar - 3
+        assert max(left, top) + 120 + MARGIN <= 160 - collar + 3  # 0.5 % may be unseen
 
 
 def test_footprints_elsewhere_are_one_line(spec: RenderSpec, tmp_path: Path) -> None:
