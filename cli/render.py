@@ -109,7 +109,7 @@ def render(  # noqa: PLR0913 - a command's options
             help="Keep Blender's passes there and take them from there: another --sensor or --clouds renders nothing.",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any scene failed.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any scene failed, not only if all did.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
 ) -> None:
     """Render invented or real places before and after a hazard, with exact labels.
@@ -161,7 +161,7 @@ def render(  # noqa: PLR0913 - a command's options
     with bar("render") as step:
         report = render_pairs(spec, out, step)
     _tell(report, spec, out, as_json=as_json)
-    if strict and report.failed:
+    if report.failed and (strict or not report.made + report.skipped):
         raise typer.Exit(1)
 
 
@@ -171,10 +171,10 @@ def _tell(report: Report, spec: RenderSpec, out: Path, *, as_json: bool) -> None
         typer.echo(f"warning: {pair}: {note}", err=True)
     if report.failed:
         first, why = next(iter(report.failed.items()))
-        where = f"{spec.hazard}-pairs/failures.json"
+        where = out / f"{spec.hazard}-pairs" / "failures.json"
         typer.echo(f"{len(report.failed)} of {spec.pairs} scenes failed: see {where}; {first}: {why}", err=True)
     if as_json:
         summary = {"catalogue": str(out), "made": report.made, "skipped": report.skipped, "failed": report.failed}
         typer.echo(json.dumps(summary | {"seconds": report.seconds}))
-    else:
+    elif report.made + report.skipped:
         typer.echo(out / f"{spec.hazard}-pairs")

@@ -99,8 +99,8 @@ def test_a_place_that_a_hazard_cannot_act_on_is_one_line_in_failures(
 ) -> None:
     out = tmp_path / "out"
     words = (*town, "--hazard", "flood", "--set", "source=river", "--blender", fake, "--out", str(out))
-    assert run(monkeypatch, *words) == 0
-    assert "1 of 1 scenes failed: see flood-pairs/failures.json" in capsys.readouterr().err
+    assert run(monkeypatch, *words) == 1
+    assert f"1 of 1 scenes failed: see {out}/flood-pairs/failures.json" in capsys.readouterr().err
     (reason,) = json.loads((out / "flood-pairs/failures.json").read_text()).values()
     assert reason.endswith("has no water that could rise: add a river or lake, or flood it by another source")
     assert "\n" not in reason
@@ -142,15 +142,24 @@ def test_what_smoke_hides_is_not_observed(fake: str, tmp_path: Path, monkeypatch
         assert ((source.read(1) == 255) == hidden).all()
 
 
-def test_strict_makes_failures_an_error(
+def test_strict_makes_failures_an_error_and_so_does_a_run_that_made_nothing(
     fake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({"0": "crash"}))
+    plan, out = tmp_path / "plan.json", tmp_path / "out"
     monkeypatch.setenv("FAKE_BLENDER_CRASH", str(plan))
-    words = ("--hazard", "none", "--size", "64", "--blender", fake, "--out", str(tmp_path / "out"))
-    assert run(monkeypatch, *words, "--strict") == 1
-    assert "1 of 1 scenes failed: see" in capsys.readouterr().err
+    words = ("--hazard", "none", "--size", "64", "--blender", fake, "--out", str(out), "--pairs")
+    plan.write_text(json.dumps({"0": "crash", "1": "crash"}))
+    assert run(monkeypatch, *words, "1") == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"1 of 1 scenes failed: see {out}/none-pairs/failures.json; none-0-00000" in told.err
+    assert run(monkeypatch, *words, "2", "--strict") == 1
+    plan.write_text(json.dumps({plan.with_suffix(".count").read_text(): "crash"}))
+    capsys.readouterr()
+    assert run(monkeypatch, *words, "2") == 0
+    told = capsys.readouterr()
+    assert told.out.split() == [f"{out}/none-pairs"]
+    assert "1 of 2 scenes failed" in told.err
 
 
 @pytest.mark.parametrize(("name", "least"), [("helsinki", 2), ("harrisburg", 5)])
