@@ -64,6 +64,34 @@ def test_ids_come_from_shapes_where_a_source_has_none(tmp_path: Path) -> None:
     assert all(key.startswith("shape-") for key in one.table.ids)
 
 
+@pytest.mark.parametrize(
+    ("beside", "count"),
+    [
+        ({}, 5),
+        ({"aoi": 1, "Parcels": 3}, 5),
+        ({"BUILDINGS_EAST": 4, "aoi": 1}, 9),
+    ],
+)
+def test_where_a_layer_is_called_buildings_others_are_none(tmp_path: Path, beside: dict[str, int], count: int) -> None:
+    path = tmp_path / "town.gpkg"
+    for name, number in {"buildings": 5, **beside}.items():
+        footprints(number).to_file(path, layer=name)
+    assert len(everything(path, "building")) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "houses", "areas"),
+    [("water", 0, 5), ("lake_water", 0, 5), ("forest", 0, 5), ("waterloo", 5, 0), ("east", 5, 0)],
+)
+def test_a_lake_is_no_house(tmp_path: Path, name: str, houses: int, areas: int) -> None:
+    path = tmp_path / f"{name}.gpkg"
+    footprints(5).to_file(path)
+    (source,) = sources.identify([path])
+    at = Site(crs=site.metric("EPSG:32632"), bounds=(499000.0, 4999000.0, 502000.0, 5001000.0))
+    assert sum(map(len, reading.stream(source, at, ("building",)))) == houses
+    assert sum(map(len, reading.stream(source, at, ("area",)))) == areas
+
+
 def test_no_crs(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="crs"):
         footprints().set_crs(None, allow_override=True).to_file(tmp_path / "a.shp")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from fnmatch import fnmatchcase
@@ -51,7 +51,10 @@ class Layer:
 
     role: Role
     name: str = "*"
-    """Pattern of the layer's name."""
+    """Pattern of the layer's name, or several between |."""
+    rest: tuple[str, ...] = ()
+    """Of a rule for whatever is left: it reads layers whose name fits one of these patterns; where a source has none
+    such, every layer that is no area by another rule."""
     ids: Mapping[str, str] = field(default_factory=dict)
     """Column -> prefix; the first column with a value gives the feature's id."""
     numbers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -99,9 +102,20 @@ class Columns:
     layers: tuple[Layer, ...] = ()
     rasters: tuple[Raster, ...] = ()
 
-    def layer(self, name: str) -> tuple[Layer, ...]:
-        """The ways in which the layer called `name` is read."""
-        return tuple(layer for layer in self.layers if fnmatchcase(name.lower(), layer.name.lower()))
+    def layer(self, name: str, beside: Collection[str] = ()) -> tuple[Layer, ...]:
+        """The ways in which the layer called `name` is read, `beside` the others of its source."""
+        fitting = tuple(layer for layer in self.layers if _named(name, layer.name.split("|")))
+        return tuple(layer for layer in fitting if not layer.rest or _left(name, layer.rest, fitting, beside))
+
+
+def _named(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _left(name: str, rest: tuple[str, ...], fitting: Iterable[Layer], beside: Iterable[str]) -> bool:
+    if _named(name, rest):
+        return True
+    return not any(layer.role == "area" for layer in fitting) and not any(_named(other, rest) for other in beside)
 
 
 @cache

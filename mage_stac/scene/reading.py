@@ -62,7 +62,7 @@ def stream(source: Source, at: Site, roles: Sequence[Role]) -> Iterator[Features
         yield from _city(source, at, roles)
         return
     for name, fields in source.layers.items():
-        for layer in source.columns.layer(name):
+        for layer in source.columns.layer(name, source.layers):
             if layer.role in roles:
                 if source.own:
                     columns.require(layer, fields, f"{source.label}, layer {name},")
@@ -243,7 +243,7 @@ def extent(source: Source, role: Role) -> Bounds | None:
         return _bounds(np.concatenate([vertices[:, :2].min(axis=0), vertices[:, :2].max(axis=0)]))
     found = []
     for name in source.layers:
-        if any(layer.role == role for layer in source.columns.layer(name)):
+        if any(layer.role == role for layer in source.columns.layer(name, source.layers)):
             crs = crs_of(source, name)
             bounds = _layer_bounds(source, name)
             if bounds is not None and np.isfinite(bounds).all():
