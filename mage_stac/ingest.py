@@ -28,14 +28,19 @@ LICENCE = re.compile(r"[\w.+\-]+")
 SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 """What is taken from a folder."""
 
+COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
 COLLAR = 5e-4
 """Share of black pixels joined to the edge above which a file without nodata value deserves a word."""
+
+FEATHERED = 0.1
+"""Share of half transparent pixels above which an alpha band deserves a word."""
 
 STRIP = 1024
 """Pixels a side of the pieces copied at once."""
 
 THIN = 512
-"""Pixels along the longer side of the thinned image in which collars are looked for."""
+"""Pixels along the longer side of the thinned image in which collars and odd alpha bands are looked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +137,8 @@ def ingest_file(item_id: str, path: Path, plan: Plan) -> tuple[bool, list[str]]:
     """Make one Item: image.tif with the file's own pixels and grid, visual.tif and thumbnail.png.
 
     Not observed are the pixels that the file's nodata value, mask or alpha band hides; where it has none, those that
-    are `plan.nodata` in every band. An alpha band is dropped.
+    are `plan.nodata` in every band. An alpha band is dropped, unless the sensor asked for has as many bands with it:
+    GDAL calls the fourth of four bands alpha, be it near infrared.
 
     Returns:
         Whether it was made now, and notices.
@@ -146,10 +152,10 @@ def ingest_file(item_id: str, path: Path, plan: Plan) -> tuple[bool, list[str]]:
     if _made_before(item_id, lineage, plan):
         return False, []
     with opened(path, trusted=True) as source:
-        bands = raster.data_bands(source)
+        bands = _bands(source, plan.sensor)
         sensor = _fitting(path, source, bands, plan.sensor)
         geobox = grid.of_dataset(source)
-        nodata = _nodata(path, source, sensor, plan.nodata)
+        nodata = _nodata(path, source, bands, sensor, plan.nodata)
         notices = _notices(path, source, bands, nodata, plan)
         with catalogue.staged(plan.out, plan.collection, item_id) as folder:
             _copy(source, bands, folder / "image.tif", geobox, nodata, sensor)
@@ -187,6 +193,13 @@ def _made_before(item_id: str, lineage: str, plan: Plan) -> bool:
     return bool(document.get("properties", {}).get("processing:lineage") == lineage)
 
 
+def _bands(source: Any, sensor: str | None) -> list[int]:
+    """The bands that are copied, from 1."""
+    every = list(source.indexes)
+    whole = sensor is not None and len(sensors.read(sensor).bands) == len(every)
+    return every if whole else raster.data_bands(source)
+
+
 def _fitting(path: Path, source: Any, bands: list[int], name: str | None) -> Sensor:
     """The sensor asked for, or one made of what the file says; its ground sampling distance is the file's."""
     if name is not None:
@@ -204,8 +217,7 @@ def _fitting(path: Path, source: Any, bands: list[int], name: str | None) -> Sen
 
 
 def _is_picture(source: Any, bands: list[int]) -> bool:
-    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    return source.dtypes[0] == "uint8" and tuple(source.colorinterp[band - 1] for band in bands) == colours
+    return source.dtypes[0] == "uint8" and tuple(source.colorinterp[band - 1] for band in bands) == COLOURS
 
 
 def _described(path: Path, source: Any, bands: list[int]) -> Sensor:
@@ -223,17 +235,23 @@ def _described(path: Path, source: Any, bands: list[int]) -> Sensor:
         scale=plain if scale == 1 and offset == 0 else scale,
         offset=offset,
         bands=tuple(
-            Band(name=source.descriptions[band - 1] or f"b{position}", index=position)
-            for position, band in enumerate(bands, start=1)
+            Band(name=_name(source, band, position), index=position) for position, band in enumerate(bands, start=1)
         ),
     )
 
 
-def _nodata(path: Path, source: Any, sensor: Sensor, wanted: float | None) -> float | None:
+def _name(source: Any, band: int, position: int) -> str:
+    """As the file describes a band, or which colour it says that it is, else its position."""
+    colour = source.colorinterp[band - 1]
+    named = colour.name if colour in COLOURS else f"b{position}"
+    return source.descriptions[band - 1] or named
+
+
+def _nodata(path: Path, source: Any, bands: list[int], sensor: Sensor, wanted: float | None) -> float | None:
     """The nodata value of the COG: the file's, the one asked for, the sensor's, or one for what a mask hides."""
     if wanted is not None and not raster.can_hold(sensor.dtype, wanted):
         raise AssetError(f"--nodata {wanted:g} cannot stand in {path}, which holds {sensor.dtype}")
-    return next((value for value in (raster.marker(source), wanted, sensor.nodata) if value is not None), None)
+    return next((value for value in (raster.marker(source, bands), wanted, sensor.nodata) if value is not None), None)
 
 
 def _copy(source: Any, bands: list[int], target: Path, geobox: GeoBox, nodata: float | None, sensor: Sensor) -> None:
@@ -250,16 +268,32 @@ def _copy(source: Any, bands: list[int], target: Path, geobox: GeoBox, nodata: f
 def _notices(path: Path, source: Any, bands: list[int], nodata: float | None, plan: Plan) -> list[str]:
     if nodata is None:
         return _collar(source, bands, path)
+    if _odd_alpha(source, bands):
+        said = f"{path}: band {source.count} is marked as alpha but looks like an image"
+        return [f"{said}; if it is near infrared, give a --sensor that has it, such as naip"]
     if plan.nodata is not None and nodata != plan.nodata:
         return [f"{path}: its own nodata value {nodata:g} is kept, --nodata {plan.nodata:g} does not apply"]
     return []
 
 
+def _odd_alpha(source: Any, bands: list[int]) -> bool:
+    """Whether an alpha band that is dropped is neither 0 nor full in a good part of the image."""
+    last = source.count
+    if last in bands or source.colorinterp[last - 1] != ColorInterp.alpha:
+        return False
+    values = source.read(last, out_shape=_thin(source))
+    return float(((values > 0) & (values < values.max())).mean()) > FEATHERED
+
+
+def _thin(source: Any) -> tuple[int, int]:
+    factor = max(1.0, max(source.shape) / THIN)
+    rows, columns = (max(1, round(size / factor)) for size in source.shape)
+    return rows, columns
+
+
 def _collar(source: Any, bands: list[int], path: Path) -> list[str]:
     """A word about black joined to the edge of an image that marks nothing as not observed."""
-    factor = max(1.0, max(source.shape) / THIN)
-    shape = tuple(max(1, round(size / factor)) for size in source.shape)
-    black = (source.read(bands, out_shape=(len(bands), *shape)) == 0).all(axis=0)
+    black = (source.read(bands, out_shape=(len(bands), *_thin(source))) == 0).all(axis=0)
     labels, _ = ndimage.label(black)
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     share = float(np.isin(labels, np.unique(edge[edge > 0])).mean())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,14 +76,16 @@ def data_bands(source: Any) -> list[int]:
     return [band for band in source.indexes if source.colorinterp[band - 1] != ColorInterp.alpha]
 
 
-def marker(source: Any) -> float | None:
+def marker(source: Any, bands: Collection[int] = ()) -> float | None:
     """The value that marks pixels not observed in a copy of an open dataset; None if nothing is marked there.
 
-    It is the dataset's own nodata value, if a pixel can have it; 0 or NaN if a mask or an alpha band marks them.
+    It is the dataset's own nodata value, if a pixel can have it; 0 or NaN if a mask or an alpha band marks them. An
+    alpha band among the copied `bands` is data, and marks nothing.
     """
     if source.nodata is not None:
         return float(source.nodata) if can_hold(source.dtypes[0], source.nodata) else None
-    if all(MaskFlags.all_valid in flags for flags in source.mask_flag_enums):
+    hidden = any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
+    if not hidden or not set(bands) <= set(data_bands(source)):
         return None
     return float("nan") if np.dtype(source.dtypes[0]).kind == "f" else 0.0
 
@@ -101,7 +103,7 @@ def read_marked(
 ) -> NDArray[Any]:
     """DN (bands, y, x) of a window ((row, row), (column, column)); the nodata value where a mask or alpha hides."""
     values: NDArray[Any] = source.read(bands, window=window)
-    if source.nodata is not None or nodata is None or marker(source) is None:
+    if source.nodata is not None or nodata is None or marker(source, bands) is None:
         return values
     return marked(values, source.dataset_mask(window=window) > 0, nodata)
 

@@ -103,6 +103,7 @@ def test_an_alpha_band_becomes_nodata(tmp_path: Path, schemas: Path) -> None:
     assert len(values) == 3
     assert (valid == (image[3] > 0)).all()
     assert np.rint(values[:, 10, 10] * 255).tolist() == [1, 0, 0]
+    assert made.notices == ()
     assert validate(tmp_path / "out", schemas).problems == ()
 
 
@@ -113,6 +114,31 @@ def test_four_bands_by_the_sensor(tmp_path: Path) -> None:
     made = ingest.ingest([source], plan(tmp_path / "out", sensor="naip"))
     bands = catalogue.read_item(made.items[0]).assets["image"].extra_fields["bands"]
     assert [band["eo:common_name"] for band in bands] == ["red", "green", "blue", "nir"]
+
+
+def test_near_infrared_that_gdal_calls_alpha(tmp_path: Path) -> None:
+    image = noise(4, 40, 40)
+    image[3, :10] = 0  # water is black there
+    source = write_raster(tmp_path / "a.tif", image, box(40, 40))
+    with rasterio.open(source) as file:
+        assert file.colorinterp[3] == ColorInterp.alpha
+    made = ingest.ingest([source], plan(tmp_path / "out", sensor="naip"))
+    with rasterio.open(tmp_path / "out/post/a/image.tif") as copy:
+        assert (copy.read() == image).all()
+        assert copy.nodata is None
+    assert made.notices == ()
+    bare = ingest.ingest([source], plan(tmp_path / "bare"))
+    assert "band 4 is marked as alpha but looks like an image" in bare.notices[0]
+    assert "--sensor that has it, such as naip" in bare.notices[0]
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_bands_are_called_by_the_colours_that_the_file_tells(tmp_path: Path, count: int) -> None:
+    image = noise(count, 20, 20).astype("uint16") * 9
+    source = write_raster(tmp_path / "a.tif", image, box(20, 20), photometric="RGB", alpha="UNSPECIFIED")
+    made = ingest.ingest([source], plan(tmp_path / "out"))
+    bands = catalogue.read_item(made.items[0]).assets["image"].extra_fields["bands"]
+    assert [band["name"] for band in bands] == ["red", "green", "blue", "b4"][:count]
 
 
 def test_heights_in_metres_with_their_own_nodata(tmp_path: Path, schemas: Path) -> None:
