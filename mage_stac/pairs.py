@@ -133,6 +133,9 @@ def _check_gsd(pair: Pair, gsd: float) -> None:
         )
 
 
+_NAMED = "give an image that has it, or ingest this one anew with a --sensor that says which it is"
+
+
 def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
     """How to read some bands of an Item's `image` asset.
 
@@ -148,7 +151,7 @@ def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
     if None in positions:
         have = ", ".join(str(name) for name, _ in names) or "no named bands"
         absent = ", ".join(band for band, at in zip(bands, positions, strict=True) if at is None)
-        raise AssetError(f"asset {IMAGE!r} of Item {item.id} lacks band {absent}; it has {have}")
+        raise AssetError(f"asset {IMAGE!r} of Item {item.id} lacks band {absent}; it has {have}: {_NAMED}")
     gsd = item.properties.get("gsd") or abs(grid.of_asset(item, IMAGE).resolution.x)
     return Layer(
         item_id=item.id,
