@@ -176,7 +176,7 @@ def held_out(places: Mapping[str, float], share: float) -> frozenset[str]:
     if len(places) < 2:
         raise CatalogueError(
             f"training needs pairs of at least two places, so that one can be held out whole; there is {len(places)}:"
-            " render more pairs"
+            " render more pairs (of a smaller --size, if they are of one small image), or set data.holdout = 0"
         )
     order = sorted(places, key=lambda place: (places[place], place))
     kept = min(max(1, round(share * len(order))), len(order) - 1)
