@@ -20,7 +20,7 @@ SIDE = 480
 """Pixels along the longer side of a panel unless said otherwise."""
 GAP = 12
 LINE = 26
-"""Height of a caption and of the legend."""
+"""Height of a caption and of a line of the legend."""
 TEXT = 15
 INK, EDGE, PAPER = (32, 32, 32), (176, 176, 176), (255, 255, 255)
 
@@ -87,8 +87,9 @@ def panel(
     tall = max(image.shape[0] / max(image.shape[:2]) for image in images)
     wide = max(image.shape[1] / max(image.shape[:2]) for image in images)
     width, height = max(1, round(side * wide)), max(1, round(side * tall))
-    size = (GAP + across * (width + GAP), GAP + down * (LINE + height + GAP) + (LINE if legend else 0))
-    sheet = Image.new("RGB", size, PAPER)
+    whole, pictures = GAP + across * (width + GAP), GAP + down * (LINE + height + GAP)
+    keys = _legend_places(whole) if legend else []
+    sheet = Image.new("RGB", (whole, pictures + LINE * (keys[-1][1] + 1 if keys else 0)), PAPER)
     draw = ImageDraw.Draw(sheet)
     for place, (title, image) in enumerate(zip(titles, images, strict=True)):
         left = GAP + place % across * (width + GAP)
@@ -99,8 +100,8 @@ def panel(
         if title or legend:  # blank cells of a contact sheet stay blank
             draw.rectangle((x - 1, y - 1, x + fitted.width, y + fitted.height), outline=EDGE)
         sheet.paste(fitted, (x, y))
-    if legend:
-        _legend(sheet, draw)
+    if keys:
+        _legend(draw, pictures, keys)
     partial = out.with_name(f".{out.name}.partial")
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -145,14 +146,26 @@ def _fitting(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:
     return f"{text}…"
 
 
-def _legend(sheet: Image.Image, draw: ImageDraw.ImageDraw) -> None:
-    """A line of swatches with names at the foot; those that do not fit any more are left out."""
-    left, top = GAP, sheet.height - LINE
+def _legend_places(width: int) -> list[tuple[int, int]]:
+    """Left edge and line, from 0, of each class's entry in a legend that is so wide: as many lines as it takes."""
+    places: list[tuple[int, int]] = []
+    left, line = GAP, 0
     for entry in DAMAGE_CLASSES:
-        name = entry.name.replace("-", " ")
-        needed = TEXT + 6 + draw.textlength(name, _font())
-        if left + needed > sheet.width:
-            break
+        needed = TEXT + 6 + math.ceil(_font().getlength(_said(entry.name)))
+        if left > GAP and left + needed > width:
+            left, line = GAP, line + 1
+        places.append((left, line))
+        left += needed + 2 * GAP
+    return places
+
+
+def _said(name: str) -> str:
+    return name.replace("-", " ")
+
+
+def _legend(draw: ImageDraw.ImageDraw, first: int, places: Sequence[tuple[int, int]]) -> None:
+    """Swatches with names from the pixel row `first` downwards."""
+    for entry, (left, line) in zip(DAMAGE_CLASSES, places, strict=True):
+        top = first + line * LINE
         draw.rectangle((left, top, left + TEXT, top + TEXT), fill=rgb(entry.colour), outline=INK)
-        draw.text((left + TEXT + 6, top - 1), name, INK, _font())
-        left += round(needed) + 2 * GAP
+        draw.text((left + TEXT + 6, top - 1), _said(entry.name), INK, _font())

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from mage_stac import picture
+from mage_stac.classes import DAMAGE_CLASSES, rgb
 from mage_stac.errors import CatalogueError
 
 
@@ -51,6 +52,17 @@ def test_a_panel_holds_its_images_side_by_side(tmp_path: Path) -> None:
     assert (found[12:38, 12:100] < 128).any()  # a caption
     assert (found[-26:] == [0xD7, 0x19, 0x1C]).all(axis=-1).any()  # the legend
     assert [path.name for path in out.parent.iterdir()] == ["panel.png"]
+
+
+@pytest.mark.parametrize("side", [60, 130, 320, 900])
+def test_the_legend_names_every_class_however_narrow_the_sheet(tmp_path: Path, side: int) -> None:
+    grey = np.full((40, 40, 3), 128, np.uint8)
+    picture.panel(tmp_path / "p.png", ["one"], [grey], side=side)
+    picture.panel(tmp_path / "bare.png", ["one"], [grey], side=side, legend=False)
+    found, bare = (np.asarray(Image.open(tmp_path / name)) for name in ("p.png", "bare.png"))
+    assert (found[: len(bare)] == bare).all()
+    for entry in DAMAGE_CLASSES:  # a swatch is some 15 pixels high and wide
+        assert (found[len(bare) :] == rgb(entry.colour)).all(axis=-1).sum() > 150, entry.name
 
 
 @pytest.mark.parametrize("shape", [(30, 900), (900, 30), (3, 3), (1000, 1200)])
