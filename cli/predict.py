@@ -20,6 +20,7 @@ def predict(  # noqa: PLR0913 - a command's options
     footprints: Annotated[
         Path | None, typer.Option(help="Vector file of buildings to grade; else found in the map.")
     ] = None,
+    layer: Annotated[str | None, typer.Option(help="Layer of --footprints, if it has several.")] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option("--format", help="Write the buildings as gpkg, fgb or geojson too. Repeatable."),
@@ -65,7 +66,7 @@ def predict(  # noqa: PLR0913 - a command's options
     )
     with bar("predict") as step:
         folder = prediction.predict(
-            model, pre, post, out, footprints=footprints, id=item_id, options=options, progress=step
+            model, pre, post, out, footprints=footprints, layer=layer, id=item_id, options=options, progress=step
         )
     if as_json:
         typer.echo(json.dumps({"item": str(folder / f"{folder.name}.json"), **_told(folder)}))

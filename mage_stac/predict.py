@@ -84,13 +84,14 @@ class Imagery:
     """Positions in the asset from 1, of pre and of post."""
 
 
-def predict(
+def predict(  # noqa: PLR0913 - what a map is made from, by name
     model_item: Path,
     pre: Path | Sequence[pystac.Item],
     post: Path | Sequence[pystac.Item],
     out: Path,
     *,
     footprints: Path | None = None,
+    layer: str | None = None,
     id: str | None = None,  # noqa: A002 - STAC's word
     options: Options | None = None,
     progress: Progress | None = None,
@@ -100,7 +101,7 @@ def predict(
     `pre` and `post` are Items, or folders or files of them; several Items are one mosaic, in any CRS. The map lies on
     the pre mosaic's own pixels where both dates show something (see `overlap.grid_of_both`). A map of the same sources
     and options that is there already is kept; of a run that was stopped, the rows it had finished. With `footprints`
-    (a vector file) these are graded, else outlines found in the map.
+    (a vector file, or `layer` of one that has several) these are graded, else outlines found in the map.
 
     Raises:
         CatalogueError: an input is no catalogue, or `out` cannot be written.
@@ -110,7 +111,11 @@ def predict(
     """
     chosen = options or Options()
     sources = Sources(
-        model=catalogue.read_item(model_item), pre=_mosaic(pre), post=_mosaic(post), footprints=footprints
+        model=catalogue.read_item(model_item),
+        pre=_mosaic(pre),
+        post=_mosaic(post),
+        footprints=footprints,
+        layer=layer,
     )
     name = catalogue.checked_id(id or _name(sources))
     digest = _digest(sources, chosen)
@@ -147,7 +152,7 @@ def publish_map(
         pre=sources.pre, post=sources.post, bands=(_positions(sources.pre, bands), _positions(sources.post, bands))
     )
     geobox = overlap.grid_of_both(sources.pre, sources.post, ASSET, gsd)
-    outlines = buildings.footprints(sources.footprints, geobox) if sources.footprints else None
+    outlines = _outlines(sources, geobox)
     shift = registration.measure(_patches(imagery, geobox))
     aligned = options.align and shift.confident and shift.size >= ALIGN_FROM
     read = reader(imagery, geobox, shift if aligned else registration.UNKNOWN)
@@ -167,6 +172,11 @@ def publish_map(
         catalogue.write_item(folder, prediction.item(name, folder, geobox, sources, facts, graded))
     prediction.index(out)
     return out / COLLECTION / name
+
+
+def _outlines(sources: Sources, geobox: GeoBox) -> Any:
+    """The footprints given, if any are."""
+    return buildings.footprints(sources.footprints, geobox, sources.layer) if sources.footprints else None
 
 
 def _mosaic(given: Path | Sequence[pystac.Item]) -> tuple[pystac.Item, ...]:
@@ -198,6 +208,8 @@ def _digest(sources: Sources, options: Options) -> str:
     ids = [item.id for item, _ in assets]
     how = {key: value for key, value in asdict(options).items() if key not in ("device", "formats", "scheduler")}
     given = _stamp(str(sources.footprints)) if sources.footprints else None
+    if given and sources.layer is not None:
+        given.append(sources.layer)
     text = json.dumps([__version__, how, ids, files, given], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

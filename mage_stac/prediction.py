@@ -49,6 +49,8 @@ class Sources:
     pre: tuple[pystac.Item, ...]
     post: tuple[pystac.Item, ...]
     footprints: Path | None = None
+    layer: str | None = None
+    """Of the footprints' file, if it has several."""
 
     @property
     def date(self) -> datetime:

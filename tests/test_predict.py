@@ -312,6 +312,15 @@ def test_footprints_given_in_another_crs_are_graded(
     frame = gpd.read_parquet(catalogue.asset_path(mapped(tmp_path / "out", sources), "buildings"))
     assert dict(zip(frame["footprint_id"], frame["grade"], strict=True)) == {"11": 1, "22": 4}
     assert frame.crs == "EPSG:32615"
+    gpd.GeoDataFrame({"osm_id": [9]}, geometry=[boxes[0].union(boxes[1])], crs="EPSG:32615").to_file(path, layer="aoi")
+    with pytest.raises(AssetError, match="has 2 layers: choose one of footprints, aoi with --layer"):
+        mapped(tmp_path / "out", sources)
+    frame = gpd.read_parquet(
+        catalogue.asset_path(mapped(tmp_path / "out", replace(sources, layer="footprints")), "buildings")
+    )
+    assert sorted(frame["footprint_id"]) == ["11", "22"]
+    frame = gpd.read_parquet(catalogue.asset_path(mapped(tmp_path / "out", replace(sources, layer="aoi")), "buildings"))
+    assert list(frame["footprint_id"]) == ["9"]
     elsewhere = tmp_path / "elsewhere.geojson"
     gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:4326").to_file(elsewhere)
     with pytest.raises(GridError, match="none of the 1 footprints"):

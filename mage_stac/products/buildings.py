@@ -96,8 +96,10 @@ class Tally:
     """(n,) pixels on the grid."""
 
 
-def footprints(path: Path, geobox: GeoBox) -> Any:
-    """Footprints from a file that touch a grid, in its CRS: a GeoDataFrame of `footprint_id` (text) and polygons.
+def footprints(path: Path, geobox: GeoBox, layer: str | None = None) -> Any:
+    """Footprints that touch a grid, in its CRS: a GeoDataFrame of `footprint_id` (text) and polygons.
+
+    They come from a file, or from `layer` of one that has several.
 
     Invalid polygons are repaired; the id is the file's (columns IDS) or the feature's number in the file.
 
@@ -105,7 +107,7 @@ def footprints(path: Path, geobox: GeoBox) -> Any:
         AssetError: the file cannot be read.
         GridError: it holds no polygons, has no CRS, or no footprint touches the grid.
     """
-    frame = vectors.read(path)
+    frame = vectors.read(path, layer=layer)
     polygons = frame[frame.geom_type.isin(("Polygon", "MultiPolygon"))]
     if polygons.empty:
         raise GridError(f"{path} holds no polygons ({', '.join(sorted(set(frame.geom_type))) or 'no features'})")
