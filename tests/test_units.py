@@ -5,6 +5,7 @@ from pathlib import Path
 import geopandas as gpd
 import h3
 import numpy as np
+import pyproj
 import pytest
 import shapely
 from affine import Affine
@@ -34,6 +35,17 @@ def test_cells_touch_the_map_and_cover_it_in_any_crs(geobox: GeoBox) -> None:
         border = units.extent(geobox, str(made.frame.crs))
         assert (made.frame.intersection(border).area > 0).all()
         assert shapely.union_all(made.frame.geometry).buffer(0.01).covers(border)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:2263", "EPSG:25832", "EPSG:2154", "EPSG:4326"])
+def test_cells_are_as_large_on_the_ground_as_asked(crs: str) -> None:
+    lon, lat = {"EPSG:2263": (-73.9, 40.7), "EPSG:2154": (4.0, 45.0)}.get(crs, (11.0, 60.0))
+    x, y = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
+    step = 1e-5 if crs == "EPSG:4326" else 1.0
+    made = units.of_grid(50, GeoBox((400, 400), Affine(step, 0, x, 0, -step, y), crs))
+    geod = pyproj.Geod(ellps="WGS84")
+    areas = [abs(geod.geometry_area_perimeter(cell)[0]) for cell in made.frame.to_crs("EPSG:4326").geometry]
+    assert areas == pytest.approx([2500] * len(areas), rel=0.02)
 
 
 def test_h3_cells_hold_the_points_that_h3_puts_there() -> None:

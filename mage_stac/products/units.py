@@ -18,13 +18,16 @@ from odc.geo.geobox import GeoBox
 from mage_stac import vectors
 from mage_stac.catalogue import safe_id
 from mage_stac.errors import GridError
-from mage_stac.overlap import place
+from mage_stac.overlap import pixel_metres, place
 
 MOST = 1_000_000
 """Cells of a grid or of H3: more are no summary."""
 
 OVERLAP = 0.01
 """Share of a unit's area that others may cover: neighbours drawn apart overlap by slivers."""
+
+STRETCHED = 0.01
+"""Share by which a CRS's metre may differ from one on the ground: Web Mercator's does from 8 degrees of latitude on."""
 
 STEPS = 64
 """Points a side when the map's border is carried to another CRS."""
@@ -49,9 +52,10 @@ class Units:
 
 
 def metric(geobox: GeoBox) -> str:
-    """The map's CRS if its unit is the metre, else the UTM zone of the map's middle."""
+    """The map's CRS if a metre of it is one on the ground, else the UTM zone of the map's middle."""
     crs = pyproj.CRS(str(geobox.crs))
-    if crs.is_projected and all(axis.unit_conversion_factor == 1 for axis in crs.axis_info):
+    true = math.sqrt(math.prod(pixel_metres(geobox)) / abs(geobox.affine.determinant))
+    if crs.is_projected and abs(true - 1) < STRETCHED:
         return str(geobox.crs)
     return str(gpd.GeoSeries([geobox.extent.geom], crs=crs).estimate_utm_crs())
 
@@ -115,7 +119,7 @@ def _check_apart(frame: Any, path: Path) -> None:
 
 
 def of_grid(metres: float, geobox: GeoBox) -> Units:
-    """Square cells, in the map's CRS if that is in metres, else in UTM; their edges lie on multiples of the size.
+    """Square cells, in the map's CRS if its metre is one, else in UTM; their edges lie on multiples of the size.
 
     Raises:
         GridError: the size is not positive, or there would be more than MOST cells.
