@@ -121,7 +121,7 @@ def score(prediction: Path, against: Path, *, column: str | None = None, layer: 
         pixels=pixels,
         buildings=per_building,
         given=given,
-        notes=(f"grades from column {found.column!r}", *notes),
+        notes=(f"grades from column {found.column!r}", *_elsewhere(found.table, features), *notes),
     )
 
 
@@ -280,6 +280,11 @@ def _on_map(found: Reference, box: GeoBox) -> Any:
     if (near["grade"] == NOT_OBSERVED).all():
         raise AssetError(f"{found.name}: no feature on the map has a grade in column {found.column!r}")
     return near.reset_index(drop=True)
+
+
+def _elsewhere(given: Any, there: Any) -> tuple[str, ...]:
+    lost = len(given) - len(there)
+    return (f"{lost} of the reference's {len(given)} features lie off the map and do not count",) if lost else ()
 
 
 def _table(unit: str, matrix: Matrix, unseen: int) -> Table:

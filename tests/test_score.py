@@ -183,6 +183,7 @@ def test_points_are_compared_one_by_one(tmp_path: Path, mapped: Callable[[np.nda
     assert np.array_equal(found.buildings.figures.confusion, wanted)
     assert found.buildings.unseen == 1
     assert found.buildings.compared == 4
+    assert "1 of the reference's 6 features lie off the map and do not count" in found.notes
 
 
 def test_vectors_that_cannot_be_used(tmp_path: Path, mapped: Callable[[np.ndarray], Path]) -> None:
