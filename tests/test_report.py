@@ -14,6 +14,7 @@ import predictions
 import pypdf
 import pystac
 import pytest
+import shapely
 from mage_stac.cli import app as cli
 
 from mage_stac import catalogue, publish, sensors
@@ -113,6 +114,24 @@ def test_one_file_that_fetches_nothing(folder: Path, page: Page, schemas: Path) 
     assert "Storm <b>& flood</b>" in page.text
     checked = validate(folder.parents[1], schemas)
     assert (checked.problems, checked.checked) == ((), 3)
+
+
+def test_buildings_in_none_of_the_areas_count_too(item: pystac.Item, tmp_path: Path) -> None:
+    frame = graded(item)
+    middles = frame.geometry.representative_point()
+    west = middles.x <= middles.x.median()
+    border = shapely.box(*frame[west].total_bounds).buffer(0.1)
+    gpd.GeoDataFrame({"name": ["West"]}, geometry=[border], crs=frame.crs).to_file(tmp_path / "district.geojson")
+    folder = report.report(item, tmp_path / "out", report.Options(areas=tmp_path / "district.geojson", pdf=False))
+    text = Page((folder / "report.html").read_text("utf-8")).text
+    beyond = int((~middles.intersects(border)).sum())
+    assert beyond
+    assert f"{len(frame)} buildings on the map" in text
+    assert f"{beyond} buildings lie in none." in text
+    for entry in DAMAGE_CLASSES:
+        if entry.value:
+            count = int((frame["grade"] == entry.value).sum())
+            assert re.search(rf"\b{count}{entry.name.replace('-', ' ')}", text), entry.name
 
 
 def test_its_numbers_are_those_of_the_tables(item: pystac.Item, folder: Path, page: Page) -> None:

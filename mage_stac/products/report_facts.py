@@ -209,8 +209,8 @@ def _span(item: pystac.Item) -> tuple[Any, Any]:
 
 
 def numbers(told: Facts) -> list[tuple[str, int, str]]:
-    """Grade, buildings, and their share of those observed with its interval, in words; then those not observed."""
-    counts = [told.totals[name] for name in areas.GRADES.values()]
+    """Grade, buildings on the map, and their share of those observed with its interval; then those not observed."""
+    counts = [int((told.listed["grade"] == value).sum()) for value in areas.GRADES]
     seen = sum(counts[:-1])
     rows = []
     for name, count in zip(areas.GRADES.values(), counts, strict=True):
@@ -224,12 +224,12 @@ def limits(told: Facts) -> Iterator[str]:
     """What a reader must know before acting on the figures."""
     fields = told.item.properties
     yield "A model made this map from two images. Nobody has checked it on the ground."
-    if not told.totals["buildings"]:
+    if not len(told.listed):
         yield "No building was found on the map: that is no proof that there are none."
-    unseen = 1 - told.observed
-    if unseen > 0.005 or told.totals["not_observed"]:
+    unseen, unknown = 1 - told.observed, int((told.listed["grade"] == NOT_OBSERVED).sum())
+    if unseen > 0.005 or unknown:
         yield (
-            f"{unseen:.0%} of the area and {told.totals['not_observed']:,} of the buildings were not observed on both"
+            f"{unseen:.0%} of the area and {unknown:,} of the buildings were not observed on both"
             " dates: they are unknown, not undamaged."
         )
     yield (

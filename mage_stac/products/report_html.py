@@ -160,9 +160,8 @@ def _tiles(told: Facts) -> str:
         made.append(
             f'<div class=tile style="--colour:#{colour}"><b>{count:,}</b>{escape(name)}<small>{note}</small></div>'
         )
-    totals = told.totals
     return (
-        f"<p>{totals['buildings'] + totals['outside']:,} buildings on the map; {told.observed:.0%} of it was"
+        f"<p>{len(told.listed):,} buildings on the map; {told.observed:.0%} of it was"
         " observed on both dates. In brackets the 95% interval of the share of observed buildings.</p>"
         f"<div class=tiles>{''.join(made)}</div>"
     )
@@ -232,10 +231,11 @@ def _areas(told: Facts) -> str:
             report_facts.centres(told), strict=False,
         )
     ]  # fmt: skip
-    more = len(affected) - len(rows)
+    more, outside = len(affected) - len(rows), told.totals["outside"]
     return (
         f"<h2>Most affected areas</h2><p class=soft>{escape(told.unit)}; damaged are grades minor to destroyed."
-        f" * fewer than ten buildings.{f' {more:,} more are in areas.csv.' if more else ''}</p>{_table(head, rows)}"
+        f" * fewer than ten buildings.{f' {more:,} more are in areas.csv.' if more else ''}"
+        f"{f' {outside:,} buildings lie in none.' if outside else ''}</p>{_table(head, rows)}"
         '<p><a href="areas.csv">areas.csv</a> lies beside this file.</p>'
     )
 
