@@ -49,7 +49,8 @@ class Piece:
     ) -> None:
         """Write the chip at (row, column) of the grid into image (T, C, H, W), mask and valid (H, W), wholly.
 
-        What lies outside of the piece becomes 0, 255 and False. Without a label the mask is left as it is.
+        What lies outside of the piece becomes 0, 255 and False. Without a label the mask is left as it is. A pixel that
+        the label leaves open (255) is valid where the images show it: what surrounds a graded house must be seen.
         """
         height, width = self.planes[0].values.shape[1:]
         y, inside_y = _overlap(row - self.row, valid.shape[0], height)
@@ -65,7 +66,6 @@ class Piece:
             plane.write(y, x, date[(slice(None), *place)], valid[place])
         if self.mask is not None:
             mask[place] = self.mask[y, x]
-            valid[place] &= self.mask[y, x] != NOT_OBSERVED
 
 
 def _overlap(start: int, size: int, length: int) -> tuple[slice, slice]:

@@ -49,7 +49,7 @@ class Batch(TypedDict):
     mask: Tensor
     """(B, H, W) int64 classes, 255 not observed (everywhere where there is no label)."""
     valid: Tensor
-    """(B, H, W) bool, True = observed on all dates and in the label, if there is one."""
+    """(B, H, W) bool, True = observed on all dates, whatever the label says."""
     geobox: list[GeoBox]
     """Of each chip; may leave its stack's."""
     item_ids: list[str]

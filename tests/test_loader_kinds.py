@@ -87,9 +87,9 @@ def test_from_the_index_to_the_batch(tmp_path: Path, kind: Kind) -> None:
     for values, mask, valid, box, _ in chips:
         column, row = (round(each) for each in ~kind.grid.affine @ (box.affine.c, box.affine.f))
         part = (slice(row, row + EDGE), slice(column, column + EDGE))
-        np.testing.assert_array_equal(valid.numpy(), observed[part])
-        np.testing.assert_array_equal(mask.numpy(), label[part])
         here = seen(image, kind.nodata)[part]
+        np.testing.assert_array_equal(valid.numpy(), here)
+        np.testing.assert_array_equal(mask.numpy(), label[part])
         np.testing.assert_array_equal(values[0].numpy(), np.where(here, image[(slice(None), *part)], 0))
         shown[part] = True
     assert shown[observed].all()
