@@ -34,6 +34,7 @@ import torch
 from mage_stac import catalogue, predict, recipe, score, train
 from mage_stac.adapt import refit
 from mage_stac.catalogue import read_items
+from mage_stac.products import buildings
 from mage_stac.recipe import Event, Recipe
 
 STEPS = 120
@@ -187,11 +188,12 @@ def trained(out: Path, data: Path, real: Path, name: str, seed: int, steps: int)
 
 
 def shown(out: Path, data: Path, seed: int) -> tuple[Path, Path]:
-    """Two files: EACH buildings of each grade, and all others."""
+    """Two files: EACH buildings of each grade, none smaller than what is scored, and all others."""
     few, rest = (out / f"{name}-{seed}.gpkg" for name in ("few", "rest"))
     if not rest.is_file():
         frame = geopandas.read_file(data / POLYGONS)
-        chosen = frame[frame["dmg"].isin([1, 2, 3, 4])].groupby("dmg").sample(EACH, random_state=seed).index
+        houses = frame[frame["dmg"].isin([1, 2, 3, 4]) & (buildings.areas(frame.geometry) >= buildings.SMALLEST)]
+        chosen = houses.groupby("dmg").sample(EACH, random_state=seed).index
         frame.loc[chosen].to_file(few)
         frame.drop(chosen).to_file(rest)
     return few, rest

@@ -23,11 +23,15 @@ class Prior(StrEnum):
 def adapt(  # noqa: PLR0913 - a command's options
     *,
     model: Annotated[Path, typer.Option(help="Model Item: its folder or file, as `train` writes it.")],
-    real: Annotated[Path, typer.Option(help="Catalogue of the event's images, before and after; no labels.")],
+    real: Annotated[Path, typer.Option(help="Catalogue of the event's images, before and after.")],
     out: Annotated[Path, typer.Option(help="Models catalogue to write to.")],
     synthetic: Annotated[
         list[Path] | None,
         typer.Option(help="Pairs that the model learnt from; needed by --prior and --thresholds. Repeatable."),
+    ] = None,
+    real_labels: Annotated[
+        Path | None,
+        typer.Option(help="Outlines of a few buildings with their grades 1-4: how to read the model's grades."),
     ] = None,
     batch_norm: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the event's statistics in its batch norms; 1 is AdaBN.")
@@ -42,12 +46,11 @@ def adapt(  # noqa: PLR0913 - a command's options
     chips: Annotated[int, typer.Option(min=1, help="Real windows to look at.")] = 256,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
 ) -> None:
-    """Fit a trained model to an event's unlabelled images, without training; prints the new model Item's path.
+    """Fit a trained model to an event's images, or to a few buildings that you graded; prints the new model's path.
 
-    Measure what it brings: `predict` with both models and `score` both maps.
+    Nothing is trained. Measure what it brings: `predict` with both models and `score` both maps.
 
-    Example: mage-stac adapt --model out/models/models/M --real out/real --synthetic out/synthetic --prior bbse --out
-    out/models
+    Example: mage-stac adapt --model out/models/models/M --real out/real --real-labels graded.gpkg --out out/models
     """
     from mage_stac.recipe import Event
 
@@ -55,7 +58,9 @@ def adapt(  # noqa: PLR0913 - a command's options
     from mage_stac.adapt import refit
 
     with bar("adapt") as step:
-        path = refit.refit(model, real, out, settings, synthetic=tuple(synthetic or ()), progress=step)
+        path = refit.refit(
+            model, real, out, settings, synthetic=tuple(synthetic or ()), labels=real_labels, progress=step
+        )
     if as_json:
         record = json.loads((path.parent / "training.json").read_text("utf-8"))["event"]
         typer.echo(json.dumps({"item": str(path), **record}))

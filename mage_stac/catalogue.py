@@ -256,7 +256,9 @@ def read_json(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CatalogueError(f"{path} cannot be read: {reason(error)}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise CatalogueError(f"{path} is no text, so no STAC: of an image, `mage-stac ingest` makes an Item") from error
+    except json.JSONDecodeError as error:
         raise CatalogueError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise CatalogueError(f"{path} holds no JSON object, so no STAC")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ def publish_pairs(
     if not all(dates):
         raise CatalogueError(f"{real}: images of one date only; graded buildings need both")
     whole = overlap.grid_of_both(*dates, pairs.IMAGE, gsd)
-    outlines, grades = _gradings(gradings, column, whole)
+    outlines, grades = _gradings(gradings, column, str(whole.crs))
     middles = shapely.get_coordinates(shapely.centroid(outlines)) if len(outlines) else np.zeros((0, 2))
     made = 0
     for number, window in enumerate(grid.windows(whole, TILE)):
@@ -73,6 +74,16 @@ def publish_pairs(
     return out
 
 
+def digest(gradings: Path, column: str | None = None) -> str:
+    """SHA-256 of the graded outlines and their grades, in hex.
+
+    Raises:
+        AssetError: no outlines with grades.
+    """
+    outlines, grades = _gradings(gradings, column)
+    return hashlib.sha256(b"".join(shapely.to_wkb(outlines)) + grades.tobytes()).hexdigest()
+
+
 def index(out: Path, source: str) -> None:
     """Write the catalogue of the pairs; `source` says where their labels are from."""
     template = {
@@ -83,8 +94,8 @@ def index(out: Path, source: str) -> None:
     catalogue.index(out, id="graded", title="Graded buildings", collections={COLLECTION: template})
 
 
-def _gradings(path: Path, column: str | None, whole: GeoBox) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Outlines in the grid's CRS, and their grades 1..4."""
+def _gradings(path: Path, column: str | None, crs: str | None = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Outlines in a CRS, or the file's own, and their grades 1..4."""
     found = reference.find(path, column=column)
     if found.table is None:
         raise AssetError(f"{path} is a raster: give outlines of buildings with a column of grades")
@@ -93,7 +104,8 @@ def _gradings(path: Path, column: str | None, whole: GeoBox) -> tuple[NDArray[An
         raise AssetError(
             f"{path} holds points: give the outlines of the graded buildings, the label is drawn from them"
         )
-    table = table.to_crs(str(whole.crs))
+    if crs is not None:
+        table = table.to_crs(crs)
     return np.asarray(table.geometry), table["grade"].to_numpy(np.int64)
 
 

@@ -52,12 +52,16 @@ def opened(path: str | Path, gsd: float | None = None) -> Likeness:
 
     Raises:
         CatalogueError: there are no Items.
+        RenderError: none has an image, or they are of several Collections, and so of several dates.
         AssetError: an Item lacks an `image` asset, or its bands red, green and blue.
         GridError: its grid cannot be found.
     """
     items = tuple(item for item in catalogue.read_items(path) if pairs.IMAGE in item.assets)
     if not items:
         raise RenderError(f"{path}: no Item with an asset {pairs.IMAGE!r} to be like")
+    kinds = sorted({item.collection_id for item in items if item.collection_id})
+    if len(kinds) > 1:
+        raise RenderError(f"{path}: images of the Collections {', '.join(kinds)}: give that of one date alone")
     for item in items:
         pairs.layer(item, BANDS)
     geobox = _grid(items, gsd)

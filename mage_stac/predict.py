@@ -104,7 +104,7 @@ def predict(  # noqa: PLR0913 - what a map is made from, by name
     (a vector file, or `layer` of one that has several) these are graded, else outlines found in the map.
 
     Raises:
-        CatalogueError: an input is no catalogue, or `out` cannot be written.
+        CatalogueError: an input is no catalogue, the dates are swapped or share an Item, or `out` cannot be written.
         AssetError: an Item lacks the image or a band of it, or a file is broken.
         GridError: pre and post, or the footprints, do not overlap.
         ModelError: the model is incomplete, or the cluster is not there.
@@ -117,6 +117,7 @@ def predict(  # noqa: PLR0913 - what a map is made from, by name
         footprints=footprints,
         layer=layer,
     )
+    _check_dates(sources)
     name = catalogue.checked_id(id or _name(sources))
     digest = _digest(sources, chosen)
     if _is_made(out, name, digest):
@@ -185,6 +186,19 @@ def _mosaic(given: Path | Sequence[pystac.Item]) -> tuple[pystac.Item, ...]:
         where = given if isinstance(given, Path) else "one of the two dates"
         raise CatalogueError(f"{where} holds no Items: give an Item, or a catalogue of those that make up one mosaic")
     return items
+
+
+def _check_dates(sources: Sources) -> None:
+    """Raise CatalogueError where pre and post share an Item, or all of post was taken before any of pre."""
+    before = {item.get_self_href() or item.id for item in sources.pre}
+    shared = next((item for item in sources.post if (item.get_self_href() or item.id) in before), None)
+    if shared is not None:
+        raise CatalogueError(f"Item {shared.id} is both in pre and in post: give the images of one date each")
+    first, last = min(map(prediction.begun, sources.pre)), sources.date
+    if prediction.UNKNOWN < last < first:
+        raise CatalogueError(
+            f"post was taken on {last:%Y-%m-%d}, before pre on {first:%Y-%m-%d}: swap them, or mend the Items' dates"
+        )
 
 
 def _name(sources: Sources) -> str:

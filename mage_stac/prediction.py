@@ -72,9 +72,23 @@ class Facts:
     """How the map was made, in words."""
 
 
+UNKNOWN = datetime.min.replace(tzinfo=UTC)
+"""When an image without a date was taken."""
+
+
 def taken(item: pystac.Item) -> datetime:
     """When an image was taken (the end, for an interval), with a time zone."""
-    date = item.datetime or item.common_metadata.end_datetime or datetime.min.replace(tzinfo=UTC)
+    return _zoned(item.datetime or item.common_metadata.end_datetime)
+
+
+def begun(item: pystac.Item) -> datetime:
+    """When an image was taken (the start, for an interval), with a time zone."""
+    return _zoned(item.common_metadata.start_datetime or item.datetime)
+
+
+def _zoned(date: datetime | None) -> datetime:
+    if date is None:
+        return UNKNOWN
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 

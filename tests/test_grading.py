@@ -61,8 +61,14 @@ def test_neighbours_sway_a_grade_but_do_not_make_it(own: float, around: float, g
     assert 1 + found[0, 1:].argmax() == grade
 
 
+def test_two_grades_that_share_a_probability_do_not_lose_by_it() -> None:
+    chances = np.array([[0.0, 0.3, 0.28, 0.4, 0.02], [0.0, 0.1, 0.2, 0.4, 0.3], [0.5, 0.1, 0.0, 0.1, 0.3]])
+    np.testing.assert_array_equal(grading.likeliest(chances), [1, 3, 4])
+
+
 def test_no_buildings_have_no_grades() -> None:
     assert grading.graded(np.zeros((0, 5)), np.zeros(0), np.zeros((0, 2))).shape == (0, 5)
+    assert grading.likeliest(np.zeros((0, 5))).shape == (0,)
 
 
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=4), st.floats(0, 1e6))

@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
 import synthetic
 import torch
 from torch import nn
@@ -98,6 +100,34 @@ def test_offsets_outlast_another_fit_of_batch_norm(model: Path, blocks: Path, re
     second = refit.refit(first, real, tmp_path, Event(batch_norm=0.5, chips=8))
     before, after = (models.load(catalogue.read_item(path)).offsets for path in (first, second))
     assert before == after != Offsets()
+
+
+def graded_houses(real: Path, path: Path, grades: tuple[int, ...]) -> Path:
+    """Outlines of 9 m along the middle of the event's image."""
+    west, south, east, north = catalogue.read_items(real)[0].bbox or (0, 0, 0, 0)
+    middle = gpd.GeoSeries([shapely.Point((west + east) / 2, (south + north) / 2)], crs="EPSG:4326")
+    centre = middle.to_crs(middle.estimate_utm_crs())
+    x, y = centre.iloc[0].x, centre.iloc[0].y
+    shapes = [shapely.box(x - 25 + 12 * k, y, x - 16 + 12 * k, y + 9) for k in range(len(grades))]
+    gpd.GeoDataFrame({"damage": grades}, geometry=shapes, crs=centre.crs).to_file(path)
+    return path
+
+
+def test_graded_buildings_fit_a_model_once_for_each_set_of_grades(
+    model: Path, real: Path, tmp_path: Path, schemas: Path
+) -> None:
+    labels = graded_houses(real, tmp_path / "graded.gpkg", (1, 2, 1, 4))
+    path = refit.refit(model, real, tmp_path / "out", Event(), labels=labels)
+    assert not validate.validate(tmp_path / "out", schemas).problems
+    told = json.loads((path.parent / "training.json").read_text("utf-8"))["event"]
+    assert told["graded_buildings"] == {"1": 2, "2": 1, "3": 0, "4": 1}
+    ours = models.load(catalogue.read_item(path))
+    assert ours.offsets.damage == tuple(told["offsets"])
+    for key, value in models.load(catalogue.read_item(model)).model.state_dict().items():
+        assert torch.equal(value, ours.model.state_dict()[key])
+    assert refit.refit(model, real, tmp_path / "out", Event(), labels=labels) == path
+    again = graded_houses(real, tmp_path / "again.gpkg", (1, 2, 1, 3))
+    assert refit.refit(model, real, tmp_path / "out", Event(), labels=again) != path
 
 
 def test_what_cannot_be_done_is_told(model: Path, real: Path, tmp_path: Path) -> None:

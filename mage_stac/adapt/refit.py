@@ -1,18 +1,21 @@
-"""Refit: a published model fitted to an event's unlabelled images, as a model Item of its own."""
+"""Refit: a published model fitted to an event, by its unlabelled images or a few graded buildings, as a model Item."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from mage_stac import catalogue, models, tally, unlabelled
+from mage_stac import catalogue, graded, models, tally, unlabelled
 from mage_stac import recipe as recipes
-from mage_stac.adapt import event
+from mage_stac.adapt import event, gradings
 from mage_stac.errors import RecipeError
 from mage_stac.models import LoadedModel, held_out, item
+from mage_stac.models.calibration import Offsets
 from mage_stac.models.held_out import Said
 from mage_stac.recipe import Event, Recipe
 
@@ -26,9 +29,10 @@ def refit(
     settings: Event,
     *,
     synthetic: Sequence[Path] = (),
+    labels: Path | None = None,
     progress: Step | None = None,
 ) -> Path:
-    """Fit a model Item to an event (see `event.fit`) and publish the result; one that is there already is kept.
+    """Fit a model Item to an event (`event.fit`, `gradings.read`) and publish it; one that is there already is kept.
 
     Args:
         model: the model Item.
@@ -36,6 +40,7 @@ def refit(
         out: models catalogue to write to.
         settings: what to fit.
         synthetic: the pairs that the model learnt from; its held-out places among them tell how far it can be trusted.
+        labels: outlines of buildings in `real` with their grades (graded.publish_pairs).
         progress: called as the images are looked at.
 
     Returns:
@@ -43,11 +48,14 @@ def refit(
 
     Raises:
         RecipeError: nothing is asked for, the model cannot use it, or `synthetic` is needed and not given.
-        CatalogueError: no real images of both dates, or no labelled pairs.
+        AssetError: `labels` holds no outlines with grades.
+        CatalogueError: no real images of both dates, no labelled pairs, or no graded building in the images.
         ModelError: the model is incomplete, or finds no building.
     """
-    if not event.wanted(settings):
-        raise RecipeError("nothing to fit: ask for batch norm, shares of the grades (prior) or thresholds")
+    if labels is None and not event.wanted(settings):
+        raise RecipeError(
+            "nothing to fit: ask for batch norm, shares of the grades (prior) or thresholds, or give graded buildings"
+        )
     if not synthetic and (settings.prior != "none" or settings.thresholds):
         raise RecipeError(
             "shares of the grades and thresholds are estimated from what the model says of held-out renders: give"
@@ -57,23 +65,46 @@ def refit(
     loaded = models.load(parent)
     recipe = replace(loaded.recipe, event=settings)
     models.check(recipe)
+    if labels is not None and recipe.network.dates == 1:
+        raise RecipeError(f"model {parent.id} looks at one date and grades nothing: graded buildings say nothing to it")
     table = unlabelled.table(real, bands=loaded.bands, gsd=loaded.gsd, progress=progress)
     stacks = [raster.item_id for stack in table.stacks for mosaic in stack.dates for raster in mosaic]
-    name = f"{recipe.name}-{recipes.digest(recipe, parent.id, stacks, [str(root) for root in synthetic])}"
+    told = [] if labels is None else [graded.digest(labels)]
+    name = f"{recipe.name}-{recipes.digest(recipe, parent.id, stacks, [str(root) for root in synthetic], *told)}"
     if not catalogue.has(out, item.COLLECTION, name):
         said = _held_out(loaded, recipe, synthetic)
-        windows = event.windows(table, recipe, loaded.mean, loaded.std)
+        windows = event.windows(table, recipe, loaded.mean, loaded.std) if event.wanted(settings) else []
         fitted = event.fit(loaded.model, loaded.temperatures, settings, held_out=said, real=windows)
+        offsets, record = fitted.offsets if synthetic else loaded.offsets, fitted.record
+        if labels is not None:
+            offsets, record = _by_labels(loaded, offsets, record, real, labels)
         made = item.Refitted(
             id=name,
             recipe=recipe,
             weights=loaded.model.state_dict(),
-            offsets=fitted.offsets if synthetic else loaded.offsets,
-            record=fitted.record,
+            offsets=offsets,
+            record=record,
             sources=[one for side in unlabelled.images(real) for one in side],
         )
         item.publish_refitted(parent, made, out)
     return out / item.COLLECTION / name / f"{name}.json"
+
+
+def _by_labels(
+    loaded: LoadedModel, offsets: Offsets, record: dict[str, Any], real: Path, labels: Path
+) -> tuple[Offsets, dict[str, Any]]:
+    """The offsets moved to what graded buildings say, and the record with it."""
+    recipe = loaded.recipe
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = graded.publish_pairs(real, labels, Path(folder), bands=recipe.data.bands, gsd=recipe.data.gsd)
+        part = tally.index([pairs], bands=recipe.data.bands, gsd=recipe.data.gsd)
+        said = held_out.outputs(
+            loaded.model, part, recipe, loaded.mean, loaded.std, size=graded.TILE, limit=len(part.pairs)
+        )
+        found = gradings.shown(said, loaded.temperatures, offsets)
+    read = gradings.read(found, (1, 2) if recipe.network.lost else (1, 2, 3, 4))  # the others go by what is lost
+    damage = tuple(round(a + b, 4) for a, b in zip(offsets.damage, read.offsets, strict=True))
+    return replace(offsets, damage=damage), record | read.record | {"offsets": list(damage)}
 
 
 @torch.inference_mode()

@@ -27,12 +27,29 @@ def outputs(
     mean: Tensor,
     std: Tensor,
     on_problem: Problem | None = None,
+    *,
+    size: int | None = None,
+    limit: int | None = None,
 ) -> Iterator[Said]:
-    """What a network in evaluation mode says of evenly spread windows, unaugmented, batch by batch."""
+    """What a network in evaluation mode says of evenly spread windows, unaugmented, batch by batch.
+
+    Args:
+        network: takes normalised images.
+        part: labelled pairs.
+        recipe: the network's.
+        mean: (C,) of its normalisation.
+        std: (C,)
+        on_problem: told of files that cannot be read, which are then passed over.
+        size: edge of the windows, px; the recipe's unless given.
+        limit: of their number; the recipe's unless given.
+
+    Raises:
+        AssetError: a file cannot be read and nobody is told, or none can.
+    """
+    edge, number = size or recipe.data.size, limit or recipe.run.validation_chips
     device = next(network.parameters()).device
     mean, std = mean.to(device), std.to(device)
-    places = tally.tiles(part, recipe.data.size, recipe.run.validation_chips)
-    with closing(chips.at(part, places, recipe.data.size, recipe.optimiser.batch, on_problem)) as stream:
+    with closing(chips.at(part, tally.tiles(part, edge, number), edge, recipe.optimiser.batch, on_problem)) as stream:
         for batch in stream:
             image = models.blank(models.normalise(batch["image"], mean, std), batch["valid"])
             yield network(image), batch["mask"], batch["valid"]

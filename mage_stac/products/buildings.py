@@ -164,7 +164,7 @@ def graded(frame: Any, probability: Path) -> Any:
     """The footprints with grade, probabilities, damaged fraction, observed fraction and area: see COLUMNS.
 
     The grade is the likeliest of 1-4 by the mean probabilities over the observed pixels of the eroded footprint, so
-    that no single pixel decides; where the map's pixels say what of a roof is lost, by their share (`grading.graded`).
+    that no single pixel decides; where the map's pixels say what of a roof is lost, by their share (`grading`).
     255 where less than half the footprint was observed. A footprint of fewer than FEWEST pixels is judged with those
     around it.
 
@@ -189,7 +189,8 @@ def graded(frame: Any, probability: Path) -> Any:
         metres = np.column_stack([shapely.get_x(middles), shapely.get_y(middles)]) * pixel_metres(grid)
         means = grading.graded(means, looked, metres)
     observed = whole.observed / np.maximum(_expected(polygons, whole, grid.shape), 1)
-    grade = np.where(observed < SEEN, NOT_OBSERVED, 1 + means[:, 1:].argmax(axis=1)).astype(np.uint8)
+    called = grading.likeliest(means) if says_lost else 1 + means[:, 1:].argmax(axis=1)
+    grade = np.where(observed < SEEN, NOT_OBSERVED, called).astype(np.uint8)
     columns = {
         "building_id": np.arange(len(frame)),
         "footprint_id": frame["footprint_id"].to_numpy(),

@@ -49,6 +49,20 @@ def graded(
     return np.column_stack([means[:, 0], (1 - means[:, :1]) * grades])
 
 
+def likeliest(chances: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Grades 1..4 of n buildings, (n,): the likeliest of standing, major and destroyed; where it stands, of 1 and 2.
+
+    What is lost tells the three apart, something else the grades 1 and 2, which share a probability that must not lose
+    against major because it is shared.
+
+    Args:
+        chances: (n, 5) as `graded` gives them.
+    """
+    states = np.column_stack([chances[:, 1] + chances[:, 2], chances[:, 3], chances[:, 4]]).argmax(axis=1)
+    found: NDArray[np.int64] = np.where(states > 0, states + 2, 1 + chances[:, 1:3].argmax(axis=1))
+    return found
+
+
 def surroundings(
     lost: NDArray[np.float64], built: NDArray[np.float64], centres: NDArray[np.float64]
 ) -> NDArray[np.float64]:
