@@ -223,7 +223,7 @@ def draw(spec: RenderSpec, index: int) -> Scenario:
     crs, origin = _where(np.random.default_rng(where), spec)
     pre_date, post_date = _dates(rng, crs, origin)
     if spec.like is not None:
-        pre_date = _like(spec).datetime
+        pre_date, post_date = _since(_like(spec).datetime, pre_date, post_date)
     place = _town(spec, name, walls, (crs, origin), pre_date)
     later = procedural.revisit(place, day, post_date)
     later = hybrid.revisited(later, np.random.default_rng(day.spawn(1)[0]))
@@ -390,6 +390,12 @@ def _dates(rng: np.random.Generator, crs: str, origin: tuple[float, float]) -> t
     months = tuple(range(1, 13))
     before = sun.daytime(rng, crs, origin, year=year, months=months)
     return before, sun.daytime(rng, crs, origin, year=year + int(rng.integers(1, 3)), months=months)
+
+
+def _since(stated: str, before: str, after: str) -> tuple[str, str]:
+    """The date of an image, and the second of two others as many years after it as after the first of them."""
+    years = int(stated[:4]) - int(before[:4])
+    return stated, f"{int(after[:4]) + years:04d}{after[4:]}"
 
 
 def _geobox(spec: RenderSpec, crs: str, origin: tuple[float, float]) -> GeoBox:

@@ -55,6 +55,12 @@ def test_the_light_is_the_images(drawn: Scenario) -> None:
     assert drawn.post.scene.datetime > drawn.pre.scene.datetime
 
 
+def test_damage_is_seen_within_two_years_after_the_image(spec: RenderSpec, drawn: Scenario) -> None:
+    taken = int(drawn.pre.scene.datetime[:4])
+    years = {int(draw(replace(spec, seed=seed), 0).post.scene.datetime[:4]) - taken for seed in range(12)}
+    assert years == {1, 2}
+
+
 def test_a_lean_and_a_sensor_that_are_asked_for_overrule_the_image_s(spec: RenderSpec, drawn: Scenario) -> None:
     leaning = draw(replace(spec, off_nadir=25.0, off_nadir_from=25.0, sensor="naip"), 0)
     assert leaning.pre.scene.view.off_nadir == leaning.post.scene.view.off_nadir == 25.0
