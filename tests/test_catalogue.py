@@ -89,6 +89,7 @@ def test_one_item_is_wanted(root: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "said"),
     [("missing", "does not exist"), ("empty", "holds no catalog.json"), ("text", "not valid JSON"),
+     ("image", "no text, so no STAC: of an image, `mage-stac ingest` makes an Item"),
      ("list", "no JSON object"), ("other", "its type is 'FeatureX'"), ("item", "not valid STAC")],
 )  # fmt: skip
 def test_what_is_no_catalogue(tmp_path: Path, what: str, said: str) -> None:
@@ -101,6 +102,7 @@ def test_what_is_no_catalogue(tmp_path: Path, what: str, said: str) -> None:
     }
     if what in texts:
         (tmp_path / what).write_text(texts[what])
+    (tmp_path / "image").write_bytes(b"II*\x00\xce\x00\xff")
     with pytest.raises(CatalogueError, match=said) as caught:
         catalogue.read_items(tmp_path / what)
     assert "\n" not in str(caught.value)

@@ -78,6 +78,15 @@ def test_several_items_are_one_image(tmp_path: Path) -> None:
     assert likeness.observed(found, found.geobox) == 1.0
 
 
+def test_images_of_two_dates_are_not_one(tmp_path: Path) -> None:
+    for name in ("pre", "post"):
+        write_image(tmp_path, name, smooth(60, 80), box(60, 80), collection=name)
+    index(tmp_path, "pre", "post")
+    with pytest.raises(MageStacError, match="images of the Collections post, pre: give that of one date alone"):
+        likeness.opened(tmp_path)
+    assert likeness.opened(tmp_path / "pre").geobox.shape == (60, 80)
+
+
 def test_an_item_without_colours_is_one_line(tmp_path: Path) -> None:
     path = with_fields(tmp_path, "a")
     content = catalogue.read_json(path)

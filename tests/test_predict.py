@@ -674,17 +674,31 @@ def test_the_verb_from_files_to_catalogue(
 
 
 def test_what_the_verb_refuses(tmp_path: Path, place: Callable[..., pystac.Item], trained: Path) -> None:
-    one = place("pre", scene()[0])
+    one, two = place("pre", scene()[0]), place("post", scene()[1], date="2011-06-01")
     with pytest.raises(GridError, match="windows of 64 px with margins of 32"):
         verb(model=trained, pre=tmp_path, post=tmp_path, out=tmp_path / "out", window=64, margin=32)
     with pytest.raises(CatalogueError, match="one of the two dates holds no Items"):
         predict.predict(trained, [], [one], tmp_path / "out")
     with pytest.raises(CatalogueError, match="cannot be a file name"):
-        predict.predict(trained, [one], [one], tmp_path / "out", id="../up")
+        predict.predict(trained, [one], [two], tmp_path / "out", id="../up")
     with pytest.raises(ModelError, match="device 'toaster' cannot be used"):
-        predict.predict(trained, [one], [one], tmp_path / "out", options=predict.Options(device="toaster"))
+        predict.predict(trained, [one], [two], tmp_path / "out", options=predict.Options(device="toaster"))
     with pytest.raises(ModelError, match="has no asset 'model'"):
-        predict.predict(tmp_path / "real/images/pre", [one], [one], tmp_path / "out")
+        predict.predict(tmp_path / "real/images/pre", [one], [two], tmp_path / "out")
+    with pytest.raises(CatalogueError, match="Item pre is both in pre and in post: give the images of one date each"):
+        predict.predict(trained, tmp_path / "real", [one], tmp_path / "out")
+    with pytest.raises(CatalogueError, match="post was taken on 2011-05-24, before pre on 2011-06-01: swap them"):
+        predict.predict(trained, [two], [one], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_dates_in_order_overlapping_or_unknown_are_taken(place: Callable[..., pystac.Item], model: pystac.Item) -> None:
+    image = scene()[0]
+    long, day = place("long", image, date="2011-05-01/2011-07-01"), place("day", image, date="2011-06-01")
+    undated = place("undated", image)
+    undated.datetime = None
+    for pre, post in ((long, day), (day, long), (undated, day), (day, undated)):
+        predict._check_dates(Sources(model=model, pre=(pre,), post=(post,)))
 
 
 def test_ctrl_c_ends_the_verb_with_one_line(
