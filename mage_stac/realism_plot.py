@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from mage_stac.realism import ALL, Comparison
 COLOURS = {"blue": "tab:blue", "green": "tab:green", "red": "tab:red", "nir": "tab:purple"}
 STEPS = 60
 """Bins of the histograms."""
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Cycles per pixel that the axis names: what matplotlib writes of its own accord there overlaps."""
 
 
 def draw(path: Path, found: Comparison) -> None:
@@ -22,10 +25,17 @@ def draw(path: Path, found: Comparison) -> None:
         MageStacError: matplotlib is not installed.
     """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        figure = drawn(found)
     except ImportError:
         raise MageStacError("drawing needs matplotlib: install mage-stac[train], or leave out --out") from None
+    figure.savefig(path, dpi=100)
+
+
+def drawn(found: Comparison) -> Any:
+    """The matplotlib Figure that `draw` writes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(13, 7), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2)
@@ -45,8 +55,11 @@ def draw(path: Path, found: Comparison) -> None:
             colour = COLOURS.get(band, "grey")
             power.loglog(along, mean[number], style, color=colour, lw=1.3, label=f"{band}, {name}")
     power.set(title="radial power", xlabel="cycles per pixel")
+    power.set_xticks([tick for tick in TICKS if along[0] <= tick <= along[-1]])
+    power.xaxis.set_major_formatter("{x:g}")
+    power.xaxis.set_minor_formatter("")
     power.legend(fontsize="small")
     for place in axes.flat:
         place.grid(alpha=0.3)
     figure.suptitle(f"{found.tiles[0]} synthetic and {found.tiles[1]} real tiles at {found.gsd:.3g} m")
-    figure.savefig(path, dpi=100)
+    return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from mage_stac.cli import app as cli
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from mage_stac import realism_plot
 from mage_stac.errors import CatalogueError, GridError
 from mage_stac.realism import Comparison, Row, compare
 from mage_stac.tiles import averaged
@@ -98,6 +100,19 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
         compare(root, root)
     with pytest.raises(CatalogueError, match="nothing"):
         compare(root, tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("side", [32, 64, 128])
+def test_no_words_of_the_picture_lie_on_others(tmp_path: Path, side: int) -> None:
+    root = write(tmp_path / "c", picture(0, 256))
+    figure = realism_plot.drawn(compare(root, root, side=side))
+    figure.canvas.draw()
+    for axes in figure.axes:
+        labels = [text for text in axes.get_xticklabels(which="both") if text.get_text() and text.get_visible()]
+        low, high = axes.get_xlim()
+        boxes = [text.get_window_extent() for text in labels if low <= text.get_position()[0] <= high]
+        assert len(boxes) >= 3
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 def test_the_verb_prints_a_row_a_figure_and_draws(
