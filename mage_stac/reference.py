@@ -117,7 +117,7 @@ def _of_table(path: Path, column: str | None, layer: str | None) -> Reference:
     frame = vectors.read(path, layer=layer)
     chosen = _column(frame, path, column)
     values = grades(frame[chosen])
-    unknown = frame[chosen][values < 0].unique()
+    unknown = frame[chosen][values < 0].unique().tolist()
     if len(unknown):
         raise AssetError(
             f"{path}: column {chosen!r} has grades that are not understood: {', '.join(map(repr, unknown[:5]))}; the"

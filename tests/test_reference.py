@@ -59,6 +59,11 @@ def test_no_column_and_strange_grades_are_named(tmp_path: Path) -> None:
         )
 
 
+def test_a_strange_number_is_named_as_a_number(tmp_path: Path) -> None:
+    with pytest.raises(AssetError, match=r"grades that are not understood: 7; the numbers 1-4"):
+        reference.find(points(tmp_path / "a.parquet", grade=[1, 7]))
+
+
 def test_a_raster_is_left_to_be_opened(tmp_path: Path) -> None:
     assert reference.find(tmp_path / "truth.tif").raster == tmp_path / "truth.tif"
 
