@@ -8,11 +8,12 @@ from functools import cache
 
 import numpy as np
 import pystac
+import shapely
 from affine import Affine
 from numpy.random import SeedSequence
 from odc.geo.geobox import GeoBox
 
-from mage_stac import blender, hybrid, imaging, likeness, sensors, shots
+from mage_stac import blender, hybrid, imaging, likeness, overlap, sensors, shots
 from mage_stac.errors import RenderError
 from mage_stac.hazards import HAZARDS, Truth, events
 from mage_stac.hazards.hazard import Hazard
@@ -362,10 +363,21 @@ def _framed_part(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple
         if likeness.observed(image, part) >= OBSERVED and (spec.place is None or _stands(spec, part)):
             box = part.boundingbox
             return str(geobox.crs), (round(box.left, 6), round(box.bottom, 6))
+    if spec.place is not None and not _stands(spec, geobox):
+        there, here = (overlap.place(one, str(geobox.crs)) for one in (_ground(spec), geobox.extent.geom))
+        raise RenderError(
+            f"no footprint of {', '.join(spec.place)} ({there}) lies on {spec.like} ({here}): give those of the place"
+            " that it shows"
+        )
     raise RenderError(
         f"{spec.like}: no part of {need}x{need} pixels that it shows wholly"
         f"{' and where footprints lie' if spec.place else ''}: give a smaller size or another Item"
     )
+
+
+def _ground(spec: RenderSpec) -> shapely.Geometry:
+    """The box of the place's data, in the image's CRS."""
+    return shapely.box(*_opened(spec).bounds)
 
 
 def _stands(spec: RenderSpec, part: GeoBox) -> bool:

@@ -206,7 +206,8 @@ def _extent(given: Sequence[Source]) -> Bounds:
     shared = shapely.intersection_all(outlines) if outlines else shapely.Polygon()
     if shared.is_empty:
         names = ", ".join(source.label for source in given)
-        raise PlaceError(f"{names}: nothing in them that makes a place, or nowhere that all of them cover")
+        none = "nowhere that all of them cover" if outlines else "no feature that makes a place"
+        raise PlaceError(f"{names}: {none}: give footprints, a city model or an OSM extract of one place")
     west, south, east, north = shared.bounds
     return west, south, east, north
 
