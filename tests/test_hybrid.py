@@ -184,7 +184,7 @@ def test_footprints_elsewhere_are_one_line(spec: RenderSpec, tmp_path: Path) -> 
             {"type": "Polygon", "coordinates": [[[9, 45], [9.0002, 45], [9.0002, 45.0002], [9, 45.0002], [9, 45]]]}
         )
     )
-    said = r"no footprint of .*far\.geojson \(west,south,east,north 8\.99\d*,44\.9.* lies on .* \(west,.* give those of the"
+    said = r"no footprint of .*far\.geojson \(west,south,east,north 8\.99\d*,44\.9.* lies on .* \(west,.* give those"
     with pytest.raises(MageStacError, match=said):
         draw(replace(spec, place=(str(path),)), 0)
 
