@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from PIL import Image, ImageDraw, ImageFont
 from rasterio.enums import Resampling
+from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
 
 from mage_stac import catalogue, grid
@@ -27,6 +28,8 @@ from mage_stac.raster import opened
 
 SIDE = 1280
 """Pixels along the longer side at most."""
+LEAST = 640
+"""Pixels along the longer side at least, so that words on a small map can be read."""
 
 COLOURS = colour_table(DAMAGE_CLASSES)
 PALE = 0.55
@@ -54,8 +57,9 @@ class Pictures:
 
 
 def small(geobox: GeoBox) -> GeoBox:
-    """The grid with pixels so large that its longer side has SIDE of them at most."""
-    factor = max(1.0, max(geobox.shape) / SIDE)
+    """The grid with pixels of such a size that its longer side has LEAST to SIDE of them; its own if that has."""
+    longest = max(geobox.shape)
+    factor = longest / SIDE if longest > SIDE else 1 / math.ceil(LEAST / longest)
     rows, columns = (max(1, round(length / factor)) for length in geobox.shape)
     scale = Affine.scale(geobox.shape[1] / columns, geobox.shape[0] / rows)
     return GeoBox((rows, columns), geobox.affine @ scale, geobox.crs)
@@ -118,7 +122,9 @@ def _read(path: str, full: GeoBox, geobox: GeoBox) -> tuple[Rgb, NDArray[np.bool
             source, crs=str(full.crs), transform=full.affine, height=full.shape[0], width=full.shape[1],
             resampling=Resampling.bilinear, **options,
         ) as there:  # fmt: skip
-            pixels = there.read([1, 2, 3], out_shape=(3, *geobox.shape), resampling=Resampling.average)
+            finer = geobox.shape[0] > full.shape[0]
+            how = Resampling.bilinear if finer else Resampling.average
+            pixels = there.read([1, 2, 3], out_shape=(3, *geobox.shape), resampling=how)
             seen = there.dataset_mask(out_shape=geobox.shape) > 0
     return np.ascontiguousarray(np.moveaxis(pixels, 0, -1)), seen
 
@@ -128,14 +134,18 @@ def overlay(graded: Any, unseen: NDArray[np.bool_], geobox: GeoBox) -> Image.Ima
     rows, columns = np.indices(unseen.shape)
     sheet = np.zeros((*unseen.shape, 4), np.uint8)
     sheet[unseen & ((rows + columns) % HATCH == 0)] = (120, 120, 120, 200)
+    worst_last = graded.iloc[np.argsort(graded["grade"].to_numpy() % NOT_OBSERVED, kind="stable")]
+    shapes, grades = moved(worst_last.geometry.to_numpy(), ~geobox.affine), worst_last["grade"].to_numpy()
+    known = [(shape, int(grade)) for shape, grade in zip(shapes, grades, strict=True) if grade != NOT_OBSERVED]
+    filled = rasterize(known, unseen.shape, dtype="uint8") if known else np.zeros(unseen.shape, np.uint8)
+    for grade in np.unique(filled[filled > 0]):
+        sheet[filled == grade] = (*COLOURS[int(grade)], FILL)
     image = Image.fromarray(sheet)
     pen = ImageDraw.Draw(image)
-    shapes = moved(graded.geometry.to_numpy(), ~geobox.affine)
-    for shape, grade in sorted(zip(shapes, graded["grade"], strict=True), key=lambda pair: pair[1] % NOT_OBSERVED):
+    for shape, grade in zip(shapes, grades, strict=True):
         colour = COLOURS[int(grade)] if grade != NOT_OBSERVED else (90, 90, 90)
-        for part in shapely.get_parts(shape):
-            ring = [(float(x), float(y)) for x, y in shapely.get_coordinates(part.exterior)]
-            pen.polygon(ring, fill=(*colour, FILL) if grade != NOT_OBSERVED else None, outline=(*colour, RIM))
+        for line in shapely.get_rings(shape):
+            pen.line([(float(x), float(y)) for x, y in shapely.get_coordinates(line)], (*colour, RIM))
     return image
 
 
