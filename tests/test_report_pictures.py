@@ -8,7 +8,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from mage_stac.products import report_pictures
-from mage_stac.products.report_pictures import COLOURS, LEAST, SIDE
+from mage_stac.products.report_pictures import COLOURS, LEAST, RIM, SIDE
 
 GRID = GeoBox((60, 80), Affine(1.0, 0, 500_000, 0, -1.0, 4_100_000), "EPSG:32615")
 
@@ -43,6 +43,8 @@ def test_a_courtyard_is_no_building() -> None:
     assert sheet[20, 20, 3] == 0
     assert tuple(sheet[14, 44, :3]) == tuple(sheet[34, 64, :3]) == COLOURS[2]
     assert not sheet[50:, :, 3].any()
+    outlined = sheet[..., 3] == RIM
+    assert all(outlined[row, column] for row, column in ((10, 20), (15, 20), (14, 40), (34, 60), (34, 68)))
 
 
 def test_the_worse_lies_on_top_and_the_unobserved_keeps_its_stripes() -> None:
@@ -54,4 +56,5 @@ def test_the_worse_lies_on_top_and_the_unobserved_keeps_its_stripes() -> None:
     assert tuple(sheet[31, 31, :3]) == COLOURS[1]
     inside = sheet[25:35, 55:65, 3]
     assert 0.05 < (inside > 0).mean() < 0.3
+    assert (sheet[20, 50:71, 3] == RIM).all()
     assert not np.asarray(report_pictures.overlay(graded(), ~unseen & unseen, GRID)).any()

@@ -144,7 +144,7 @@ def overlay(graded: Any, unseen: NDArray[np.bool_], geobox: GeoBox) -> Image.Ima
     pen = ImageDraw.Draw(image)
     for shape, grade in zip(shapes, grades, strict=True):
         colour = COLOURS[int(grade)] if grade != NOT_OBSERVED else (90, 90, 90)
-        for line in shapely.get_rings(shape):
+        for line in shapely.get_rings(shapely.get_parts(shape)):
             pen.line([(float(x), float(y)) for x, y in shapely.get_coordinates(line)], (*colour, RIM))
     return image
 
