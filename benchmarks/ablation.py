@@ -34,6 +34,7 @@ import torch
 from mage_stac import catalogue, predict, recipe, score, train
 from mage_stac.adapt import refit
 from mage_stac.catalogue import read_items
+from mage_stac.graded import Outlines
 from mage_stac.products import buildings
 from mage_stac.recipe import Event, Recipe
 
@@ -183,7 +184,9 @@ def trained(out: Path, data: Path, real: Path, name: str, seed: int, steps: int)
     if row.graded:
         start = trained(out, data, real, row.of, seed, steps)
         quick = told(row, seed, name, steps // 3)
-        return train.train(quick, roots, models, real=real, start=start, graded=shown(out, data, seed)[0])
+        return train.train(
+            quick, roots, models, real=real, start=start, graded=Outlines(path=shown(out, data, seed)[0])
+        )
     return train.train(told(row, seed, name, steps), roots, models, real=real)
 
 

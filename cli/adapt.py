@@ -33,6 +33,7 @@ def adapt(  # noqa: PLR0913 - a command's options
         Path | None,
         typer.Option(help="Outlines of a few buildings with their grades 1-4: how to read the model's grades."),
     ] = None,
+    layer: Annotated[str | None, typer.Option(help="Of --real-labels, if that file has several layers.")] = None,
     batch_norm: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the event's statistics in its batch norms; 1 is AdaBN.")
     ] = 0.0,
@@ -56,11 +57,11 @@ def adapt(  # noqa: PLR0913 - a command's options
 
     settings = Event(batch_norm=batch_norm, prior=prior.value, strength=strength, thresholds=thresholds, chips=chips)
     from mage_stac.adapt import refit
+    from mage_stac.graded import Outlines
 
+    labels = Outlines(path=real_labels, layer=layer) if real_labels else None
     with bar("adapt") as step:
-        path = refit.refit(
-            model, real, out, settings, synthetic=tuple(synthetic or ()), labels=real_labels, progress=step
-        )
+        path = refit.refit(model, real, out, settings, synthetic=tuple(synthetic or ()), labels=labels, progress=step)
     if as_json:
         record = json.loads((path.parent / "training.json").read_text("utf-8"))["event"]
         typer.echo(json.dumps({"item": str(path), **record}))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mage_stac.recipe import Recipe
 
 
-def train(
+def train(  # noqa: PLR0913, PLR0917 - a command's options
     recipe: Annotated[str, typer.Argument(help="A recipe's TOML file, or the name of one that comes with mage-stac.")],
     synthetic: Annotated[
         list[Path], typer.Option(help="Catalogue of labelled pairs, as `render` writes it; may be given several times.")
@@ -29,6 +29,7 @@ def train(
             help="Outlines of a few buildings in --real with their grades (any vector file): learnt from too."
         ),
     ] = None,
+    layer: Annotated[str | None, typer.Option(help="Of --real-labels, if that file has several layers.")] = None,
     start: Annotated[Path | None, typer.Option(help="Model Item to go on from, of the same network.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an unfinished run of this recipe.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
@@ -52,10 +53,12 @@ def train(
         _train_water(settings, synthetic, out, as_json=as_json)
         return
     from mage_stac import train as training  # torch takes seconds: a bad recipe is told at once
+    from mage_stac.graded import Outlines
 
+    graded = Outlines(path=real_labels, layer=layer) if real_labels else None
     with bar("train") as step:
         path = training.train(
-            settings, synthetic, out, real=real, graded=real_labels, start=start, restart=restart, progress=step
+            settings, synthetic, out, real=real, graded=graded, start=start, restart=restart, progress=step
         )
     if as_json:
         record = json.loads((path.parent / "training.json").read_text("utf-8"))

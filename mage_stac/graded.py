@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,17 @@ APRON = 3.0
 """Ground so far around a graded building counts as no building, m, unless it belongs to another graded one."""
 
 
-def publish_pairs(
-    real: Path, gradings: Path, out: Path, *, bands: Sequence[str], gsd: float, column: str | None = None
-) -> Path:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlines:
+    """Outlines of buildings that a person graded, in a file."""
+
+    path: Path
+    """With a column of grades (reference.COLUMNS), in any CRS."""
+    layer: str | None = None
+    """Of a file with several."""
+
+
+def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Sequence[str], gsd: float) -> Path:
     """Write the pairs around all graded buildings, as the collection `graded-pairs` of a catalogue.
 
     Labels hold the grade over each graded outline, no building (0) on APRON around it, and 255 everywhere else: the
@@ -37,11 +45,10 @@ def publish_pairs(
 
     Args:
         real: catalogue of images of both dates (pairs.by_phase).
-        gradings: outlines with a column of grades (reference.COLUMNS, or `column`), in any CRS.
+        gradings: the buildings.
         out: the catalogue; pairs of an earlier call are replaced.
         bands: names of the bands to take.
         gsd: metres.
-        column: of the grades.
 
     Returns:
         `out`.
@@ -55,7 +62,7 @@ def publish_pairs(
     if not all(dates):
         raise CatalogueError(f"{real}: images of one date only; graded buildings need both")
     whole = overlap.grid_of_both(*dates, pairs.IMAGE, gsd)
-    outlines, grades = _gradings(gradings, column, str(whole.crs))
+    outlines, grades = _gradings(gradings, str(whole.crs))
     middles = shapely.get_coordinates(shapely.centroid(outlines)) if len(outlines) else np.zeros((0, 2))
     made = 0
     for number, window in enumerate(grid.windows(whole, TILE)):
@@ -68,19 +75,19 @@ def publish_pairs(
             made += 1
     if not made:
         raise CatalogueError(
-            f"{gradings}: none of its {len(outlines)} graded buildings lies where {real} shows both dates"
+            f"{gradings.path}: none of its {len(outlines)} graded buildings lies where {real} shows both dates"
         )
-    index(out, gradings.name)
+    index(out, gradings.path.name)
     return out
 
 
-def digest(gradings: Path, column: str | None = None) -> str:
+def digest(gradings: Outlines) -> str:
     """SHA-256 of the graded outlines and their grades, in hex.
 
     Raises:
         AssetError: no outlines with grades.
     """
-    outlines, grades = _gradings(gradings, column)
+    outlines, grades = _gradings(gradings)
     return hashlib.sha256(b"".join(shapely.to_wkb(outlines)) + grades.tobytes()).hexdigest()
 
 
@@ -94,9 +101,10 @@ def index(out: Path, source: str) -> None:
     catalogue.index(out, id="graded", title="Graded buildings", collections={COLLECTION: template})
 
 
-def _gradings(path: Path, column: str | None, crs: str | None = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _gradings(gradings: Outlines, crs: str | None = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Outlines in a CRS, or the file's own, and their grades 1..4."""
-    found = reference.find(path, column=column)
+    path = gradings.path
+    found = reference.find(path, layer=gradings.layer)
     if found.table is None:
         raise AssetError(f"{path} is a raster: give outlines of buildings with a column of grades")
     table = found.table[(found.table["grade"] != NOT_OBSERVED) & ~found.table.geometry.is_empty]

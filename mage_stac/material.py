@@ -12,6 +12,7 @@ from mage_stac.adapt import event, methods
 from mage_stac.chip_table import ChipTable
 from mage_stac.chips import Looks
 from mage_stac.errors import CatalogueError, RecipeError
+from mage_stac.graded import Outlines
 from mage_stac.models import losses
 from mage_stac.recipe import Recipe
 from mage_stac.tally import GRADES, ChipIndex
@@ -98,12 +99,12 @@ def _target(recipe: Recipe, real: Path | None) -> ChipTable | None:
     return unlabelled.table(real, bands=recipe.data.bands, gsd=recipe.data.gsd, dates=recipe.network.dates)
 
 
-def graded_pairs(recipe: Recipe, real: Path | None, gradings: Path, out: Path) -> Path:
+def graded_pairs(recipe: Recipe, real: Path | None, gradings: Outlines, out: Path) -> Path:
     """A catalogue of pairs of the real images around buildings that a person graded.
 
     Raises:
         CatalogueError: no real images.
     """
     if real is None:
-        raise CatalogueError(f"graded buildings ({gradings}) need the real images that show them: give --real")
+        raise CatalogueError(f"graded buildings ({gradings.path}) need the real images that show them: give --real")
     return graded.publish_pairs(real, gradings, out, bands=recipe.data.bands, gsd=recipe.data.gsd)

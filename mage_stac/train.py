@@ -23,6 +23,7 @@ from mage_stac.adapt import event, methods
 from mage_stac.adapt.step import Learner
 from mage_stac.curves import TERMS
 from mage_stac.errors import ModelError, RecipeError
+from mage_stac.graded import Outlines
 from mage_stac.loader import Access, Batch
 from mage_stac.material import Material, gather, graded_pairs
 from mage_stac.models import calibration, checkpoint, held_out, item, pretrained, together
@@ -45,7 +46,7 @@ def train(
     out: Path,
     *,
     real: Path | None = None,
-    graded: Path | None = None,
+    graded: Outlines | None = None,
     start: Path | None = None,
     restart: bool = False,
     progress: Step | None = None,

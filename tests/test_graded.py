@@ -54,7 +54,9 @@ def gradings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(real: Path, gradings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return graded.publish_pairs(real, gradings, tmp_path_factory.mktemp("pairs"), bands=RGB, gsd=0.6)
+    return graded.publish_pairs(
+        real, graded.Outlines(path=gradings), tmp_path_factory.mktemp("pairs"), bands=RGB, gsd=0.6
+    )
 
 
 def test_the_pairs_are_valid_stac_and_found(made: Path, schemas: Path) -> None:
@@ -63,6 +65,20 @@ def test_the_pairs_are_valid_stac_and_found(made: Path, schemas: Path) -> None:
     assert found
     assert all(pair.real for pair in found)
     assert {link.rel for link in found[0].items[0].links} >= {"derived_from"}
+
+
+def test_a_file_with_several_layers_is_asked_for_one(real: Path, tmp_path: Path) -> None:
+    path = tmp_path / "many.gpkg"
+    outlines().to_file(path, layer="graded")
+    outlines().assign(grade=2).to_file(path, layer="other")
+    with pytest.raises(AssetError, match="--layer"):
+        graded.publish_pairs(real, graded.Outlines(path=path), tmp_path / "a", bands=RGB, gsd=0.6)
+    one, other = (graded.Outlines(path=path, layer=name) for name in ("graded", "other"))
+    assert graded.digest(one) != graded.digest(other)
+    found = graded.publish_pairs(real, one, tmp_path / "b", bands=RGB, gsd=0.6)
+    counts = tally.index([found], bands=RGB, gsd=0.6).totals()
+    assert counts[1] > 0
+    assert counts[2] == 0
 
 
 def test_labels_hold_grades_aprons_and_nothing_else(made: Path) -> None:
@@ -102,7 +118,7 @@ def test_a_model_learns_from_graded_buildings_and_goes_on_from_another(
     blocks = synthetic.write(tmp_path / "blocks", scenes=3, size=96)
     first = train.train(TINY, blocks, tmp_path)
     quick = replace(TINY, name="quick", optimiser=replace(TINY.optimiser, steps=1, learning_rate=1e-9))
-    path = train.train(quick, blocks, tmp_path, real=real, graded=gradings, start=first)
+    path = train.train(quick, blocks, tmp_path, real=real, graded=graded.Outlines(path=gradings), start=first)
     told = record(path)
     assert any(name.startswith("graded-") for name in told["items"]["training"])
     assert not any(name.startswith("graded-") for name in told["items"]["validation"])
@@ -125,7 +141,7 @@ def test_graded_pairs_are_never_held_out(made: Path, tmp_path: Path) -> None:
 def test_points_rasters_other_places_and_one_date_are_one_line(real: Path, gradings: Path, tmp_path: Path) -> None:
     def fails(kind: type[Exception], message: str, *, where: Path = real, what: Path = gradings) -> None:
         with pytest.raises(kind, match=message):
-            graded.publish_pairs(where, what, tmp_path / "out", bands=RGB, gsd=0.6)
+            graded.publish_pairs(where, graded.Outlines(path=what), tmp_path / "out", bands=RGB, gsd=0.6)
 
     table = outlines()
     table.set_geometry(table.centroid).to_crs("EPSG:4326").to_file(tmp_path / "points.geojson")
@@ -138,4 +154,4 @@ def test_points_rasters_other_places_and_one_date_are_one_line(real: Path, gradi
     index(tmp_path / "one")
     fails(CatalogueError, "images of one date only", where=tmp_path / "one")
     with pytest.raises(CatalogueError, match="give --real"):
-        train.train(TINY, tmp_path, tmp_path / "m", graded=gradings)
+        train.train(TINY, tmp_path, tmp_path / "m", graded=graded.Outlines(path=gradings))

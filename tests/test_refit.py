@@ -18,6 +18,7 @@ from torch import nn
 from mage_stac import catalogue, models, pairs, train, unlabelled, validate
 from mage_stac.adapt import event, refit
 from mage_stac.errors import CatalogueError, ModelError, RecipeError
+from mage_stac.graded import Outlines
 from mage_stac.models.calibration import Offsets, Temperatures
 from mage_stac.recipe import Data, Event, Network, Optimiser, Recipe, Run
 
@@ -117,7 +118,7 @@ def test_graded_buildings_fit_a_model_once_for_each_set_of_grades(
     model: Path, real: Path, tmp_path: Path, schemas: Path
 ) -> None:
     labels = graded_houses(real, tmp_path / "graded.gpkg", (1, 2, 1, 4))
-    path = refit.refit(model, real, tmp_path / "out", Event(), labels=labels)
+    path = refit.refit(model, real, tmp_path / "out", Event(), labels=Outlines(path=labels))
     assert not validate.validate(tmp_path / "out", schemas).problems
     told = json.loads((path.parent / "training.json").read_text("utf-8"))["event"]
     assert told["graded_buildings"] == {"1": 2, "2": 1, "3": 0, "4": 1}
@@ -125,9 +126,9 @@ def test_graded_buildings_fit_a_model_once_for_each_set_of_grades(
     assert ours.offsets.damage == tuple(told["offsets"])
     for key, value in models.load(catalogue.read_item(model)).model.state_dict().items():
         assert torch.equal(value, ours.model.state_dict()[key])
-    assert refit.refit(model, real, tmp_path / "out", Event(), labels=labels) == path
+    assert refit.refit(model, real, tmp_path / "out", Event(), labels=Outlines(path=labels)) == path
     again = graded_houses(real, tmp_path / "again.gpkg", (1, 2, 1, 3))
-    assert refit.refit(model, real, tmp_path / "out", Event(), labels=again) != path
+    assert refit.refit(model, real, tmp_path / "out", Event(), labels=Outlines(path=again)) != path
 
 
 def test_what_cannot_be_done_is_told(model: Path, real: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from mage_stac import catalogue, graded, models, tally, unlabelled
 from mage_stac import recipe as recipes
 from mage_stac.adapt import event, gradings
 from mage_stac.errors import RecipeError
+from mage_stac.graded import Outlines
+from mage_stac.material import graded_pairs
 from mage_stac.models import LoadedModel, held_out, item
 from mage_stac.models.calibration import Offsets
 from mage_stac.models.held_out import Said
@@ -29,7 +31,7 @@ def refit(
     settings: Event,
     *,
     synthetic: Sequence[Path] = (),
-    labels: Path | None = None,
+    labels: Outlines | None = None,
     progress: Step | None = None,
 ) -> Path:
     """Fit a model Item to an event (`event.fit`, `gradings.read`) and publish it; one that is there already is kept.
@@ -91,12 +93,12 @@ def refit(
 
 
 def _by_labels(
-    loaded: LoadedModel, offsets: Offsets, record: dict[str, Any], real: Path, labels: Path
+    loaded: LoadedModel, offsets: Offsets, record: dict[str, Any], real: Path, labels: Outlines
 ) -> tuple[Offsets, dict[str, Any]]:
     """The offsets moved to what graded buildings say, and the record with it."""
     recipe = loaded.recipe
     with tempfile.TemporaryDirectory() as folder:
-        pairs = graded.publish_pairs(real, labels, Path(folder), bands=recipe.data.bands, gsd=recipe.data.gsd)
+        pairs = graded_pairs(recipe, real, labels, Path(folder))
         part = tally.index([pairs], bands=recipe.data.bands, gsd=recipe.data.gsd)
         said = held_out.outputs(
             loaded.model, part, recipe, loaded.mean, loaded.std, size=graded.TILE, limit=len(part.pairs)
