@@ -30,6 +30,9 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
         ),
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Of --real-labels, if that file has several layers.")] = None,
+    sure: Annotated[
+        float, typer.Option(min=0, max=1, help="Of a map's buildings as --real-labels, only those so probable.")
+    ] = 0.0,
     start: Annotated[Path | None, typer.Option(help="Model Item to go on from, of the same network.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an unfinished run of this recipe.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
@@ -41,6 +44,9 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
 
     Once some buildings are graded: mage-stac train quick.toml --synthetic out/synthetic --real out/real
     --real-labels graded.geojson --start out/models/joplin-0123 --out out/models
+
+    A second round from the map's own sure buildings: --real-labels out/predictions/damage-0123/buildings.parquet
+    --sure 0.6 instead.
 
     Example: mage-stac train demo --synthetic out/synthetic --real out/real --out out/models
     """
@@ -55,7 +61,7 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
     from mage_stac import train as training  # torch takes seconds: a bad recipe is told at once
     from mage_stac.graded import Outlines
 
-    graded = Outlines(path=real_labels, layer=layer) if real_labels else None
+    graded = Outlines(path=real_labels, layer=layer, sure=sure) if real_labels else None
     with bar("train") as step:
         path = training.train(
             settings, synthetic, out, real=real, graded=graded, start=start, restart=restart, progress=step

@@ -29,12 +29,14 @@ APRON = 3.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outlines:
-    """Outlines of buildings that a person graded, in a file."""
+    """Outlines of buildings in a file, graded by a person or by a map."""
 
     path: Path
     """With a column of grades (reference.COLUMNS), in any CRS."""
     layer: str | None = None
     """Of a file with several."""
+    sure: float = 0.0
+    """Of a map's own buildings (`buildings.parquet`), only those whose state is at least so probable, 0..1."""
 
 
 def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Sequence[str], gsd: float) -> Path:
@@ -112,6 +114,13 @@ def _gradings(gradings: Outlines, crs: str | None = None) -> tuple[NDArray[Any],
         raise AssetError(
             f"{path} holds points: give the outlines of the graded buildings, the label is drawn from them"
         )
+    if gradings.sure > 0:
+        if "probability" not in table:
+            raise AssetError(
+                f"{path} does not say how sure its grades are (columns probability_1 to probability_4): leave --sure"
+                " out"
+            )
+        table = table[table["probability"] >= gradings.sure]
     if crs is not None:
         table = table.to_crs(crs)
     return np.asarray(table.geometry), table["grade"].to_numpy(np.int64)

@@ -24,6 +24,9 @@ COLUMNS = (
 )  # fmt: skip
 """Columns that may hold the grade, looked for in this order, in upper or lower case."""
 
+CHANCES = tuple(f"probability_{grade}" for grade in (1, 2, 3, 4))
+"""Columns in which a map's buildings say how probable each grade is."""
+
 WORDS: Mapping[str, int] = {
     # xBD (Gupta et al. 2019)
     "no damage": 1,
@@ -71,7 +74,8 @@ class Reference:
     """Path of the file, for people."""
     raster: Path | None = None
     table: Any = None
-    """GeoDataFrame with `grade` (1-4, or 255 for not to be counted), points or polygons, in the CRS of the file."""
+    """GeoDataFrame with `grade` (1-4, or 255 for not to be counted), points or polygons, in the CRS of the file; of a
+    map's own buildings with `probability` (`certainty`)."""
     column: str | None = None
     """Where the grades of the table came from."""
 
@@ -123,8 +127,25 @@ def _of_table(path: Path, column: str | None, layer: str | None) -> Reference:
             f"{path}: column {chosen!r} has grades that are not understood: {', '.join(map(repr, unknown[:5]))}; the"
             f" numbers 1-4 (255: not to be counted) and these words are: {', '.join(sorted(WORDS))}"
         )
-    table = gpd.GeoDataFrame({"grade": values}, geometry=frame.geometry.to_numpy(), crs=frame.crs)
+    columns: dict[str, NDArray[Any]] = {"grade": values}
+    if set(CHANCES) <= set(frame.columns):
+        columns["probability"] = certainty(frame[list(CHANCES)].to_numpy(np.float64), values)
+    table = gpd.GeoDataFrame(columns, geometry=frame.geometry.to_numpy(), crs=frame.crs)
     return Reference(name=str(path), table=table, column=chosen)
+
+
+def certainty(chances: NDArray[np.float64], values: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How probable the states of n buildings are, 0..1: of standing (grades 1 and 2 together), major or destroyed.
+
+    Args:
+        chances: (n, 4) of the grades 1..4, any scale; 0 comes of rows that are not numbers.
+        values: (n,) grades; 0 comes of those that are none of 1..4.
+    """
+    known = np.nan_to_num(chances)
+    states = np.column_stack([known[:, 0] + known[:, 1], known[:, 2], known[:, 3]])
+    shares = states / np.maximum(states.sum(axis=1, keepdims=True), 1e-9)
+    state = np.clip(values - 2, 0, 2)
+    return np.where(np.isin(values, (1, 2, 3, 4)), shares[np.arange(len(values)), state], 0.0)
 
 
 def _column(frame: Any, path: Path, wanted: str | None) -> str:

@@ -81,6 +81,20 @@ def test_a_file_with_several_layers_is_asked_for_one(real: Path, tmp_path: Path)
     assert counts[2] == 0
 
 
+def test_of_a_map_s_buildings_only_the_sure_ones_are_taken(real: Path, gradings: Path, tmp_path: Path) -> None:
+    table = outlines()[:3].assign(grade=[1, 4, 3])
+    chances = {1: [0.4, 0.0, 0.3], 2: [0.3, 0.1, 0.2], 3: [0.2, 0.2, 0.45], 4: [0.1, 0.7, 0.05]}
+    path = tmp_path / "buildings.parquet"
+    table.assign(**{f"probability_{grade}": values for grade, values in chances.items()}).to_parquet(path)
+    made = graded.publish_pairs(real, graded.Outlines(path=path, sure=0.6), tmp_path / "p", bands=RGB, gsd=0.6)
+    counts = tally.index([made], bands=RGB, gsd=0.6).totals()
+    assert counts[1] > 0  # standing: 0.4 + 0.3
+    assert counts[4] > 0
+    assert counts[3] == 0
+    with pytest.raises(AssetError, match="does not say how sure its grades are"):
+        graded.publish_pairs(real, graded.Outlines(path=gradings, sure=0.6), tmp_path / "q", bands=RGB, gsd=0.6)
+
+
 def test_labels_hold_grades_aprons_and_nothing_else(made: Path) -> None:
     table = outlines()[:3]
     seen = set()

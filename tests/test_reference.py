@@ -90,3 +90,9 @@ def test_the_grading_of_norcia(shared: Path) -> None:
     found = reference.find(path, layer="EMSR190_10NORCIA_02GRADING_MONIT02_v1_12500_settlements_poly_grading")
     assert found.column == "grading"
     assert np.bincount(found.table["grade"]).tolist() == [0, 2290, 9, 7, 8]
+
+
+def test_certainty_is_that_of_the_state_a_building_is_said_to_be_in() -> None:
+    chances = np.array([[0.3, 0.3, 0.2, 0.2], [0.1, 0.1, 0.5, 0.1], [0.0, 0.0, 0.1, 0.3], [np.nan] * 4, [1, 0, 0, 0]])
+    found = reference.certainty(chances, np.array([2, 3, 4, 1, 255]))
+    np.testing.assert_allclose(found, [0.6, 0.5 / 0.8, 0.75, 0, 0])
