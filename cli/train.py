@@ -45,8 +45,8 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
     Once some buildings are graded: mage-stac train quick.toml --synthetic out/synthetic --real out/real
     --real-labels graded.geojson --start out/models/joplin-0123 --out out/models
 
-    A second round from a map's own sure buildings, where it was given outlines: --real-labels out/predictions/damage-0123/buildings.parquet
-    --sure 0.6 instead.
+    A second round from a map's own sure buildings, where it was given outlines:
+    --real-labels out/predictions/damage-0123/buildings.parquet --sure 0.6 instead.
 
     Example: mage-stac train demo --synthetic out/synthetic --real out/real --out out/models
     """
