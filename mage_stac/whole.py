@@ -31,7 +31,7 @@ class Whole:
     mask: NDArray[np.int64] | None
     """(H, W) classes, 255 where not observed; None without a label."""
     valid: NDArray[np.bool_]
-    """(H, W) True where observed on all dates and in the label, if there is one."""
+    """(H, W) True where observed on all dates, whatever the label says."""
 
 
 def read(stack: Stack, *, source: Planes | None = None, threads: int = THREADS) -> Whole:
