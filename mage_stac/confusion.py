@@ -78,6 +78,11 @@ class Figures:
         return asdict(self)
 
 
+def by_state(chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over the grades of each of STATES, (n, 3), of what n buildings have for the grades 1..4, (n, 4)."""
+    return np.column_stack([chances[:, [grade - 1 for grade in state]].sum(axis=1) for state in STATES])
+
+
 def count(reference: NDArray[Any], prediction: NDArray[Any]) -> Matrix:
     """Confusion matrix of two arrays of one shape; where either is above 4 (not observed) it is not counted."""
     known = (reference < len(NAMES)) & (prediction < len(NAMES))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mage_stac import catalogue, vectors
 from mage_stac.classes import NOT_OBSERVED
+from mage_stac.confusion import by_state
 from mage_stac.errors import AssetError
 
 COLUMNS = (
@@ -141,8 +142,7 @@ def certainty(chances: NDArray[np.float64], values: NDArray[np.int64]) -> NDArra
         chances: (n, 4) of the grades 1..4, any scale; 0 comes of rows that are not numbers.
         values: (n,) grades; 0 comes of those that are none of 1..4.
     """
-    known = np.nan_to_num(chances)
-    states = np.column_stack([known[:, 0] + known[:, 1], known[:, 2], known[:, 3]])
+    states = by_state(np.nan_to_num(chances))
     shares = states / np.maximum(states.sum(axis=1, keepdims=True), 1e-9)
     state = np.clip(values - 2, 0, 2)
     return np.where(np.isin(values, (1, 2, 3, 4)), shares[np.arange(len(values)), state], 0.0)

@@ -18,10 +18,10 @@ from scipy.special import log_softmax, logsumexp
 
 from mage_stac.models.calibration import Offsets, Temperatures
 from mage_stac.models.held_out import Said
+from mage_stac.models.siamese import GRADES
 
 PRIOR = 1.0
 """Standard deviation of each offset before anything was seen, log odds: a few buildings move little. A judgement."""
-GRADES = 4
 FEWEST = 4
 """Buildings below which nothing is fitted."""
 SLIVER = 12

@@ -6,18 +6,18 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from mage_stac import catalogue, graded, models, tally, unlabelled
 from mage_stac import recipe as recipes
 from mage_stac.adapt import event, gradings
+from mage_stac.adapt.event import Fitted
+from mage_stac.chip_table import ChipTable
 from mage_stac.errors import RecipeError
 from mage_stac.graded import Outlines
 from mage_stac.material import graded_pairs
 from mage_stac.models import LoadedModel, held_out, item
-from mage_stac.models.calibration import Offsets
 from mage_stac.models.held_out import Said
 from mage_stac.recipe import Event, Recipe
 
@@ -74,28 +74,32 @@ def refit(
     told = [] if labels is None else [graded.digest(labels)]
     name = f"{recipe.name}-{recipes.digest(recipe, parent.id, stacks, [str(root) for root in synthetic], *told)}"
     if not catalogue.has(out, item.COLLECTION, name):
-        said = _held_out(loaded, recipe, synthetic)
-        windows = event.windows(table, recipe, loaded.mean, loaded.std) if event.wanted(settings) else []
-        fitted = event.fit(loaded.model, loaded.temperatures, settings, held_out=said, real=windows)
-        offsets, record = fitted.offsets if synthetic else loaded.offsets, fitted.record
+        fitted = _fitted(loaded, settings, table, synthetic)
         if labels is not None:
-            offsets, record = _by_labels(loaded, offsets, record, real, labels)
+            fitted = _by_labels(loaded, fitted, real, labels)
         made = item.Refitted(
             id=name,
             recipe=recipe,
             weights=loaded.model.state_dict(),
-            offsets=offsets,
-            record=record,
+            offsets=fitted.offsets,
+            record=fitted.record,
             sources=[one for side in unlabelled.images(real) for one in side],
         )
         item.publish_refitted(parent, made, out)
     return out / item.COLLECTION / name / f"{name}.json"
 
 
-def _by_labels(
-    loaded: LoadedModel, offsets: Offsets, record: dict[str, Any], real: Path, labels: Outlines
-) -> tuple[Offsets, dict[str, Any]]:
-    """The offsets moved to what graded buildings say, and the record with it."""
+def _fitted(loaded: LoadedModel, settings: Event, table: ChipTable, synthetic: Sequence[Path]) -> Fitted:
+    """The model fitted to the event's unlabelled images; its own offsets stay where renders do not tell new ones."""
+    recipe = replace(loaded.recipe, event=settings)
+    said = _held_out(loaded, recipe, synthetic)
+    windows = event.windows(table, recipe, loaded.mean, loaded.std) if event.wanted(settings) else []
+    fitted = event.fit(loaded.model, loaded.temperatures, settings, held_out=said, real=windows)
+    return fitted if synthetic else replace(fitted, offsets=loaded.offsets)
+
+
+def _by_labels(loaded: LoadedModel, fitted: Fitted, real: Path, labels: Outlines) -> Fitted:
+    """What was fitted, its offsets moved to what graded buildings say."""
     recipe = loaded.recipe
     with tempfile.TemporaryDirectory() as folder:
         pairs = graded_pairs(recipe, real, labels, Path(folder))
@@ -103,10 +107,11 @@ def _by_labels(
         said = held_out.outputs(
             loaded.model, part, recipe, loaded.mean, loaded.std, size=graded.TILE, limit=len(part.pairs)
         )
-        found = gradings.shown(said, loaded.temperatures, offsets)
+        found = gradings.shown(said, loaded.temperatures, fitted.offsets)
     read = gradings.read(found, (1, 2) if recipe.network.lost else (1, 2, 3, 4))  # the others go by what is lost
-    damage = tuple(round(a + b, 4) for a, b in zip(offsets.damage, read.offsets, strict=True))
-    return replace(offsets, damage=damage), record | read.record | {"offsets": list(damage)}
+    damage = tuple(round(a + b, 4) for a, b in zip(fitted.offsets.damage, read.offsets, strict=True))
+    record = fitted.record | read.record | {"offsets": list(damage)}
+    return Fitted(offsets=replace(fitted.offsets, damage=damage), record=record)
 
 
 @torch.inference_mode()

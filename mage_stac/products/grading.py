@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import beta
 
 from mage_stac.classes import PARTLY_LOST
+from mage_stac.confusion import by_state
 
 BAND = "roof-lost"
 """Description of the last band of a `probability` asset that says so (`models.states`): a building, its roof lost."""
@@ -58,7 +59,7 @@ def likeliest(chances: NDArray[np.float64]) -> NDArray[np.int64]:
     Args:
         chances: (n, 5) as `graded` gives them.
     """
-    states = np.column_stack([chances[:, 1] + chances[:, 2], chances[:, 3], chances[:, 4]]).argmax(axis=1)
+    states = by_state(chances[:, 1:]).argmax(axis=1)
     found: NDArray[np.int64] = np.where(states > 0, states + 2, 1 + chances[:, 1:3].argmax(axis=1))
     return found
 
