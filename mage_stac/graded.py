@@ -66,18 +66,18 @@ def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Sequence[
     whole = overlap.grid_of_both(*dates, pairs.IMAGE, gsd)
     outlines, grades = _gradings(gradings, str(whole.crs))
     middles = shapely.get_coordinates(shapely.centroid(outlines)) if len(outlines) else np.zeros((0, 2))
-    made = 0
+    told, made = grades != NOT_OBSERVED, 0
     for number, window in enumerate(grid.windows(whole, TILE)):
         part = grid.crop(whole, *window.outer)
         west, south, east, north = part.boundingbox.bbox
-        here = (middles >= (west, south)).all(axis=1) & (middles < (east, north)).all(axis=1)
+        here = told & (middles >= (west, south)).all(axis=1) & (middles < (east, north)).all(axis=1)
         if here.any():
             near = shapely.intersects(outlines, shapely.box(west, south, east, north))
             write_pair(out, f"graded-{number:05d}", part, dates, bands, label(part, outlines[near], grades[near]))
             made += 1
     if not made:
         raise CatalogueError(
-            f"{gradings.path}: none of its {len(outlines)} graded buildings lies where {real} shows both dates"
+            f"{gradings.path}: none of its {told.sum()} graded buildings lies where {real} shows both dates"
         )
     index(out, gradings.path.name)
     return out
@@ -104,13 +104,13 @@ def index(out: Path, source: str) -> None:
 
 
 def _gradings(gradings: Outlines, crs: str | None = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Outlines in a CRS, or the file's own, and their grades 1..4."""
+    """Outlines in a CRS, or the file's own, and their grades 1..4; 255 where nobody graded them or not surely."""
     path = gradings.path
     found = reference.find(path, layer=gradings.layer)
     if found.table is None:
         raise AssetError(f"{path} is a raster: give outlines of buildings with a column of grades")
-    table = found.table[(found.table["grade"] != NOT_OBSERVED) & ~found.table.geometry.is_empty]
-    if (table.geom_type == "Point").any():
+    table = found.table[~found.table.geometry.is_empty]
+    if (table.geom_type[table["grade"] != NOT_OBSERVED] == "Point").any():
         raise AssetError(
             f"{path} holds points: give the outlines of the graded buildings, the label is drawn from them"
         )
@@ -120,16 +120,18 @@ def _gradings(gradings: Outlines, crs: str | None = None) -> tuple[NDArray[Any],
                 f"{path} does not say how sure its grades are (columns probability_1 to probability_4): leave --sure"
                 " out"
             )
-        table = table[table["probability"] >= gradings.sure]
+        table = table.assign(grade=table["grade"].where(table["probability"] >= gradings.sure, NOT_OBSERVED))
     if crs is not None:
         table = table.to_crs(crs)
     return np.asarray(table.geometry), table["grade"].to_numpy(np.int64)
 
 
 def label(part: GeoBox, outlines: NDArray[Any], grades: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Damage classes (rows, columns) of graded outlines: see `publish_pairs`. Where two meet, the worse grade holds."""
-    aprons = [(shape.buffer(APRON), 0) for shape in outlines]
-    worse_last = np.argsort(grades, kind="stable")
+    """Damage classes (rows, columns) of graded outlines: see `publish_pairs`. Where two meet, the worse grade holds;
+    one that is not graded (255) is no ground either.
+    """
+    aprons = [(shape.buffer(APRON), 0) for shape, grade in zip(outlines, grades, strict=True) if grade != NOT_OBSERVED]
+    worse_last = np.argsort(grades % NOT_OBSERVED, kind="stable")
     shapes = [*aprons, *((outlines[i], int(grades[i])) for i in worse_last)]
     burnt: NDArray[np.uint8] = features.rasterize(
         shapes, part.shape, fill=NOT_OBSERVED, transform=part.affine, dtype="uint8"

@@ -95,6 +95,21 @@ def test_of_a_map_s_buildings_only_the_sure_ones_are_taken(real: Path, gradings:
         graded.publish_pairs(real, graded.Outlines(path=gradings, sure=0.6), tmp_path / "q", bands=RGB, gsd=0.6)
 
 
+def test_a_neighbour_that_nobody_graded_is_left_open(real: Path, tmp_path: Path) -> None:
+    table = outlines()[:2].assign(grade=[1, 255])  # a metre apart: the second lies on the first's apron
+    path = tmp_path / "two.gpkg"
+    table.to_file(path)
+    made = graded.publish_pairs(real, graded.Outlines(path=path), tmp_path / "p", bands=RGB, gsd=0.6)
+    (pair,) = pairs.read([made], bands=RGB, gsd=0.6)
+    with rasterio.open(pair.label) as source:
+        label, transform = source.read(1), source.transform
+    rows, columns = np.indices(label.shape)
+    x, y = transform @ (columns + 0.5, rows + 0.5)
+    graded_one, other = (shapely.contains_xy(shape, x, y) for shape in table.geometry)
+    assert (label[graded_one] == 1).all()
+    assert (label[other] == 255).all()
+
+
 def test_labels_hold_grades_aprons_and_nothing_else(made: Path) -> None:
     table = outlines()[:3]
     seen = set()
