@@ -5,7 +5,9 @@
 Blocks of steps of both are interleaved, so a busy machine is busy for both; the figures are medians over the blocks.
 *Loop*: what `train` does (chips read by threads, moved to the device, augmented, losses, gradients, clipping,
 optimiser, moving average). *Limit*: gradients and optimiser on one normalised batch that lies on the device already. On
-a GPU give --seconds 20 or more: the first blocks of cuDNN and compilation are dropped as warm-up.
+a GPU give --seconds 20 or more: the first blocks of cuDNN and compilation are dropped as warm-up. With --compile a
+third kind, *compiled*: the limit of the network that `run.compile` makes; its loss on that batch is printed beside the
+plain one's.
 """
 
 from __future__ import annotations
@@ -67,19 +69,43 @@ class Loop:
 
     def limit(self) -> None:
         self.model.train()
-        chips = self.chips
-        loss = self.material.recipe.loss
-        terms = losses.total(
-            self.model(self.image), chips.mask, chips.valid, weights=self.weights, loss=loss, lost=chips.lost
-        )
-        self.fabric.backward(terms["total"])
+        self.fabric.backward(self.loss())
         self._stepped()
+
+    def loss(self) -> torch.Tensor:
+        """Of the held batch."""
+        chips = self.chips
+        terms = losses.total(
+            self.model(self.image),
+            chips.mask,
+            chips.valid,
+            weights=self.weights,
+            loss=self.material.recipe.loss,
+            lost=chips.lost,
+        )
+        return terms["total"]
 
     def _stepped(self) -> None:
         self.fabric.clip_gradients(self.model, self.optimiser, max_norm=self.material.recipe.optimiser.clip)
         self.optimiser.step()
         self.optimiser.zero_grad()
         settle(self.model)
+
+
+def compiled(eager: Loop) -> Loop:
+    """The same network, weights, and held batch, compiled; says what that took and that its loss is the same."""
+    material = eager.material
+    other = Loop(replace(material, recipe=replace(material.recipe, run=replace(material.recipe.run, compile=True))))
+    other.network.load_state_dict(eager.network.state_dict())
+    other.chips, other.image, other.weights = eager.chips, eager.image, eager.weights
+    for loop in (eager, other):
+        loop.model.train()
+    expected = float(eager.loss())
+    started = time.perf_counter()
+    found = float(other.loss())
+    other.limit()
+    print(f"compiled in {time.perf_counter() - started:.0f} s; loss {found:.6f}, without {expected:.6f}", flush=True)
+    return other
 
 
 def settle(model: nn.Module) -> None:
@@ -98,6 +124,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="of a block")
     parser.add_argument("--blocks", type=int, default=6)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--compile", action="store_true", help="time the compiled network too")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -108,6 +135,8 @@ def main() -> None:
     with closing(loop.stream):
         loop.held()
         kinds = {"loop": loop.whole, "limit": loop.limit}
+        if options.compile:
+            kinds["compiled"] = compiled(loop).limit
         rates: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
         for turn in range(options.blocks + 1):
             for name, work in kinds.items():
@@ -123,8 +152,9 @@ def main() -> None:
     }
     for name, (wall, processor) in found.items():
         print(f"{name:6s} {wall:8.2f} pairs/s  {processor:8.2f} pairs per CPU-second")
-    shares = (a / b for a, b in zip(found["loop"], found["limit"], strict=True))
-    print("share of the limit: {:.3f} by the wall, {:.3f} by CPU time".format(*shares))
+    for name in kinds.keys() - {"limit"}:
+        shares = (a / b for a, b in zip(found[name], found["limit"], strict=True))
+        print("{}: {:.3f} of the limit by the wall, {:.3f} by CPU time".format(name, *shares))
     print(f"waiting for chips: {loop.waited:.2f} s of {loop.number} steps")
 
 

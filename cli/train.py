@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,8 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
         float, typer.Option(min=0, max=1, help="Of a map's buildings as --real-labels, only those so probable.")
     ] = 0.0,
     start: Annotated[Path | None, typer.Option(help="Model Item to go on from, of the same network.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's, say 60 with --start.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an unfinished run of this recipe.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a path.")] = False,
 ) -> None:
@@ -42,8 +45,8 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
     A run that was stopped goes on where it was when the same command is given again. An image or label that cannot be
     read costs a line and its own chips; the run goes on with all the others.
 
-    Once some buildings are graded: mage-stac train quick.toml --synthetic out/synthetic --real out/real
-    --real-labels graded.geojson --start out/models/joplin-0123 --out out/models
+    Once some buildings are graded: mage-stac train joplin --steps 60 --synthetic out/synthetic --real out/real
+    --real-labels graded.geojson --start out/models/joplin-0123 --out out/second
 
     A second round from a map's own sure buildings, where it was given outlines:
     --real-labels out/predictions/damage-0123/buildings.parquet --sure 0.6 instead.
@@ -52,7 +55,7 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
     """
     from mage_stac import recipe as recipes
 
-    settings = recipes.read(recipe)
+    settings = _told(recipes.read(recipe), steps, seed)
     if settings.task == "water":
         if real or real_labels or start:
             raise typer.BadParameter("a water recipe learns from --synthetic alone: no --real, --real-labels, --start")
@@ -72,6 +75,13 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
         typer.echo(json.dumps({"item": str(path), "validation": record["validation"][-1], **told}))
     else:
         typer.echo(path)
+
+
+def _told(recipe: Recipe, steps: int | None, seed: int | None) -> Recipe:
+    """The recipe with the steps and the seed asked for."""
+    if steps is not None:
+        recipe = replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
+    return recipe if seed is None else replace(recipe, seed=seed)
 
 
 def _train_water(recipe: Recipe, synthetic: list[Path], out: Path, *, as_json: bool) -> None:
