@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio import features
 
 from mage_stac.scene import footprints, reading
 from mage_stac.scene.features import Features
@@ -55,6 +58,42 @@ def test_parts_get_ids_by_size_and_courts_are_kept() -> None:
     assert made.features.table.ids.tolist() == ["x", "x#2", "x#3"]
     assert areas(made) == [100.0, 4.0, 800.0]
     assert len(made.polygons[2].interiors) == 1
+
+
+def traced(house: shapely.Polygon, pixel: tuple[float, float], turn: float = 0.0) -> shapely.Polygon:
+    """The house's outline as GDAL traces it from a raster of rectangular pixels, the raster itself turned."""
+    grid = Affine.rotation(turn) @ Affine(pixel[0], 0, -40, 0, -pixel[1], 40)
+    mask = features.rasterize([house], (int(80 / pixel[1]), int(80 / pixel[0])), transform=grid, dtype="uint8")
+    rings = [shapely.geometry.shape(ring) for ring, value in features.shapes(mask, transform=grid) if value]
+    return max(rings, key=lambda ring: ring.area)
+
+
+@given(
+    turn=st.floats(0, 90),
+    size=st.tuples(st.floats(8, 20), st.floats(8, 20)),
+    pixel=st.tuples(st.floats(0.4, 0.8), st.floats(0.4, 0.8)),
+    raster=st.floats(-20, 20),
+)
+def test_steps_of_a_raster_become_straight_walls(
+    turn: float, size: tuple[float, float], pixel: tuple[float, float], raster: float
+) -> None:
+    house = shapely.affinity.rotate(shapely.box(-size[0] / 2, -size[1] / 2, size[0] / 2, size[1] / 2), turn)
+    steps = traced(house, pixel, raster)
+    straight = footprints.straightened(np.array([steps], dtype=object))[0]
+    assert straight.is_valid
+    assert shapely.hausdorff_distance(straight, steps) <= 1.5 * max(pixel)  # GEOS keeps the topology, not the bound
+    assert shapely.hausdorff_distance(straight, house) <= 2.2 * max(pixel)  # of a trace at most 1.5 pixels off
+    if 10 < (turn - raster) % 90 < 80:
+        assert len(straight.exterior.coords) < 0.6 * len(steps.exterior.coords)
+
+
+def test_houses_that_people_drew_keep_their_steps() -> None:
+    stairs = [(0, 0), (12, 0), (12, 3), (10.8, 3), (10.8, 4.4), (9.1, 4.4), (9.1, 6.1), (7, 6.1), (7, 9), (0, 9)]
+    cross = shapely.union_all([shapely.box(0, 5, 15, 10), shapely.box(5, 0, 10, 15)])
+    court = shapely.Polygon(shapely.box(0, 0, 30, 30).exterior, [shapely.box(10, 10, 20, 20).exterior])
+    given = np.array([shapely.Polygon(stairs), cross, court, shapely.box(0, 0, 9, 9), shapely.Polygon()], dtype=object)
+    kept = footprints.straightened(given)
+    assert [one.equals(other) for one, other in zip(kept, given, strict=True)] == [True] * len(given)
 
 
 def test_nothing() -> None:

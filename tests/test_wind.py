@@ -165,6 +165,28 @@ def test_pieces_thrown_are_neither_lost_nor_made() -> None:
     assert density[300:400].sum() > 0.9 * density.sum()
 
 
+def test_litter_lies_where_a_strong_storm_swept_and_nowhere_else() -> None:
+    gusts, draws = np.array([[20.0, 28.0, 39.0, 50.0, 90.0]]), range(4000)
+    brought = [strewn.litter(gusts, 90.0, np.random.default_rng(seed)) for seed in draws]
+    assert np.allclose(np.median(brought, axis=0), [[0, 0, 0.02, 0.04, 0.04]], rtol=0.06)  # 4000 draws: 2 % a sigma
+    assert np.log([one[0, 4] for one in brought]).std() == pytest.approx(0.8, rel=0.05)
+    half = strewn.litter(gusts, 65.0, np.random.default_rng(0))
+    assert np.allclose(half, 0.5 * strewn.litter(gusts, 90.0, np.random.default_rng(0)))
+    assert not strewn.litter(gusts, 50.0, np.random.default_rng(0)).any()
+
+
+def test_yards_of_whole_houses_are_littered_beside_a_tornados_path() -> None:
+    scene = _grid_of_houses(8)
+    after, _ = Wind(straight=False, bearing=0.0, offset=-160.0, radius=60.0, days=0).apply(
+        scene, 100.0, np.random.default_rng(3)
+    )
+    whole = [Polygon(one.footprint).centroid for one in after.buildings if one.damage.grade == 1]
+    yards = raster.sample(after, after.debris.density, [one.x for one in whole], [one.y for one in whole])
+    east = np.array([one.x for one in whole])
+    assert 0.003 < np.median(yards[east > np.median(east)]) < 0.3  # the track lies in the east
+    assert not yards[east < 20].any()
+
+
 def test_debris_comes_from_what_stood_there() -> None:
     scene = _grid_of_houses(4)
     stone = replace(scene, buildings=tuple(replace(one, wall_material="stone") for one in scene.buildings))

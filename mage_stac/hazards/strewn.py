@@ -34,12 +34,22 @@ ABOUT = 0.7
 """Share of a building's pieces that stays about it. This, PER_AREA, NEAR, UNEVEN and the clumps are set beside Joplin's
 post image, where pseudo-labels say destroyed: there plots stand out 1.25 times as bright as the ground within 12 m, one
 house strews much and the next little, and brightness varies as much over 5 m as over half a metre."""
+LITTER = (0.04, 0.8)
+"""Pieces per square metre that lie on all ground a strong storm swept, yards of whole houses among it: median, and
+standard deviation of the logarithm. They come from far, houses outside of the scene too: tornadoes carry light pieces
+for kilometres (Snow et al. 1995, Bull. Amer. Meteor. Soc. 76, 1777-1790). How many is by eye, after lawns in Joplin's
+post image."""
+SWEPT, BREAKING = (28.0, 50.0), (50.0, 80.0)
+"""m/s between which the gust at a place, and the storm's strongest, bring none and all of the litter: from where twigs
+break to where roofs do, and from roofs to whole houses (EF scale)."""
 TWIGS = 0.12
 """Share of branches among the pieces."""
 BLOCKING = 1.2
 """Pieces per square metre that stop vehicles: less than a metre from one to the next."""
 STEM = 0.9
 """Of a felled tree's height, the length that bars a way."""
+LEAST = 1e-3
+"""Pieces per square metre, or of a building, that are none."""
 CLEARED = {"road": (0.02, 0.3), "paved": (0.3, 1.0), "water": (0.1, 0.3)}
 """What is left after the first days, by semantic of the surface."""
 
@@ -47,17 +57,19 @@ CLEARED = {"road": (0.02, 0.3), "paved": (0.3, 1.0), "water": (0.1, 0.3)}
 def strewn(
     scene: Scene,
     gusts: tuple[Floats, Floats],
+    swept: Floats,
     clear: bool,
     rng: np.random.Generator,
 ) -> Debris | None:
     """Density of loose pieces over a damaged scene, on cells of 1 m; None where nothing flew.
 
     ABOUT of what leaves a building falls about it, the rest is carried downwind: an exponential in the distance,
-    longer the stronger the wind, widening as it goes.
+    longer the stronger the wind, widening as it goes. Upon all that comes what the storm brought (`litter`).
 
     Args:
         scene: with its buildings' damage.
         gusts: strongest gust (m/s) and bearing it blows to (degrees) at each building, (buildings,) each.
+        swept: pieces per square metre that the storm brought from elsewhere, on cells of COARSE, see `litter`.
         clear: whether streets have been cleared since.
         rng: of clumps, of how well it was cleared, and of the pieces' own seed.
     """
@@ -65,9 +77,9 @@ def strewn(
         sigma * rng.standard_normal(size) for sigma, size in zip(UNEVEN, (len(scene.buildings), 1), strict=True)
     )
     mass = np.exp(house + storm) * np.array([_mass(building) for building in scene.buildings])
-    if not mass.size or float(mass.sum()) < 1:
+    if not mass.size or (float(mass.sum()) < 1 and float(swept.max()) < LEAST):
         return None
-    coarse = np.zeros(raster.shape(scene, COARSE))
+    coarse = swept.copy()
     x, y = raster.centres(scene, COARSE)
     for building, weight, gust, bearing in zip(scene.buildings, mass, *gusts, strict=True):
         if weight > 0:
@@ -79,6 +91,7 @@ def strewn(
     density = THICKEST * (1 - np.exp(-density * np.exp(clumps) / THICKEST))
     if clear:
         _clear(density, scene, rng)
+    mass = np.maximum(mass, LEAST)  # where nothing here broke, what lies about comes from houses like these
     east, north = (mass * np.sin(np.radians(gusts[1]))).sum(), (mass * np.cos(np.radians(gusts[1]))).sum()
     return Debris(
         density=density.astype(np.float32),
@@ -86,6 +99,20 @@ def strewn(
         bearing=round(float(np.degrees(np.arctan2(east, north)) % 360), 1),
         seed=int(rng.integers(2**31)),
     )
+
+
+def litter(gusts: Floats, peak: float, rng: np.random.Generator) -> Floats:
+    """Pieces per square metre that a storm brought from elsewhere, in the shape of `gusts`.
+
+    Args:
+        gusts: the strongest of each place, m/s.
+        peak: the strongest of the storm, m/s.
+        rng: of how much it brought.
+    """
+    here = np.clip((gusts - SWEPT[0]) / (SWEPT[1] - SWEPT[0]), 0, 1)
+    much = float(np.clip((peak - BREAKING[0]) / (BREAKING[1] - BREAKING[0]), 0, 1))
+    brought: Floats = LITTER[0] * float(np.exp(LITTER[1] * rng.standard_normal())) * much * here
+    return brought
 
 
 def stems(trees: Sequence[Tree]) -> NDArray[np.object_]:

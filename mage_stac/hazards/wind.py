@@ -13,7 +13,7 @@ from mage_stac.classes import PARTLY_LOST
 from mage_stac.hazards import degrees, limits, raster, roads
 from mage_stac.hazards.gusts import Track, Vortex, rating
 from mage_stac.hazards.hazard import Truth
-from mage_stac.hazards.strewn import blocked, stems, strewn
+from mage_stac.hazards.strewn import COARSE, blocked, litter, stems, strewn
 from mage_stac.scene import chance
 from mage_stac.scene.fines import THICK
 from mage_stac.scene.scene import Building, Car, Damage, Scene, Tree
@@ -82,7 +82,7 @@ class Wind:
             for one, gust in zip(scene.buildings, gusts[0].tolist(), strict=True)
         )
         hit = replace(scene, buildings=buildings)
-        debris = strewn(hit, gusts, days > 0, rng)
+        debris = strewn(hit, gusts, _litter(scene, track, rng), days > 0, rng)
         hit = replace(hit, debris=debris, trees=_trees(scene.trees, track, rng), cars=_cars(hit, track, rng))
         hit = replace(hit, trees=_sawn(hit, days, rng))
         notes = (_note(track, days), *roads.missing(scene))
@@ -118,6 +118,12 @@ class Wind:
             seed=chance.seed(rng),
             gustiness=0.13 if straight else 0.07,
         )
+
+
+def _litter(scene: Scene, track: Track, rng: np.random.Generator) -> Floats:
+    """What the storm brought from elsewhere, on cells of strewn.COARSE."""
+    x, y = np.meshgrid(*raster.centres(scene, COARSE))
+    return litter(track.wind(x, y)[0].reshape(x.shape), track.peak, rng)
 
 
 def _visible(damage: Damage) -> float:

@@ -17,6 +17,10 @@ DOUBLE = 0.5
 """Of two footprints that share more than this part of the smaller one, only the larger stays."""
 STRAIGHT = 0.05
 """Corners that stray less than this from a straight wall are dropped, m."""
+STEPS = 0.4
+"""Share of an outline's walls that are a single pixel long from which it was traced from a raster."""
+ALIKE = 0.85
+"""Intersection over union with what was given, below which an outline keeps its steps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +38,8 @@ def clean(found: Features) -> Footprints:
     """Mend, split and thin out building features.
 
     Rings that cross themselves are mended; outlines without area are left out; several outlines of one feature become
-    buildings of their own, `#2`, `#3` after its id, and so do different features that bear one id.
+    buildings of their own, `#2`, `#3` after its id, and so do different features that bear one id. Outlines traced from
+    a raster lose its steps.
     """
     plans = shapely.force_2d(found.geometry)
     broken = ~shapely.is_valid(plans)
@@ -42,7 +47,7 @@ def clean(found: Features) -> Footprints:
     mended = np.where(broken & ~empty, shapely.make_valid(plans), plans)
     parts, owner = shapely.get_parts(_areas(mended), return_index=True)
     large = (shapely.get_type_id(parts) == 3) & (shapely.area(parts) >= SMALLEST)
-    parts, owner = shapely.simplify(parts[large], STRAIGHT), owner[large]
+    parts, owner = shapely.simplify(straightened(parts[large]), STRAIGHT), owner[large]
     order = np.lexsort((-shapely.area(parts), owner))
     parts, owner = shapely.orient_polygons(parts[order]), owner[order]
     kept = _singles(parts)
@@ -60,6 +65,38 @@ def clean(found: Features) -> Footprints:
     faces = {key: found.faces[old] for key, old in zip(ids, picked.table.ids, strict=True) if old in found.faces}
     features = replace(picked, table=replace(picked.table, ids=ids), faces=faces)
     return Footprints(polygons=parts[kept], features=features, notes=notes)
+
+
+def straightened(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Shapes (N,), those that were traced from a raster with straight walls in place of its pixels' steps.
+
+    Such a polygon has right angles only, and all its walls are whole numbers of pixels long. A straight wall across a
+    raster is stepped by no more than a pixel, so corners that stray less are dropped (Douglas and Peucker).
+    """
+    pixels = np.array([_pixel(one) if isinstance(one, Polygon) and one.is_valid else 0.0 for one in shapes])
+    result = shapes.copy()
+    for number in np.flatnonzero(pixels):
+        straight = shapely.simplify(shapes[number], 1.01 * pixels[number])  # lengths come out of a projection
+        shared = straight.intersection(shapes[number]).area
+        if shared >= ALIKE * (straight.area + shapes[number].area - shared):
+            result[number] = straight
+    return result
+
+
+def _pixel(polygon: Polygon) -> float:
+    """The longer side of a pixel of the raster that an outline was traced from; 0 where it was not."""
+    walls = np.diff(shapely.get_coordinates(polygon.exterior), axis=0)
+    lengths = np.hypot(*walls.T)
+    if len(walls) < 8 or lengths.min() <= 0:  # with fewer walls there are hardly any steps
+        return 0.0
+    along = np.abs(walls @ walls[0]) / (lengths * lengths[0])
+    sides = [lengths[along > 0.99], lengths[along < 0.1]]
+    if sum(map(len, sides)) < len(walls) or not len(sides[1]):
+        return 0.0
+    pixels = [float(side.min()) for side in sides]
+    count = np.concatenate([side / pixel for side, pixel in zip(sides, pixels, strict=True)])
+    whole = np.abs(count - np.rint(count)) < 0.05 * np.sqrt(count)  # neither a projection nor rounding moves them more
+    return max(pixels) if whole.all() and (count < 1.5).mean() >= STEPS else 0.0
 
 
 def _areas(shapes: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -15,7 +15,7 @@ from scipy import ndimage
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac.scene import photos, wings
+from mage_stac.scene import footprints, photos, wings
 from mage_stac.scene.features import Features
 
 Mask = NDArray[np.bool_]
@@ -52,7 +52,7 @@ def fitted(found: Features, view: View) -> Features:
     Outlines made by a network follow roofs loosely: they are round, a pixel too wide, take shadows in, and join
     neighbours across a lawn. What is green or shadow is cut away, and what remains is squared.
     """
-    shapes = [_fit(shape, view) for shape in shapely.force_2d(found.geometry)]
+    shapes = [_fit(shape, view) for shape in footprints.straightened(shapely.force_2d(found.geometry))]
     counts = np.array([len(shape) for shape in shapes], np.intp)
     picked = found.pick(np.repeat(np.arange(len(found)), counts))
     flat = np.empty(len(picked), dtype=object)

@@ -57,7 +57,7 @@ def _templates(kind: str, shape: int, detail: int) -> list[tuple[Mesh, str]]:
         "bush": [(_crown(shape, low=0.0, lobes=3, cards=30, size=1.6), "leaf_hedge")],
         "felled_green": [
             (_wood(shape, 3), "felled"),
-            (_crown(shape, cards=70, hull=0.0, size=1.15), "leaf_broadleaf"),
+            (_crown(shape, cards=40, hull=0.0, size=1.1), "torn"),
             (_roots(), "bare"),
         ],
         "felled": [(_wood(shape, 3), "felled"), (_roots(), "bare")],
@@ -93,11 +93,15 @@ def _lying(trees: Sequence[Tree], radius: Array, height: Array) -> Array:
 
 
 def _tints(trees: Sequence[Tree], paint: str, season: str) -> Array:
-    """(N, 3) a colour for each tree. `paint`: a material, or `scorched`, or `felled` for torn, wet branches."""
-    name = {"scorched": "leaf_broadleaf", "felled": "branch"}.get(paint, paint)
+    """(N, 3) a colour for each tree. `paint`: a material, or `scorched`, or `felled` for torn, wet branches and `torn`
+    for the leaves that the storm left on them.
+    """
+    name = {"scorched": "leaf_broadleaf", "torn": "leaf_broadleaf", "felled": "branch"}.get(paint, paint)
     kind = material(name, season)
     variants = np.array([SCORCHED] if paint == "scorched" else kind.variants)
-    level = LEAVES_TO_CROWN if name.startswith("leaf") else 0.8 if paint == "felled" else 1.0
+    if paint == "torn":
+        variants = 0.5 * (variants + np.array(SCORCHED))  # half wilted
+    level = {"felled": 0.8, "torn": 1.0}.get(paint, LEAVES_TO_CROWN if name.startswith("leaf") else 1.0)
     drawn = [_shade(tree.seed, len(variants)) for tree in trees]
     tone, hue, which = (np.array(values) for values in zip(*drawn, strict=True))
     result: Array = level * variants[which] * np.exp(kind.spread * tone[:, None] + hue)
