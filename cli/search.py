@@ -45,19 +45,30 @@ def search(  # noqa: PLR0913 - one parameter an option
     asset: Annotated[
         list[str] | None, typer.Option(help="Asset to download; may be repeated. All rasters without.")
     ] = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(help="Bands to download as one `image` on the finest one's pixels: red,green,blue,nir."),
+    ] = None,
+    hide: Annotated[
+        str | None, typer.Option(help="Mask of the same Items (scl, qa_pixel): its clouds are nodata in that image.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find imagery in a STAC API or in a catalogue on disk, and keep it as a catalogue in OUT.
 
+    The other verbs read an asset `image`: --bands makes it of Items that have a file a band.
+
     Example: mage-stac search --api earth-search --collection sentinel-2-l2a --bbox -94.6,37.0,-94.4,37.1
-    --datetime 2024-06/2024-07 --filter "eo:cloud_cover < 10" --max-items 4 --out out/found --download --asset red
+    --datetime 2024-06/2024-07 --filter "eo:cloud_cover < 10" --max-items 4 --out out/found --download
+    --bands blue,green,red,nir,swir16,swir22 --hide scl
 
     With --pairs, OUT gets the collections `pre`, `post` and `pairs`; `predict --pre OUT/pre --post OUT/post` maps them:
     mage-stac search --api Libya-Floods-Sept-2023.geojson --bbox 22.60,32.74,22.68,32.78 --pairs
-    --event-date 2023-09-10/2023-09-11 --out out/derna
+    --event-date 2023-09-10/2023-09-11 --download --bands red,green,blue --out out/derna
     """
     from mage_stac.errors import SearchError
     from mage_stac.event_pairs import choose
+    from mage_stac.gather import Wanted
     from mage_stac.pair_catalogue import save as save_pairs
     from mage_stac.query import Query, area, box
     from mage_stac.retrieve import save
@@ -75,15 +86,21 @@ def search(  # noqa: PLR0913 - one parameter an option
     )
     if pairs != (event_date is not None):
         raise SearchError("--pairs and --event-date go together")
+    if hide is not None and bands is None:
+        raise SearchError("--hide goes with --bands: it masks the image that --bands makes")
+    names = tuple(name.strip() for name in (bands or "").split(",") if name.strip())
+    image = Wanted(bands=names, hide=hide) if names else None
     with bar("searching") as step:
         found = run(query, progress=step)
     if event_date is not None:
         chosen = choose(found.items, event_date, area=query.area, limit=max_items)
-        made = save_pairs(found, chosen, query, event_date, out, download=download, assets=tuple(asset or ()))
+        made = save_pairs(
+            found, chosen, query, event_date, out, download=download, assets=tuple(asset or ()), image=image
+        )
         _told_pairs(chosen, made, out, as_json=as_json)
         return
     with bar("saving") as step:
-        saved = save(found, query, out, download=download, assets=tuple(asset or ()), progress=step)
+        saved = save(found, query, out, download=download, assets=tuple(asset or ()), image=image, progress=step)
     for notice in saved.notices:
         typer.echo(notice, err=True)
     counts = {"matched": found.matched, "taken": len(found.items), "saved": len(saved.items), "kept": saved.kept}

@@ -21,6 +21,8 @@ from mage_stac.summaries import collection_document
 STAC_VERSION = "1.1.0"
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+IMAGELESS = "`mage-stac search --download --bands red,green,blue` makes one image of an Item's bands"
+"""What to do about an Item without an asset `image`."""
 _STRUCTURE = {"root", "parent", "collection", "self", "child", "item"}
 """Link relations that follow from where an Item lies."""
 
@@ -372,7 +374,10 @@ def asset_path(item: pystac.Item, key: str) -> str:
     """
     asset = item.assets.get(key)
     if asset is None:
-        raise AssetError(f"Item {item.id} has no asset {key!r}; it has: {', '.join(sorted(item.assets)) or 'none'}")
+        have = ", ".join(sorted(item.assets)) or "none"
+        raise AssetError(
+            f"Item {item.id} has no asset {key!r}; it has: {have}{f': {IMAGELESS}' if key == 'image' else ''}"
+        )
     href = asset.get_absolute_href() or asset.href
     stranger = hrefs.is_remote(item.get_self_href() or "")
     return hrefs.checked(href, what=f"asset {key!r} of Item {item.id}", stranger=stranger)

@@ -67,7 +67,7 @@ def cut(
         path = catalogue.asset_path(item, key)
         name = f"{catalogue.safe_id(key)}.tif"
         with opened(sign(path) if sign else path, f"asset {key!r} of Item {item.id}") as source:
-            geobox = _part(grid.of_dataset(source), area)
+            geobox = part(grid.of_dataset(source), area)
             if geobox is None:
                 continue
             _copy(source, geobox, folder / name)
@@ -79,7 +79,7 @@ def cut(
     return result
 
 
-def _part(own: GeoBox, area: BaseGeometry) -> GeoBox | None:
+def part(own: GeoBox, area: BaseGeometry) -> GeoBox | None:
     """The pixels of a grid that touch the box of an area; None if there are none."""
     near = shapely.box(*area.bounds) & shapely.box(*own.geographic_extent.boundingbox.bbox)
     if near.is_empty:

@@ -58,7 +58,7 @@ def opened(path: str | Path, gsd: float | None = None) -> Likeness:
     """
     items = tuple(item for item in catalogue.read_items(path) if pairs.IMAGE in item.assets)
     if not items:
-        raise RenderError(f"{path}: no Item with an asset {pairs.IMAGE!r} to be like")
+        raise RenderError(f"{path}: no Item with an asset {pairs.IMAGE!r} to be like: {catalogue.IMAGELESS}")
     kinds = sorted({item.collection_id for item in items if item.collection_id})
     if len(kinds) > 1:
         raise RenderError(f"{path}: images of the Collections {', '.join(kinds)}: give that of one date alone")

@@ -13,6 +13,7 @@ import shapely
 
 from mage_stac import catalogue, retrieve
 from mage_stac.event_pairs import Chosen, EventPair
+from mage_stac.gather import Wanted
 from mage_stac.query import Query
 from mage_stac.search import Found
 
@@ -43,6 +44,7 @@ def save(
     *,
     download: bool = False,
     assets: tuple[str, ...] = (),
+    image: Wanted | None = None,
 ) -> SavedPairs:
     """Write both dates of the chosen pairs as `retrieve.save` does, and an Item for each pair.
 
@@ -58,7 +60,7 @@ def save(
     notices: list[str] = []
     for name in (PRE, POST):
         part = _part(found, name, [pair.pre if name == PRE else pair.post for pair in chosen.pairs])
-        one = retrieve.save(part, query, out, download=download, assets=assets)
+        one = retrieve.save(part, query, out, download=download, assets=assets, image=image)
         saved += one.items
         notices += [notice for notice in one.notices if notice not in notices]
         folders[name] = {path.stem for path in one.items}

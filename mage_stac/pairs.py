@@ -195,7 +195,9 @@ def unlabelled(root: Path, *, bands: Sequence[str]) -> tuple[tuple[Layer, ...], 
     """
     items = [item for item in catalogue.read_items(root) if IMAGE in item.assets]
     if not items:
-        raise CatalogueError(f"{root}: no Item with an asset {IMAGE!r}, so there is no real side to adapt to")
+        raise CatalogueError(
+            f"{root}: no Item with an asset {IMAGE!r}, so there is no real side to adapt to: {catalogue.IMAGELESS}"
+        )
     pre, post = (tuple(layer(item, bands) for item in side) for side in by_phase(items))
     return pre or post, post or pre
 

@@ -13,10 +13,12 @@ from typing import Any
 
 import pystac
 from pystac.utils import datetime_to_str
+from shapely.geometry.base import BaseGeometry
 
 from mage_stac import __version__, catalogue, hrefs
 from mage_stac.cut import cut
 from mage_stac.errors import AssetError, GridError, SearchError
+from mage_stac.gather import Wanted, gather
 from mage_stac.query import Query
 from mage_stac.search import Found, signer
 
@@ -46,9 +48,12 @@ def save(
     *,
     download: bool = False,
     assets: tuple[str, ...] = (),
+    image: Wanted | None = None,
     progress: Progress | None = None,
 ) -> Saved:
     """Write what was found as a catalogue; with `download`, assets cut to the area as COGs, else their URLs.
+
+    With `image`, what is downloaded is an asset `image` of these bands (see `gather`), and `assets` beside it if named.
 
     Items of an API may name http(s) and s3 assets only: others are left out, and said so. URLs are kept unsigned. Items
     already there in the same form are kept. One that fails does not stop the others: what could be saved is indexed.
@@ -59,6 +64,8 @@ def save(
     """
     if download and query.area is None:
         raise SearchError("--download cuts the assets to the area: give --bbox or --aoi")
+    if image is not None and not download:
+        raise SearchError("--bands makes an image of downloaded pixels: add --download")
     written: list[Path] = []
     failures: list[str] = []
     notices = Counter[str]()
@@ -68,7 +75,10 @@ def save(
             progress(done, len(found.items), item.id)
         ready = _trusted(item, notices) if not found.api.local else item
         try:
-            path, fresh = _save_item(ready, found, query, out, download=download, assets=assets)
+            made = (
+                _Made(lineage=_lineage(ready, query, assets, image), assets=assets, image=image) if download else None
+            )
+            path, fresh, said = _save_item(ready, found, query, out, made)
         except GridError as error:
             notices[str(error)] += 1
         except AssetError as error:
@@ -76,6 +86,7 @@ def save(
         else:
             written.append(path)
             kept += not fresh
+            notices.update(said)
     if written:
         _index(found, query, out, written)
     if failures:
@@ -100,25 +111,46 @@ def _trusted(item: pystac.Item, notices: Counter[str]) -> pystac.Item:
     return result
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Made:
+    """How a download is made."""
+
+    lineage: str
+    assets: tuple[str, ...]
+    image: Wanted | None
+
+
 def _save_item(
-    item: pystac.Item, found: Found, query: Query, out: Path, *, download: bool, assets: tuple[str, ...]
-) -> tuple[Path, bool]:
+    item: pystac.Item, found: Found, query: Query, out: Path, made: _Made | None
+) -> tuple[Path, bool, tuple[str, ...]]:
     collection, name = folder_name(item.collection_id or "items"), folder_name(item.id)
     path = out / collection / name / f"{name}.json"
-    lineage = _lineage(item, query, assets) if download else None
-    if _made_before(path, lineage):
-        return path, False
+    if _made_before(path, made.lineage if made else None):
+        return path, False, ()
+    notices: tuple[str, ...] = ()
     with catalogue.staged(out, collection, name) as folder:
         ready = item.clone()
-        if lineage and query.area is not None:
-            ready = cut(item, query.area, folder, keys=assets, sign=signer(found.api.sign))
-            ready.properties["processing:lineage"] = lineage
+        if made and query.area is not None:
+            ready, notices = _downloaded(item, query.area, folder, made, signer(found.api.sign))
+            ready.properties["processing:lineage"] = made.lineage
             ready.properties["processing:software"] = {"mage-stac": __version__}
         ready.id, ready.collection_id = name, collection
         ready.links = [link for link in ready.links if link.rel not in _STRUCTURE]
         _link_origin(ready, item)
         catalogue.write_item(folder, ready)
-    return path, True
+    return path, True, notices
+
+
+def _downloaded(
+    item: pystac.Item, area: BaseGeometry, folder: Path, made: _Made, sign: Callable[[str], str] | None
+) -> tuple[pystac.Item, tuple[str, ...]]:
+    """The Item with its pixels in a folder, and what the user should know."""
+    if made.image is None:
+        return cut(item, area, folder, keys=made.assets, sign=sign), ()
+    beside = cut(item, area, folder, keys=made.assets, sign=sign).assets if made.assets else {}
+    gathered = gather(item, made.image, area, folder, sign=sign)
+    gathered.item.assets = {**beside, **gathered.item.assets}
+    return gathered.item, gathered.notices
 
 
 def folder_name(name: str) -> str:
@@ -127,9 +159,12 @@ def folder_name(name: str) -> str:
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _lineage(item: pystac.Item, query: Query, assets: tuple[str, ...]) -> str:
+def _lineage(item: pystac.Item, query: Query, assets: tuple[str, ...], image: Wanted | None) -> str:
     bounds = [] if query.area is None else list(query.area.bounds)
     chosen = f" (assets {', '.join(assets)})" if assets else ""
+    if image is not None:
+        hidden = f", without what {image.hide} hides" if image.hide else ""
+        chosen += f" (bands {', '.join(image.bands)} as one image{hidden})"
     return f"Cut to {json.dumps(bounds)} from Item {item.id}{chosen}"
 
 

@@ -66,7 +66,8 @@ def sources(root: Path, *, phase: str | None, labels: Path | None = None) -> lis
     ]
     if not wanted:
         raise CatalogueError(
-            f"{root}: no Item{f' of phase {phase}' if phase else ''} has an `{IMAGE}` asset to compare"
+            f"{root}: no Item{f' of phase {phase}' if phase else ''} has an `{IMAGE}` asset to compare:"
+            f" {catalogue.IMAGELESS}"
         )
     return [_source(item, None if labels else named.get(item.id), labels) for item in wanted]
 

@@ -53,6 +53,7 @@ def test_a_download_from_an_api(run: Run, tmp_path: Path) -> None:
     [
         (("search", "--api", "mars", "--out", "x"), "no API or catalogue 'mars'"),
         (("search", "--api", "earth-search", "--bbox", "1,2", "--out", "x"), "--bbox '1,2' is not W,S,E,N"),
+        (("search", "--api", "earth-search", "--hide", "scl", "--out", "x"), "--hide goes with --bands"),
         (("search", "--api", "earth-search", "--filter", "such", "--out", "x", "--datetime", "x"), "--datetime 'x'"),
         (("search", "--api", "http://127.0.0.1:9", "--aoi", "no.gpkg", "--out", "x"), "--aoi no.gpkg cannot be read"),
         (("ingest", "no.tif", "--datetime", "2011-05-24", "--out", "x"), "no.tif cannot be read"),

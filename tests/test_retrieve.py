@@ -10,6 +10,7 @@ from stac_api import Api, item, serving
 
 from mage_stac import catalogue, cube, grid
 from mage_stac.errors import SearchError
+from mage_stac.gather import Wanted
 from mage_stac.query import Query
 from mage_stac.retrieve import QUERIES, save
 from mage_stac.search import Patience, search
@@ -132,3 +133,23 @@ def test_from_one_catalogue_on_disk_to_another(tmp_path: Path, schemas: Path) ->
     document = catalogue.read_json(tmp_path / "out" / "c" / "i" / "i.json")
     assert document["assets"]["image"]["href"] == "../../../in/c/i/image.tif"
     assert [link["href"] for link in document["links"] if link["rel"] == "via"] == ["../../../in/c/i/i.json"]
+
+
+def test_a_download_as_one_image(api: Api, tmp_path: Path, schemas: Path) -> None:
+    query, wanted = Query(api=api.url, bbox=AREA), Wanted(bands=("blue", "red"))
+    for one in api.items:
+        one["assets"]["image"]["eo:bands"] = [{"name": colour} for colour in ("red", "green", "blue")]
+    found = search(query, QUICK)
+    saved = save(found, query, tmp_path / "out", download=True, image=wanted)
+    assert len(saved.items) == 2
+    local = catalogue.read_item(saved.items[0])
+    with rasterio.open(catalogue.asset_path(local, "image")) as part:
+        row, column = round((4_100_000 - part.transform.f) / 0.6), round((part.transform.c - 500_000) / 0.6)
+        expected = smooth(600, 600)[[2, 0], row : row + part.height, column : column + part.width]
+        assert (part.read() == expected).all()
+    assert "SECRET" not in texts(tmp_path / "out")
+    assert validate(tmp_path / "out", schemas).problems == ()
+    assert save(found, query, tmp_path / "out", download=True, image=wanted).kept == 2
+    assert save(found, query, tmp_path / "out", download=True).kept == 0
+    with pytest.raises(SearchError, match="add --download"):
+        save(found, query, tmp_path / "other", image=wanted)
