@@ -22,12 +22,13 @@ from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from mage_stac import cube_stackstac, grid, hiding
-from mage_stac.band_fields import holds_classes, listed, stated
+from mage_stac import cube_bands, cube_stackstac, grid, hiding
+from mage_stac.band_fields import holds_classes, stated
 from mage_stac.catalogue import asset_path
+from mage_stac.cube_bands import Names, in_units
 from mage_stac.cube_stackstac import File
 from mage_stac.errors import AssetError, GridError
-from mage_stac.raster import opened
+from mage_stac.raster import EIGHT_BITS, opened
 
 SAME_GRID = 1e-3
 """Pixels by which two grids may be apart and still share their pixels: rounding of coordinates, not a shift."""
@@ -52,9 +53,6 @@ CHUNK = 2048
 
 HEADERS = 8
 """Files opened at once when grids are compared."""
-
-EIGHT_BITS = 1 / 255
-"""Scale of uint8 imagery whose Item states none."""
 
 
 def read(
@@ -273,24 +271,33 @@ def load(
     """
     if not items:
         raise GridError("no Items to load")
-    names = _names(items[0], asset, sensor_bands)
-    for item in items:
+    named = [cube_bands.names(item, asset, sensor_bands) for item in items]
+    names = named[0]
+    for item, own in zip(items, named, strict=True):
         if item.geometry is None:
             raise AssetError(f"Item {item.id} has no geometry, without which it cannot be placed")
+        if own.keys() != names.keys():
+            raise AssetError(f"Item {item.id} has the bands {', '.join(own)}, Item {items[0].id} {', '.join(names)}")
     with ThreadPoolExecutor(HEADERS) as pool:
-        keys = dict.fromkeys([*(key for key, _ in names.values()), *([hide] if hide else [])])
+        keys = dict.fromkeys([*(key for own in named for key, _ in own.values()), *([hide] if hide else [])])
         files = {key: list(pool.map(_header, items, [key] * len(items))) for key in keys}
+    units = [
+        cube_bands.units(item, own, {key: of[at] for key, of in files.items()})
+        for at, (item, own) in enumerate(zip(items, named, strict=True))
+    ]
 
     def some(part: slice, wanted: Names) -> xr.Dataset:
         if engine == "odc":
             return _by_odc(items[part], geobox, wanted, resampling)
         return _by_stackstac(items[part], geobox, wanted, {key: of[part] for key, of in files.items()}, resampling)
 
-    if hide is None:
-        return _in_units(some(slice(None), names), items[0], names)
-    parts = [some(slice(i, i + 1), {**names, HIDE: (hide, 0)}) for i in range(len(items))]
-    found = reduce(lambda first, other: first.where(first.notnull(), other), map(_cleared, parts, items, repeat(hide)))
-    return _in_units(found.expand_dims(time=parts[0].time), items[0], names)
+    if hide is None and named == [names] * len(items) and units == [units[0]] * len(items):
+        return in_units(some(slice(None), names), names, units[0])
+    extra: Names = {HIDE: (hide, 0)} if hide else {}
+    parts = [some(slice(i, i + 1), {**own, **extra}) for i, own in enumerate(named)]
+    clear = map(_cleared, parts, items, repeat(hide)) if hide else (part.isel(time=0, drop=True) for part in parts)
+    found = reduce(lambda first, other: first.where(first.notnull(), other), map(in_units, clear, named, units))
+    return found.expand_dims(time=parts[0].time)
 
 
 def _cleared(part: xr.Dataset, item: pystac.Item, hide: str) -> xr.Dataset:
@@ -306,7 +313,9 @@ def _header(item: pystac.Item, key: str) -> File:
     with opened(path, what) as source:
         geobox = grid.of_dataset(source)
         _checked_grid(item, key, geobox)
-        return File(what=what, path=path, geobox=geobox, bands=source.count, nodata=source.nodata)
+        return File(
+            what=what, path=path, geobox=geobox, bands=source.count, dtype=source.dtypes[0], nodata=source.nodata
+        )
 
 
 def _resampling(item: pystac.Item, key: str, asked: str) -> str:
@@ -350,51 +359,3 @@ def _by_stackstac(
 def _together(item: pystac.Item, parsed: Any, index: int) -> int:  # noqa: ARG001 - odc-stac's signature
     """Every Item belongs to the one mosaic."""
     return 0
-
-
-Names = dict[str, tuple[str, int]]
-"""Name of a variable -> asset key and position of the band in it from 1; 0 for an asset of one band."""
-
-
-def _names(item: pystac.Item, asset: str, wanted: Sequence[str] | None) -> Names:
-    fields = item.assets[asset].extra_fields if asset in item.assets else {}
-    bands = next((entries for entries in listed(fields) if entries), [])
-    single = len(bands) < 2
-    inside: Names = {
-        band.get("name", f"{asset}.{position}"): (asset, 0 if single else position)
-        for position, band in enumerate(bands, start=1)
-    }
-    if wanted is None:
-        asset_path(item, asset)
-        return inside or {asset: (asset, 0)}
-    unknown = [name for name in wanted if name not in inside and name not in item.assets]
-    if unknown:
-        raise AssetError(
-            f"Item {item.id} has neither asset nor band {unknown[0]!r}; assets: {', '.join(sorted(item.assets))};"
-            f" bands of {asset!r}: {', '.join(inside) or 'none'}"
-        )
-    return {name: inside.get(name, (name, 0)) for name in wanted}
-
-
-def _in_units(found: xr.Dataset, item: pystac.Item, names: Names) -> xr.Dataset:
-    """DN to units. A band that holds the nodata value where a sibling in its asset observed the pixel gets it back."""
-    result = {}
-    for name, (key, index) in names.items():
-        fields = item.assets[key]
-        position = [index or 1]
-        (scale,), (offset,), (nodata,) = (
-            stated(fields, field, position) for field in ("raster:scale", "raster:offset", "nodata")
-        )
-        default = EIGHT_BITS if stated(fields, "data_type", position) == ["uint8"] else 1.0
-        values = found[name]
-        if holds_classes(key, fields):
-            result[name] = values
-            continue
-        if index and isinstance(nodata, (int, float)):
-            siblings = [other for other, (asset, _) in names.items() if asset == key]
-            seen = found[siblings].to_array().notnull().any("variable")
-            values = values.where(values.notnull() | ~seen, nodata)
-        result[name] = (
-            values * np.float32(default if scale is None else scale) + np.float32(offset or 0)
-        ).assign_attrs(found[name].attrs)
-    return found.assign(result)

@@ -32,6 +32,7 @@ class File:
     geobox: GeoBox
     """As the file says."""
     bands: int
+    dtype: str
     nodata: float | None
     """As the file says."""
 

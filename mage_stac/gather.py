@@ -250,7 +250,7 @@ def _numbers(item: pystac.Item, found: Sequence[Place], hide: str | None) -> Num
         asset = item.assets[place.key]
         dtype = asset.extra_fields["data_type"]
         scale, offset = (stated(asset, f"raster:{name}", [place.position])[0] for name in ("scale", "offset"))
-        plain = cube.EIGHT_BITS if dtype == "uint8" else 1.0
+        plain = raster.EIGHT_BITS if dtype == "uint8" else 1.0
         told.add((dtype, float(plain if scale is None else scale), float(offset or 0)))
     marks = [item.assets[place.key].extra_fields.get("nodata") for place in found]
     if len(told) > 1 or next(iter(told))[0] not in get_args(Type):

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pystac
 from odc.geo.geobox import GeoBox
 
-from mage_stac import catalogue, grid
+from mage_stac import band_fields, catalogue, grid, raster
 from mage_stac.errors import AssetError, CatalogueError, GridError, RecipeError
 
 IMAGE, LABEL = "image", "damage"
@@ -143,24 +142,33 @@ def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
         AssetError: the Item has no such asset, or lacks a band (names those it has).
         GridError: its grid cannot be found.
     """
-    path = catalogue.asset_path(item, IMAGE)
-    fields = item.assets[IMAGE].extra_fields
-    rows: list[Mapping[str, Any]] = fields.get("bands") or []
-    names = [(entry.get("name"), entry.get("eo:common_name")) for entry in rows]
-    positions = [next((i for i, known in enumerate(names, 1) if band in known), None) for band in bands]
-    if None in positions:
-        have = ", ".join(str(name) for name, _ in names) or "no named bands"
-        absent = ", ".join(band for band, at in zip(bands, positions, strict=True) if at is None)
-        raise AssetError(f"asset {IMAGE!r} of Item {item.id} lacks band {absent}; it has {have}: {_NAMED}")
-    gsd = item.properties.get("gsd") or abs(grid.of_asset(item, IMAGE).resolution.x)
-    return Layer(
-        item_id=item.id,
-        path=path,
-        bands=tuple(at for at in positions if at is not None),
-        scale=float(fields.get("raster:scale", 1.0)),
-        offset=float(fields.get("raster:offset", 0.0)),
-        gsd=float(gsd),
+    path, asset = catalogue.asset_path(item, IMAGE), item.assets[IMAGE]
+    try:
+        at = band_fields.positions(item, IMAGE, bands)
+    except AssetError as error:
+        raise AssetError(f"{error}: {_NAMED}") from None
+    scale, offset = _units(item, path, at)
+    gsd = item.properties.get("gsd") or asset.extra_fields.get("gsd") or abs(grid.of_asset(item, IMAGE).resolution.x)
+    return Layer(item_id=item.id, path=path, bands=at, scale=scale, offset=offset, gsd=float(gsd))
+
+
+def _units(item: pystac.Item, path: str, at: Sequence[int]) -> tuple[float, float]:
+    """Scale and offset of some bands of the `image`; 1/255 in a file of uint8 whose Item states no scale."""
+    asset = item.assets[IMAGE]
+    scales, offsets, types = (
+        band_fields.stated(asset, name, at) for name in ("raster:scale", "raster:offset", "data_type")
     )
+    told = {(scale, offset or 0.0) for scale, offset in zip(scales, offsets, strict=True)}
+    if len(told) > 1:
+        raise AssetError(f"bands of asset {IMAGE!r} of Item {item.id} differ in scale or offset: convert them to one")
+    ((scale, offset),) = told
+    if scale is None:
+        dtype = types[0]
+        if dtype is None:
+            with raster.opened(path, f"asset {IMAGE!r} of Item {item.id}") as source:
+                dtype = source.dtypes[at[0] - 1]
+        scale = raster.EIGHT_BITS if dtype == "uint8" else 1.0
+    return float(scale), float(offset)
 
 
 def held_out(places: Mapping[str, float], share: float) -> frozenset[str]:

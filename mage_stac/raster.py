@@ -31,6 +31,9 @@ REMOTE_OPTIONS = {
 QUERY = re.compile(r"\?[^\s,'\"]+")
 """The query of a URL in GDAL's words, which may cut the URL short in front."""
 
+EIGHT_BITS = 1 / 255
+"""Scale of uint8 imagery whose Item states none."""
+
 DRIVERS = {".jp2": "JP2OpenJPEG", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """GDAL's driver by a file's ending; everything else is opened as GeoTIFF."""
 

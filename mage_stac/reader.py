@@ -23,7 +23,7 @@ from mage_stac import grid, hrefs
 from mage_stac.errors import AssetError
 from mage_stac.pairs import IMAGE, Layer
 from mage_stac.plane import Plane, column, observed
-from mage_stac.raster import DRIVERS, QUERY, REMOTE_OPTIONS, can_hold
+from mage_stac.raster import DRIVERS, EIGHT_BITS, QUERY, REMOTE_OPTIONS, can_hold
 from mage_stac.stack import Raster
 
 OPEN_FILES = 512
@@ -31,8 +31,6 @@ OPEN_FILES = 512
 GDAL forgets what it decoded of it."""
 BROKEN = (RasterioError, CPLE_BaseError, OSError)
 """What GDAL raises for a missing or truncated file."""
-EIGHT_BITS = 1 / 255
-"""Scale of uint8 imagery whose Item states none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

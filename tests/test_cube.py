@@ -183,6 +183,36 @@ def test_chosen_bands_and_stated_units(tmp_path: Path) -> None:
     assert np.abs(cube.read([item], box(8, 8))[0] - dn).max() < 1e-4
 
 
+def test_each_item_of_a_mosaic_has_its_own_units(tiles: list[pystac.Item]) -> None:
+    """As Sentinel-2 before and after processing baseline 04.00; and lazily the same."""
+    west, east = (item.clone() for item in tiles)
+    east.assets["image"].extra_fields |= {"raster:scale": 0.5, "raster:offset": -0.25}
+    geobox = grid.of_items([west, east], "image")
+    expected = np.concatenate([smooth(60, 50) / 255, smooth(60, 50, x=50) * 0.5 - 0.25], axis=2)
+    assert np.abs(cube.read([west, east], geobox)[0] - expected).max() < 1e-4
+    assert np.abs(loaded([west, east], geobox) - expected).max() < 1e-4
+
+
+def test_eight_bits_are_told_by_the_file_where_the_item_does_not(tiles: list[pystac.Item]) -> None:
+    bare = [item.clone() for item in tiles]
+    for item in bare:
+        for field in ("data_type", "raster:scale", "raster:offset"):
+            item.assets["image"].extra_fields.pop(field)
+    geobox = grid.of_items(bare, "image")
+    assert np.abs(loaded(bare, geobox) - smooth(60, 100) / 255).max() < 1e-5
+
+
+def test_bands_in_another_order_are_found_by_their_names(tiles: list[pystac.Item]) -> None:
+    west, east = (item.clone() for item in tiles)
+    rows = east.assets["image"].extra_fields["bands"]
+    east.assets["image"].extra_fields["bands"] = rows[::-1]  # its file has blue, green, red
+    expected = np.concatenate([smooth(60, 50), smooth(60, 50, x=50)[::-1]], axis=2) / 255
+    assert np.abs(loaded([west, east], grid.of_items(tiles, "image")) - expected).max() < 1e-5
+    east.assets["image"].extra_fields["bands"] = [{"name": name} for name in "abc"]
+    with pytest.raises(AssetError, match="Item east has the bands a, b, c, Item west red, green, blue"):
+        cube.load([west, east], grid.of_items(tiles, "image"))
+
+
 def test_nodata_stated_by_the_item_alone(tmp_path: Path) -> None:
     image = noise(2, 8, 8)
     image[:, :3] = 0

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pystac
 import pytest
 import synthetic
 from affine import Affine
+from imagery import box, write_raster
 from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
 
-from mage_stac import catalogue, pairs
+from mage_stac import catalogue, cube, pairs
 from mage_stac.errors import AssetError, CatalogueError, GridError, RecipeError
+from mage_stac.reader import Reader
 
 RGB = ("red", "green", "blue")
 GREY = np.full((3, 64, 64), 9, np.uint8)
+SCALED = {"raster:scale": 1e-4, "raster:offset": -0.1}
 NOTHING = np.zeros((64, 64), np.uint8)
 
 
@@ -120,3 +126,44 @@ def test_an_empty_real_side(tmp_path: Path) -> None:
     synthetic.index(tmp_path)
     with pytest.raises(CatalogueError, match="no real side"):
         pairs.unlabelled(tmp_path, bands=RGB)
+
+
+def image(folder: Path, dtype: str, **fields: object) -> pystac.Item:
+    """An Item whose `image` another tool made, in two bands."""
+    path = write_raster(folder / "image.tif", np.ones((2, 8, 8), dtype), box(8, 8))
+    item = pystac.Item("i", None, None, datetime(2020, 1, 1, tzinfo=UTC), {})
+    item.add_asset("image", pystac.Asset(str(path), extra_fields=dict(fields)))
+    return item
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fields", "scale", "offset"),
+    [
+        ("uint8", {"bands": [{"name": "red"}, {"name": "nir"}]}, 1 / 255, 0.0),
+        ("uint16", {"bands": [{"name": "red"}, {"name": "nir"}]}, 1.0, 0.0),
+        ("uint16", {"bands": [{"name": "red", **SCALED}, {"name": "nir", **SCALED}]}, 1e-4, -0.1),
+        (
+            "uint16",
+            {
+                "eo:bands": [{"name": "B04", "common_name": "red"}, {"name": "B08", "common_name": "nir"}],
+                "raster:bands": [{"scale": 1e-4, "offset": -0.1}] * 2,
+            },
+            1e-4,
+            -0.1,
+        ),
+    ],
+)  # fmt: skip
+def test_units_and_bands_of_any_age_of_stac(
+    dtype: str, fields: dict[str, object], scale: float, offset: float, tmp_path: Path
+) -> None:
+    item = image(tmp_path, dtype, **fields)
+    layer = pairs.layer(item, ("nir", "red"))
+    assert (layer.bands, layer.scale, layer.offset, layer.gsd) == ((2, 1), scale, offset, 0.6)
+    read, _ = Reader().image(layer, Window(0, 0, 8, 8))
+    assert read == pytest.approx(cube.read([item], box(8, 8), bands=layer.bands)[0])
+
+
+def test_bands_of_two_scales_are_refused(tmp_path: Path) -> None:
+    rows = [{"name": "red", "raster:scale": 1e-4}, {"name": "nir", "raster:scale": 2e-4}]
+    with pytest.raises(AssetError, match="differ in scale or offset"):
+        pairs.layer(image(tmp_path, "uint16", bands=rows), ("red", "nir"))
