@@ -32,6 +32,7 @@ from mage_stac import (
     prediction,
     registration,
     resumption,
+    value_range,
 )  # fmt: skip
 from mage_stac.errors import AssetError, CatalogueError, ModelError
 from mage_stac.jobs import Network
@@ -43,6 +44,9 @@ from mage_stac.registration import Shift
 
 ASSET = "image"
 """Key of the asset that is looked at."""
+
+UNIT = (0.0, 1.0)
+"""What networks that grade damage learn from: reflectance, or grey levels as shares of the brightest."""
 
 ALIGN_FROM = 0.5
 """Pixels: a smaller shift is left as it is, for moving the post image blurs it and gains nothing."""
@@ -107,7 +111,7 @@ def predict(  # noqa: PLR0913 - what a map is made from, by name
         CatalogueError: an input is no catalogue, the dates are swapped or share an Item, or `out` cannot be written.
         AssetError: an Item lacks the image or a band of it, or a file is broken.
         GridError: pre and post, or the footprints, do not overlap.
-        ModelError: the model is incomplete, or the cluster is not there.
+        ModelError: the model is incomplete, an image's values are of another unit, or the cluster is not there.
     """
     chosen = options or Options()
     sources = Sources(
@@ -284,6 +288,8 @@ def _patches(imagery: Imagery, geobox: GeoBox) -> Iterator[tuple[Any, Any, NDArr
     read = reader(imagery, geobox, registration.UNKNOWN)
     for rows, columns in registration.patches(geobox):
         image, seen = read(rows, columns)
+        for values, known, items in zip(image, seen, (imagery.pre, imagery.post), strict=True):
+            value_range.check(values, known, UNIT, f"the image of Item {items[0].id}")
         grey = image.mean(axis=1)
         yield grey[0], grey[1], np.logical_and(*seen)
 

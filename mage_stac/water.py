@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mage_stac import catalogue, chips, cube, grid, overlap, pairs, quicklook, tally, water_items
+from mage_stac import catalogue, chips, cube, grid, overlap, pairs, quicklook, tally, value_range, water_items
 from mage_stac import recipe as recipes
 from mage_stac.adapt import augment
 from mage_stac.adapt.augment import Chips
@@ -259,7 +259,7 @@ def predict(
         CatalogueError: an input is no catalogue, or `out` cannot be written.
         AssetError: an Item lacks the image or a band of it, or a file is broken.
         GridError: the pixels are of another size than the network learnt from, or none is observed.
-        ModelError: the model is incomplete, or grades damage.
+        ModelError: the model is incomplete, or grades damage; the image's values are of another unit.
     """
     model, items = load(model_item), catalogue.read_items(images)
     if not items:
@@ -284,6 +284,7 @@ def _windows(
     every = list(grid.windows(box, CORE, MARGIN))
     for number, window in enumerate(every, start=1):
         image, seen = cube.read(items, grid.crop(box, *window.outer), bands=at)
+        value_range.check(image, seen, model.recipe.data.range, f"the image of Item {items[0].id}")
         shares = np.where(seen, model.shares(image, seen), np.nan)
         rows, columns = window.core
         height, width = rows.stop - rows.start, columns.stop - columns.start

@@ -484,6 +484,12 @@ def test_items_that_do_not_fit_the_model(tmp_path: Path, place: Callable[..., py
             "map",
             SMALL,
         )
+    raw = two.clone()
+    raw.assets["image"].extra_fields["raster:scale"] = 1.0  # DN, taken for reflectance
+    with pytest.raises(
+        ModelError, match=r"the image of Item post holds values about \d+, but the model learnt from 0 to 1"
+    ):
+        mapped(tmp_path / "out", Sources(model=model, pre=(one,), post=(raw,)))
     swapped = two.clone()
     swapped.assets["image"].extra_fields["bands"] = [{"name": name} for name in ("blue", "green", "red")]
     with pytest.raises(AssetError, match="in different places"):

@@ -162,6 +162,14 @@ def test_bad_input_ends_in_one_line(trained: Path, pairs: Path, tmp_path: Path) 
         models.load(catalogue.read_item(trained))
     with pytest.raises(AssetError, match="water"):
         water_score.score(at, Path(item.assets["image"].get_absolute_href() or ""))
+    _image(tmp_path / "real", "raw", _picture(np.zeros((64, 64), bool), rng), _box(0))
+    raw = tmp_path / "real" / synthetic.COLLECTION / "raw" / "raw.json"
+    document = catalogue.read_json(raw)
+    del document["assets"]["image"]["raster:scale"]
+    catalogue.write_json(raw, document)
+    with pytest.raises(ModelError, match=r"the image of Item raw holds values about .* must state raster:scale"):
+        water.predict(trained, raw, tmp_path / "out")
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     three = recipe.parse(QUICK.replace("[32, 24, 16, 16, 16]", "[32, 16]"), "test")
     with pytest.raises(RecipeError, match="the water head needs five"):
         water.train(three, [pairs], tmp_path / "models")
