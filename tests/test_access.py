@@ -12,6 +12,7 @@ import shapely
 from command_line import Run, ended
 
 from mage_stac import catalogue
+from mage_stac.classes import SURFACE_WATER, colour_table
 from mage_stac.cog import write_cog
 from mage_stac.errors import AccessError
 from mage_stac.products import access, obstruction
@@ -125,6 +126,27 @@ def test_water_closes_slows_and_spares_bridges(item: pystac.Item, tmp_path: Path
     wet = frame.state == "slowed"
     assert frame.depth[wet].tolist() == pytest.approx([0.2])
     assert frame.confidence[wet].tolist() == [1]
+
+
+def test_a_map_of_where_water_is_tells_no_depth(item: pystac.Item, tmp_path: Path) -> None:
+    wet = np.ones(predictions.GRID.shape, np.uint8)
+    write_cog(tmp_path / "water.tif", wet, predictions.GRID, nodata=255, colours=colour_table(SURFACE_WATER))
+    options = access.Options(water=tmp_path / "water.tif")
+    with pytest.raises(AccessError, match=r"water.tif holds classes \(uint8\), not depths in metres"):
+        access.findings(item, road_file(tmp_path, MAIN), [WEST], [], options)
+
+
+def test_a_start_that_is_itself_cut_off_is_told(
+    item: pystac.Item, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    further = [[(290 + 50 * at, -100), (340 + 50 * at, -100)] for at in range(4)]
+    files = road_file(tmp_path, MAIN, *further)
+    access.findings(item, files, [EAST], [], access.Options(spread=10))
+    assert caplog.messages == []
+    access.findings(item, files, [WEST], [], access.Options(spread=10))
+    (said,) = caplog.messages
+    assert "cut off" in said
+    assert "2 of the 7 junctions" in said
 
 
 def test_safe_speed_in_water_falls_to_a_halt() -> None:

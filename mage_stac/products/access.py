@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -47,6 +48,11 @@ WIDE = {"city": 3000.0, "town": 1500.0, "village": 800.0}
 """Metres around the point of a settlement in which its people live, by OSM's `place`. A judgement."""
 SMALL = 300.0
 """Metres around any other."""
+
+SMALL_PART = 0.5
+"""Share of the network that must be left to the starts; with less, they are what is cut off."""
+
+LOG = logging.getLogger(__name__)
 
 Point = tuple[float, float]
 """Longitude, latitude in degrees."""
@@ -138,6 +144,7 @@ def findings(
     settled = roads.places(files).to_crs(crs)
     weights = _weights(made, graded, settled)
     closed = ~np.isfinite(condition.seconds)
+    _warn_of_starts_cut_off(made, closed, starts, origins)
     return Findings(
         roads=made,
         condition=condition,
@@ -147,6 +154,20 @@ def findings(
         repairs=_repairs(made, condition, routing.repairs(made, closed, starts, weights)),
         places=settled,
     )
+
+
+def _warn_of_starts_cut_off(
+    made: Roads, closed: NDArray[np.bool_], starts: NDArray[np.int64], origins: Sequence[Point]
+) -> None:
+    """Say so where closures leave a start less than half of its network: it is then the start that is cut off."""
+    whole, left = (routing.components(made, edges) for edges in (np.ones(len(closed), bool), ~closed))
+    reached, before = np.isin(left, left[starts]), np.isin(whole, whole[starts])
+    if np.count_nonzero(reached) < SMALL_PART * np.count_nonzero(before):
+        LOG.warning(
+            "closed roads cut off %s itself: %d of the %d junctions reached before are left, and all else is told as"
+            " isolated; start on the other side",
+            _words(origins), np.count_nonzero(reached), np.count_nonzero(before),
+        )  # fmt: skip
 
 
 def _words(points: Sequence[Point]) -> str:

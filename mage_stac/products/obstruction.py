@@ -10,6 +10,7 @@ import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from mage_stac import grid
@@ -86,7 +87,7 @@ def assess(
     Raises:
         AssetError: a raster cannot be read.
         GridError: it has no CRS.
-        AccessError: the depths do not lie where the roads are.
+        AccessError: the depths do not lie where the roads are, or are classes.
     """
     closed, touched = _debris(roads, graded, spread)
     points, owner = _points(roads)
@@ -94,6 +95,7 @@ def assess(
     observed = _share(~np.isnan(classes) & (classes != NOT_OBSERVED), owner, len(roads.tail))
     depth = np.full(len(roads.tail), np.nan)
     if water is not None:
+        _check_depths(water)
         depths = sampled(water, points, roads.crs)
         if np.isnan(depths).all():
             raise AccessError(f"{water} shows no depth on any of the roads: does it lie there?")
@@ -119,6 +121,16 @@ def assess(
         state=state, confidence=sure.round(3), cause=cause, closed=closed.round(4), depth=depth.round(2),
         observed=observed.round(3), seconds=seconds,
     )  # fmt: skip
+
+
+def _check_depths(water: Path) -> None:
+    """Refuse a map of where water is, whose 1 would be read as a metre."""
+    with opened(water, trusted=True) as source:
+        if source.colorinterp[0] == ColorInterp.palette or source.dtypes[0] == "uint8":
+            raise AccessError(
+                f"{water} holds classes ({source.dtypes[0]}), not depths in metres: what stops a car is how deep"
+                " the water is; give depths of a flood model, or leave --flood out"
+            )
 
 
 def wading(depth: NDArray[np.float64]) -> NDArray[np.float64]:
