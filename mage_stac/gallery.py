@@ -11,16 +11,21 @@ import rasterio
 from numpy.typing import NDArray
 
 from mage_stac import catalogue, picture
+from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, colour_table
 from mage_stac.errors import CatalogueError
 from mage_stac.raster import opened
 
 Rgb = NDArray[np.uint8]
 
+WET = (1, 2)
+"""Of WATER_CLASSES: flood water and permanent water."""
+
 
 def sheet(root: Path, out: Path, *, limit: int = 12, side: int = 320) -> int:
     """Write a contact sheet (PNG) of a catalogue: a row for each rendered pair, or for each other Item.
 
-    A pair's row is before, after and truth; a prediction's its damage map; an image's its `visual`.
+    A pair's row is before, after and truth, with its flood water where there is some; a prediction's its damage map; an
+    image's its `visual`, white where nothing was observed.
 
     Args:
         root: catalogue folder, collection or Item.
@@ -42,9 +47,9 @@ def sheet(root: Path, out: Path, *, limit: int = 12, side: int = 320) -> int:
         groups[i] for i in np.unique(np.linspace(0, len(groups) - 1, min(limit, len(groups))).round().astype(int))
     ]
     rows = [(_title(group), [_picture(item, side) for item in group if _shown(item)]) for group in chosen]
-    picture.contact_sheet(
-        out, rows, side=side, legend=any("damage" in item.assets for group in chosen for item in group)
-    )
+    told = [item for group in chosen for item in group if "damage" in item.assets]
+    wet = [entry for entry in WATER_CLASSES if entry.value in WET and any("water" in item.assets for item in told)]
+    picture.contact_sheet(out, rows, side=side, legend=(*DAMAGE_CLASSES, *wet) if told else ())
     return len(rows)
 
 
@@ -67,7 +72,7 @@ def _title(group: Sequence[pystac.Item]) -> str:
     if "synthetic:pair" not in fields:
         return group[0].id
     post = group[-1].properties
-    facts = (post.get("synthetic:hazard"), post.get("synthetic:intensity"), post.get("synthetic:unit"))
+    facts = (post.get("synthetic:hazard"), post.get("synthetic:intensity"), post.get("synthetic:intensity_unit"))
     return " ".join([str(fields["synthetic:pair"]), *(_plain(fact) for fact in facts if fact is not None)])
 
 
@@ -77,10 +82,24 @@ def _plain(fact: object) -> str:
 
 def _picture(item: pystac.Item, side: int) -> Rgb:
     key = "damage" if "damage" in item.assets else "visual"
+    pixels, seen = _thinned(item, key, side)
+    if key == "visual":
+        return np.where(seen[..., None], pixels[:3].transpose(1, 2, 0), np.uint8(255))
+    drawn = picture.classes(pixels[0])
+    if "water" in item.assets:
+        water, _ = _thinned(item, "water", side)
+        for value, colour in colour_table(WATER_CLASSES).items():
+            if value in WET:
+                drawn[(pixels[0] == 0) & (water[0] == value)] = colour
+    return drawn
+
+
+def _thinned(item: pystac.Item, key: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Pixels of an asset (bands, y, x) along `side` at the most, and where they were observed (y, x)."""
     path = catalogue.asset_path(item, key)
     with opened(path, f"asset {key!r} of Item {item.id}") as source:
         factor = max(1.0, max(source.shape) / side)
-        shape = (source.count, *(max(1, round(length / factor)) for length in source.shape))
-        way = rasterio.enums.Resampling.mode if key == "damage" else rasterio.enums.Resampling.average
-        pixels = source.read(out_shape=shape, resampling=way)
-    return picture.classes(pixels[0]) if key == "damage" else np.ascontiguousarray(pixels[:3].transpose(1, 2, 0))
+        rows, columns = (max(1, round(length / factor)) for length in source.shape)
+        way = rasterio.enums.Resampling.average if key == "visual" else rasterio.enums.Resampling.mode
+        pixels = source.read(out_shape=(source.count, rows, columns), resampling=way)
+        return pixels, source.dataset_mask(out_shape=(rows, columns)) > 0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table, rgb
+from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, Classes, colour_table, rgb
 from mage_stac.cog import writing
 
 Rgb = NDArray[np.uint8]
@@ -64,9 +64,9 @@ def _borders(damage: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def panel(
     out: Path, titles: Sequence[str], images: Sequence[Rgb], *, columns: int | None = None, side: int = SIDE,
-    legend: bool = True,
+    legend: bool = True, told: Classes = DAMAGE_CLASSES,
 ) -> None:  # fmt: skip
-    """Write a PNG of equal panels with captions above and the legend of the damage classes below.
+    """Write a PNG of equal panels with captions above and the legend of classes below.
 
     Args:
         out: the file; appears whole or not at all.
@@ -75,6 +75,7 @@ def panel(
         columns: panels in a row; all of them unless given.
         side: pixels along the longer side of a panel.
         legend: whether to draw it.
+        told: the classes in it.
 
     Raises:
         ValueError: as many titles as images are needed, and at least one.
@@ -88,7 +89,7 @@ def panel(
     wide = max(image.shape[1] / max(image.shape[:2]) for image in images)
     width, height = max(1, round(side * wide)), max(1, round(side * tall))
     whole, pictures = GAP + across * (width + GAP), GAP + down * (LINE + height + GAP)
-    keys = _legend_places(whole) if legend else []
+    keys = _legend_places(whole, told) if legend else []
     sheet = Image.new("RGB", (whole, pictures + LINE * (keys[-1][1] + 1 if keys else 0)), PAPER)
     draw = ImageDraw.Draw(sheet)
     for place, (title, image) in enumerate(zip(titles, images, strict=True)):
@@ -101,7 +102,7 @@ def panel(
             draw.rectangle((x - 1, y - 1, x + fitted.width, y + fitted.height), outline=EDGE)
         sheet.paste(fitted, (x, y))
     if keys:
-        _legend(draw, pictures, keys)
+        _legend(draw, pictures, keys, told)
     partial = out.with_name(f".{out.name}.partial")
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,7 @@ def panel(
 
 
 def contact_sheet(
-    out: Path, rows: Sequence[tuple[str, Sequence[Rgb]]], *, side: int = 192, legend: bool = False
+    out: Path, rows: Sequence[tuple[str, Sequence[Rgb]]], *, side: int = 192, legend: Classes = ()
 ) -> None:
     """Write a PNG of many images, a row for each name; shorter rows end in white. See `panel`."""
     across = max((len(images) for _, images in rows), default=0)
@@ -123,7 +124,7 @@ def contact_sheet(
     for name, images in rows:
         titles += [name, *[""] * (across - 1)]
         cells += [*images, *[blank] * (across - len(images))]
-    panel(out, titles, cells, columns=across, side=side, legend=legend)
+    panel(out, titles, cells, columns=across, side=side, legend=bool(legend), told=legend)
 
 
 def _scaled(image: Rgb, width: int, height: int) -> Image.Image:
@@ -146,11 +147,11 @@ def _fitting(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:
     return f"{text}…"
 
 
-def _legend_places(width: int) -> list[tuple[int, int]]:
+def _legend_places(width: int, classes: Classes) -> list[tuple[int, int]]:
     """Left edge and line, from 0, of each class's entry in a legend that is so wide: as many lines as it takes."""
     places: list[tuple[int, int]] = []
     left, line = GAP, 0
-    for entry in DAMAGE_CLASSES:
+    for entry in classes:
         needed = TEXT + 6 + math.ceil(_font().getlength(_said(entry.name)))
         if left > GAP and left + needed > width:
             left, line = GAP, line + 1
@@ -163,9 +164,9 @@ def _said(name: str) -> str:
     return name.replace("-", " ")
 
 
-def _legend(draw: ImageDraw.ImageDraw, first: int, places: Sequence[tuple[int, int]]) -> None:
+def _legend(draw: ImageDraw.ImageDraw, first: int, places: Sequence[tuple[int, int]], classes: Classes) -> None:
     """Swatches with names from the pixel row `first` downwards."""
-    for entry, (left, line) in zip(DAMAGE_CLASSES, places, strict=True):
+    for entry, (left, line) in zip(classes, places, strict=True):
         top = first + line * LINE
         draw.rectangle((left, top, left + TEXT, top + TEXT), fill=rgb(entry.colour), outline=INK)
         draw.text((left + TEXT + 6, top - 1), _said(entry.name), INK, _font())

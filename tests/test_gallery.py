@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import imagery
 import numpy as np
 import pytest
+import rasterio
 import synthetic
 from PIL import Image
 
-from mage_stac import gallery
+from mage_stac import catalogue, gallery, publish
+from mage_stac.classes import WATER_CLASSES, colour_table
 from mage_stac.errors import CatalogueError
 
 
@@ -22,6 +26,59 @@ def test_a_row_for_each_pair_up_to_the_limit(tmp_path: Path) -> None:
     red = (pixels == (215, 25, 28)).all(-1)
     assert red.any()  # the colour of destroyed, from the truth column
     assert red[:, : pixels.shape[1] // 2].sum() < red[:, pixels.shape[1] // 2 :].sum()
+
+
+def flooded(root: Path) -> None:
+    """One pair whose label also has water: two of its quarters, one of them permanent; and which strength it had."""
+    (label,) = root.glob("*/*-label/*-label.json")
+    document = catalogue.read_json(label)
+    water = np.zeros((64, 64), np.uint8)
+    water[32:, :32], water[:32, 32:] = 1, 2
+    publish.write_cog(label.with_name("water.tif"), water, synthetic.geobox(64), colours=colour_table(WATER_CLASSES))
+    document["assets"]["water"] = {"href": "./water.tif", "type": "image/tiff"}
+    facts = {"synthetic:hazard": "flood", "synthetic:intensity": 1.2345, "synthetic:intensity_unit": "m"}
+    document["properties"] |= facts
+    catalogue.write_json(label, document)
+
+
+def test_the_truth_of_a_flood_shows_its_water(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synthetic.write(tmp_path / "set", scenes=1, size=64)
+    flooded(tmp_path / "set")
+    (truth,) = (tmp_path / "set").glob("*/*-label/damage.tif")
+    with rasterio.open(truth) as source:
+        bare = source.read(1) == 0
+    drawn: list[Any] = []
+    monkeypatch.setattr(gallery.picture, "contact_sheet", lambda *given, **_: drawn.extend(given))
+    gallery.sheet(tmp_path / "set", tmp_path / "sheet.png", side=64)
+    ((title, (_, _, shown)),) = drawn[1]
+    assert title.endswith("flood 1.23 m")
+    flood, permanent = (shown == (43, 140, 190)).all(-1), (shown == (8, 48, 107)).all(-1)
+    assert (flood[32:, :32] == bare[32:, :32]).all()
+    assert (permanent[:32, 32:] == bare[:32, 32:]).all()
+    assert flood.sum() + permanent.sum() == bare[32:, :32].sum() + bare[:32, 32:].sum()
+
+
+def test_the_legend_names_water_where_there_is_some(tmp_path: Path) -> None:
+    synthetic.write(tmp_path / "set", scenes=1, size=64)
+    gallery.sheet(tmp_path / "set", tmp_path / "dry.png", side=320)
+    flooded(tmp_path / "set")
+    gallery.sheet(tmp_path / "set", tmp_path / "wet.png", side=320)
+    swatch = [
+        (np.asarray(Image.open(tmp_path / name))[-26:] == (8, 48, 107)).all(-1).sum() for name in ("dry.png", "wet.png")
+    ]
+    assert swatch[0] == 0
+    assert swatch[1] > 100
+
+
+def test_what_was_not_observed_is_white(tmp_path: Path) -> None:
+    image = np.full((3, 64, 64), 90, np.uint8)
+    image[:, :20] = 0
+    imagery.write_image(tmp_path, "i", image, imagery.box(64, 64), nodata=0)
+    imagery.index(tmp_path)
+    gallery.sheet(tmp_path, tmp_path / "sheet.png", side=64)
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert (pixels[38:58, 12:76] == 255).all()
+    assert (pixels[60:100, 12:76] < 255).all()
 
 
 def test_a_catalogue_with_nothing_to_show_is_told(tmp_path: Path) -> None:
