@@ -10,7 +10,7 @@ import pystac
 import rasterio
 from numpy.typing import NDArray
 
-from mage_stac import catalogue, picture
+from mage_stac import catalogue, grid, picture
 from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, colour_table
 from mage_stac.errors import CatalogueError
 from mage_stac.raster import opened
@@ -95,11 +95,12 @@ def _picture(item: pystac.Item, side: int) -> Rgb:
 
 
 def _thinned(item: pystac.Item, key: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Pixels of an asset (bands, y, x) along `side` at the most, and where they were observed (y, x)."""
+    """Pixels of an asset (bands, y, x) along `side` at the most, and where they were observed (y, x); north up."""
     path = catalogue.asset_path(item, key)
     with opened(path, f"asset {key!r} of Item {item.id}") as source:
         factor = max(1.0, max(source.shape) / side)
         rows, columns = (max(1, round(length / factor)) for length in source.shape)
         way = rasterio.enums.Resampling.average if key == "visual" else rasterio.enums.Resampling.mode
         pixels = source.read(out_shape=(source.count, rows, columns), resampling=way)
-        return pixels, source.dataset_mask(out_shape=(rows, columns)) > 0
+        turned = grid.turning(source.transform)
+        return pixels[:, *turned], source.dataset_mask(out_shape=(rows, columns))[turned] > 0

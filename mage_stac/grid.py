@@ -19,6 +19,7 @@ from rasterio.errors import RasterioError
 
 from mage_stac.catalogue import asset_path
 from mage_stac.errors import AssetError, GridError
+from mage_stac.raster import opened
 
 Slices = tuple[slice, slice]
 """Rows, then columns. `start` may be negative and `stop` beyond the grid: such pixels lie outside of it."""
@@ -98,7 +99,7 @@ def utm(lon: float, lat: float) -> str:
 
 
 def of_items(items: Sequence[pystac.Item], asset: str, resolution: float | None = None) -> GeoBox:
-    """The union of the grids of one asset of several Items, in the CRS of the first.
+    """The union of the grids of one asset of several Items, in the CRS of the first, north up where it has south up.
 
     Without `resolution` the grid continues the first Item's pixels exactly; with it (units of that CRS), pixel edges
     lie on its multiples. Assets in another CRS or resolution are covered wholly.
@@ -116,8 +117,29 @@ def of_items(items: Sequence[pystac.Item], asset: str, resolution: float | None 
     shape = (math.ceil(max(bottom) - 1e-3) - y0, math.ceil(max(right) - 1e-3) - x0)
     union = GeoBox(shape, first.affine @ Affine.translation(x0, y0), first.crs)
     if resolution is None:
-        return union
+        return upright(union)
     return GeoBox.from_bbox(union.boundingbox, resolution=resolution, anchor="edge", tol=1e-3)
+
+
+def upright(geobox: GeoBox) -> GeoBox:
+    """The same pixels with rows from north to south and columns from west to east; a rotated grid as it is."""
+    (rows, columns), affine = geobox.shape, geobox.affine
+    if affine.b or affine.d:
+        return geobox
+    turned = affine
+    if affine.e > 0:
+        turned = turned @ Affine(1, 0, 0, 0, -1, rows)
+    if affine.a < 0:
+        turned = turned @ Affine(-1, 0, columns, 0, 1, 0)
+    return geobox if turned == affine else GeoBox(geobox.shape, turned, geobox.crs)
+
+
+def turning(affine: Affine) -> tuple[slice, slice]:
+    """How rows and columns of an array on a grid are indexed to be north up, as `upright` has them."""
+    straight = not (affine.b or affine.d)
+    return slice(None, None, -1 if straight and affine.e > 0 else 1), slice(
+        None, None, -1 if straight and affine.a < 0 else 1
+    )
 
 
 def of_asset(item: pystac.Item, key: str) -> GeoBox:
@@ -134,7 +156,8 @@ def of_asset(item: pystac.Item, key: str) -> GeoBox:
     crs = fields.get("proj:code") or (f"EPSG:{int(epsg)}" if epsg else None) or fields.get("proj:wkt2")
     if shape and transform and crs:
         return GeoBox(tuple(shape), Affine(*transform[:6]), crs)
-    return of_raster(path)
+    with opened(path, f"asset {key!r} of Item {item.id}") as source:
+        return of_dataset(source)
 
 
 def windows(geobox: GeoBox, size: int, margin: int = 0) -> Iterator[Window]:

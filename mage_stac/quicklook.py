@@ -33,7 +33,8 @@ def make_pictures(image: Path, sensor: Sensor, folder: Path) -> int | None:
     """Make folder/visual.tif and folder/thumbnail.png from an image and the sensor's red, green and blue.
 
     Eight-bit imagery with a tone curve is a picture already: its values stay. All else is stretched linearly between
-    percentiles. Pixels not observed are 0 in the COG, its nodata value, and transparent in the thumbnail.
+    percentiles. Pixels not observed are 0 in the COG, its nodata value, and transparent in the thumbnail. That is north
+    up, however the image runs.
 
     Returns:
         The nodata value of visual.tif; None if the image marks no pixel as not observed.
@@ -56,7 +57,7 @@ def make_pictures(image: Path, sensor: Sensor, folder: Path) -> int | None:
                 writer.write(picture(source.read(bands, window=box), valid, stretch, nodata), rows.start, columns.start)
     alpha = np.where(seen, 255, 0).astype("uint8")
     with writing(folder / "thumbnail.png"):
-        rgba = np.concatenate([picture(small, seen, stretch, 0), alpha[np.newaxis]])
+        rgba = np.concatenate([picture(small, seen, stretch, 0), alpha[np.newaxis]])[:, *grid.turning(geobox.affine)]
         Image.fromarray(np.moveaxis(rgba if nodata == 0 else rgba[:3], 0, -1)).save(folder / "thumbnail.png")
     return nodata
 
@@ -83,6 +84,7 @@ def class_thumbnail(raster: Path, classes: Classes, path: Path) -> None:
     with opened(raster) as source:
         factor = max(1.0, max(source.shape) / THUMBNAIL)
         small = source.read(1, out_shape=tuple(max(1, round(size / factor)) for size in source.shape))
+        small = small[grid.turning(source.transform)]
     unseen = [entry.value for entry in classes if entry.nodata]
     alpha = np.where(np.isin(small, unseen), 0, 255).astype(np.uint8)
     with writing(path):

@@ -6,20 +6,18 @@ import numpy as np
 import pystac
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imagery import UTM, box, noise, write_image, write_raster
 from odc.geo.geobox import GeoBox
+from PIL import Image
 from pyproj import Transformer
+from rasterio.vrt import WarpedVRT
 
-from mage_stac import grid
+from mage_stac import catalogue, cube, grid
 from mage_stac.errors import AssetError, GridError
-
-UTM = "EPSG:32615"
-
-
-def box(rows: int, columns: int, *, x: float = 500_000, y: float = 4_100_000, step: float = 0.6) -> GeoBox:
-    return GeoBox((rows, columns), Affine(step, 0, x, 0, -step, y), UTM)
 
 
 def item(name: str, geobox: GeoBox, **changes: object) -> pystac.Item:
@@ -107,6 +105,41 @@ def test_the_grid_of_items_continues_the_first() -> None:
         grid.of_items([], "image")
     with pytest.raises(AssetError, match="image"):
         grid.of_items([item("a", first)], "pixels")
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform:rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(("across", "down"), [(0.6, 0.6), (-0.6, -0.6), (-0.6, 0.6), (0.6, -0.6)])
+def test_items_with_south_up_are_mapped_north_up(across: float, down: float, tmp_path: Path) -> None:
+    image = noise(3, 30, 20)
+    x, y = (500_012 if across < 0 else 500_000), (4_099_982 if down > 0 else 4_100_000)
+    turned = image[:, :: 1 if down < 0 else -1, :: 1 if across > 0 else -1]
+    odd = GeoBox((30, 20), Affine(across, 0, x, 0, down, y), UTM)
+    written = write_image(tmp_path, "odd", turned, odd)
+    found = grid.of_items([written], "image")
+    assert found.shape == (30, 20)
+    assert tuple(found.affine)[:6] == pytest.approx(tuple(box(30, 20).affine)[:6])
+    values, valid = cube.read([written], found)
+    assert valid.all()
+    assert (np.rint(values * 255) == image).all()
+    with Image.open(Path(catalogue.asset_path(written, "thumbnail"))) as thumbnail:
+        assert (np.asarray(thumbnail) == np.moveaxis(image, 0, -1)).all()
+
+
+def test_a_rotated_grid_is_left_as_it_is() -> None:
+    rotated = GeoBox((10, 20), Affine.translation(5e5, 4e6) @ Affine.rotation(20) @ Affine.scale(1, 1), UTM)
+    assert grid.upright(rotated) == rotated
+    assert np.arange(6)[grid.turning(rotated.affine)[0]].tolist() == list(range(6))
+
+
+def test_the_grid_of_a_file_that_only_says_it_is_a_geotiff(tmp_path: Path) -> None:
+    other = write_raster(tmp_path / "other.tif", noise(1, 8, 8), box(8, 8))
+    with rasterio.open(other) as source, WarpedVRT(source) as virtual:
+        rasterio.shutil.copy(virtual, tmp_path / "trick.tif", driver="VRT")
+    strange = pystac.Item("i", None, None, pystac.utils.str_to_datetime("2020-01-01"), {})
+    for name, said in (("trick.tif", "not recognized"), ("gone.tif", "No such file")):
+        strange.add_asset("image", pystac.Asset(str(tmp_path / name)))
+        with pytest.raises(AssetError, match=f"asset 'image' of Item i .*{name}.* cannot be read: .*{said}"):
+            grid.of_asset(strange, "image")
 
 
 def test_an_item_in_another_crs_is_covered() -> None:
