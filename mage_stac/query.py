@@ -122,7 +122,10 @@ def box(text: str) -> Box:
     except ValueError as error:
         raise SearchError(f"--bbox {text!r} is not W,S,E,N in degrees") from error
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-        raise SearchError(f"--bbox {text!r} is not W,S,E,N in degrees with W < E and S < N")
+        raise SearchError(
+            f"--bbox {text!r} is not W,S,E,N in degrees with W < E and S < N (across the"
+            " antimeridian, search each side)"
+        )
     return west, south, east, north
 
 
