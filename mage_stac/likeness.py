@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
-from mage_stac import catalogue, cube, grid, imaging, pairs
+from mage_stac import band_fields, catalogue, cube, grid, imaging, pairs, raster
 from mage_stac.errors import GridError, MageStacError, RenderError
 from mage_stac.scene import site, sun
 from mage_stac.scene.scene import View
@@ -152,10 +152,28 @@ def reflectance(likeness: Likeness, geobox: GeoBox, sensor: Sensor) -> tuple[NDA
 
     Raises:
         AssetError: a file cannot be read.
+        RenderError: the sensor makes pictures of 8 bits, the Items are none.
     """
+    _check_kind(likeness.items[0], sensor)
     layer = pairs.layer(likeness.items[0], BANDS)
     values, valid = cube.read(likeness.items, geobox, asset=pairs.IMAGE, bands=layer.bands)
     return imaging.linear(np.moveaxis(values, 0, -1), sensor), valid
+
+
+def _check_kind(item: pystac.Item, sensor: Sensor) -> None:
+    """A picture's tone curve taken off reflectance would leave a ground as dark as night."""
+    asset = item.assets[pairs.IMAGE]
+    dtype = band_fields.stated(asset, "data_type", [1])[0]
+    if dtype is None:
+        with raster.opened(
+            catalogue.asset_path(item, pairs.IMAGE), f"asset {pairs.IMAGE!r} of Item {item.id}"
+        ) as source:
+            dtype = source.dtypes[0]
+    if dtype != "uint8" and sensor.dtype == "uint8" and sensor.gamma != 1:
+        raise RenderError(
+            f"the image of Item {item.id} is {dtype}, so reflectance, but --sensor {sensor.name} makes tone-mapped"
+            " pictures of 8 bits: give a sensor of the image's kind, such as sentinel-2 or pleiades-neo"
+        )
 
 
 def window(likeness: Likeness, rows: slice, columns: slice) -> GeoBox:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from imagery import box, index, smooth, write_image
 from odc.geo.geobox import GeoBox
@@ -95,3 +97,32 @@ def test_an_item_without_colours_is_one_line(tmp_path: Path) -> None:
     catalogue.write_json(path, content)
     with pytest.raises(MageStacError, match="lacks band red"):
         likeness.opened(path)
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_reflectance_is_no_picture(stated: bool, tmp_path: Path) -> None:
+    item = write_image(tmp_path, "a", smooth(60, 80), box(60, 80))
+    path = tmp_path / "c" / "a" / "a.json"
+    content = catalogue.read_json(path)
+    image = content["assets"]["image"]
+    with rasterio.open(catalogue.asset_path(item, "image"), "w", **profile(60, 80), dtype="uint16") as target:
+        target.write(smooth(60, 80).astype("uint16") * 20 + 1000)
+    image |= {"data_type": "uint16", "raster:scale": 1e-4, "raster:offset": -0.1}
+    if not stated:
+        del image["data_type"]
+    catalogue.write_json(path, content)
+    found = likeness.opened(path)
+    with pytest.raises(
+        MageStacError, match="Item a is uint16, so reflectance, but --sensor aerial-rgb makes tone-mapped"
+    ):
+        likeness.reflectance(found, found.geobox, sensors.read("aerial-rgb"))
+    values, valid = likeness.reflectance(found, found.geobox, sensors.read("sentinel-2"))
+    assert valid.all()
+    assert values == pytest.approx(np.moveaxis(smooth(60, 80), 0, -1) * 20e-4, abs=1e-6)
+
+
+def profile(rows: int, columns: int) -> dict[str, Any]:
+    own = box(rows, columns)
+    return {
+        "driver": "GTiff", "count": 3, "height": rows, "width": columns, "crs": str(own.crs), "transform": own.affine
+    }  # fmt: skip
