@@ -14,6 +14,7 @@ from PIL import Image
 from rasterio.crs import CRS
 
 from mage_stac import catalogue, hrefs
+from mage_stac.band_fields import listed, stated
 from mage_stac.errors import MageStacError
 from mage_stac.raster import opened
 
@@ -62,12 +63,13 @@ def _raster_problems(fields: dict[str, Any], asset: pystac.Asset, path: Path) ->
         code = fields.get("proj:code")
         if code and source.crs != CRS.from_user_input(code):
             yield f"proj:code is {code}, but {path} is in {source.crs.to_string() if source.crs else 'no CRS'}"
-        bands, stated = asset.extra_fields.get("bands"), asset.extra_fields.get("data_type")
+        bands = next((rows for rows in (*listed(asset.extra_fields), asset.extra_fields.get("eo:bands")) if rows), [])
         if bands and len(bands) != source.count:
             yield f"names {len(bands)} bands, but {path} has {source.count}"
-        if stated and stated != source.dtypes[0]:
-            yield f"data_type is {stated}, but {path} holds {source.dtypes[0]}"
-        yield from _nodata_problems(asset.extra_fields.get("nodata"), source, path)
+        dtype, nodata = (stated(asset, field, [1])[0] for field in ("data_type", "nodata"))
+        if dtype and dtype != source.dtypes[0]:
+            yield f"data_type is {dtype}, but {path} holds {source.dtypes[0]}"
+        yield from _nodata_problems(nodata, source, path)
         *_, last = (window for _, window in source.block_windows(1))
         source.read(window=last)
 
@@ -80,11 +82,11 @@ def _agrees(transform: list[float], source: Any) -> bool:
     return bool(np.abs(corners @ (np.linalg.inv(real) @ stated).T - corners).max() < SHIFT)
 
 
-def _nodata_problems(stated: Any, source: Any, path: Path) -> Iterator[str]:
+def _nodata_problems(told: Any, source: Any, path: Path) -> Iterator[str]:
     real = source.nodata
-    if stated is None and real is not None:
+    if told is None and real is not None:
         yield f"states no nodata value, but {path} has {real}"
-    elif stated is not None and real is None:
-        yield f"nodata is {stated}, but {path} marks none"
-    elif stated is not None and float(stated) != real and not (np.isnan(float(stated)) and np.isnan(real)):
-        yield f"nodata is {stated}, but {path} has {real}"
+    elif told is not None and real is None:
+        yield f"nodata is {told}, but {path} marks none"
+    elif told is not None and float(told) != real and not (np.isnan(float(told)) and np.isnan(real)):
+        yield f"nodata is {told}, but {path} has {real}"

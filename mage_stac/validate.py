@@ -73,7 +73,8 @@ class Schemas:
         if errors:
             best = max((_telling(each) for each in errors), key=_depth)
             where = "/".join(str(part) for part in best.absolute_path) or "the document"
-            yield f"{where}: {_shortened(best.message)} ({uri.removeprefix('https://')})"
+            said = UNLINKED if best.validator == "not" and where == "collection" else _shortened(best.message)
+            yield f"{where}: {said} ({uri.removeprefix('https://')})"
 
     def _validator(self, uri: str) -> Any:
         if uri not in self._validators:
@@ -95,6 +96,9 @@ class Schemas:
         schema: dict[str, Any] = self._held[uri]
         return schema
 
+
+UNLINKED = "is given, but no link of rel 'collection' leads to it"
+"""What the schema of Items means by `not`."""
 
 _ANYTHING = {"$schema": "http://json-schema.org/draft-07/schema#", "$id": PROJJSON, "type": "object"}
 
@@ -223,7 +227,7 @@ def _problems(
     if version != catalogue.STAC_VERSION:
         yield f"is STAC {version}, not {catalogue.STAC_VERSION}"
     core = f"https://schemas.stacspec.org/v{catalogue.STAC_VERSION}/{kind}-spec/json-schema/{kind}.json"
-    unfit = list(schemas.problems(core, document))
+    unfit = list(schemas.problems(core, {**document, "stac_version": catalogue.STAC_VERSION}))
     yield from unfit
     for uri in document.get("stac_extensions", []):
         yield from schemas.problems(uri, document)
@@ -234,8 +238,7 @@ def _problems(
         parent = path.parent.parent / "collection.json"
         if parent in listed and path.resolve() not in listed[parent]:
             yield f"Item {document.get('id')!r} is not listed in {parent}"
-        if not unfit:
-            yield from _item_problems(path, document)
+        yield from _item_problems(path, document, told=bool(unfit))
 
 
 def _link_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
@@ -246,11 +249,13 @@ def _link_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
             yield f"broken link: {link.get('rel')} {href!r} leads to nothing"
 
 
-def _item_problems(path: Path, document: dict[str, Any]) -> Iterator[str]:
+def _item_problems(path: Path, document: dict[str, Any], *, told: bool) -> Iterator[str]:
+    """What is wrong with an Item's assets; that it is no Item, unless that was told."""
     try:
         item = catalogue.parse_item(document, path)
     except MageStacError as error:
-        yield str(error)
+        if not told:
+            yield str(error)
         return
     for key in item.assets:
         yield from asset_problems(item, key)

@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pystac
 import pytest
-from imagery import box, index, noise, write_image
+from imagery import box, index, noise, write_image, write_raster
 
 from mage_stac import catalogue, extensions, validate
 from mage_stac.errors import CatalogueError
@@ -108,6 +109,28 @@ def test_an_old_item(root: Path, schemas: Path) -> None:
     path = root / "c" / "i" / "i.json"
     path.write_text(path.read_text().replace('"stac_version": "1.1.0"', '"stac_version": "1.0.0"'))
     assert "is STAC 1.0.0, not 1.1.0" in problems(root, schemas)
+
+
+def test_the_files_of_an_item_as_an_api_gives_it(tmp_path: Path, schemas: Path) -> None:
+    """STAC 1.0, without the link to its Collection: both are said, and its files are looked at all the same."""
+    raster = write_raster(tmp_path / "i" / "b.tif", noise(1, 40, 40).astype("uint16"), box(40, 40), nodata=0)
+    item = pystac.Item("i", None, None, pystac.utils.str_to_datetime("2020-01-01T00:00:00Z"), {"proj:epsg": 32615})
+    row = {"nodata": 0, "data_type": "uint16", "scale": 1e-4}
+    names = {"eo:bands": [{"name": "B02", "common_name": "blue"}], "raster:bands": [row]}
+    item.add_asset("B02", pystac.Asset("./b.tif", extra_fields=names))
+    document = item.to_dict(include_self_link=False, transform_hrefs=False) | {"collection": "s2", "links": []}
+    document["stac_version"], document["stac_extensions"] = "1.0.0", []
+    catalogue.write_json(tmp_path / "i" / "i.json", document)
+    found = validate.validate(tmp_path, schemas).problems
+    assert [line.partition("i.json: ")[2].partition(" (")[0] for line in found] == [
+        "is STAC 1.0.0, not 1.1.0",
+        "collection: is given, but no link of rel 'collection' leads to it",
+    ]
+    document["assets"]["B02"]["raster:bands"][0]["nodata"] = 7
+    catalogue.write_json(tmp_path / "i" / "i.json", document)
+    assert "asset 'B02': nodata is 7, but" in problems(tmp_path, schemas)
+    raster.unlink()
+    assert "b.tif, which does not exist" in problems(tmp_path, schemas)
 
 
 def test_a_schema_that_is_not_at_hand(root: Path, schemas: Path) -> None:
