@@ -1,0 +1,93 @@
+"""Joplin's two pictures: its map beside the reference, and hybrid pairs beside the photographs.
+
+    data=../shared/data/joplin
+    python benchmarks/joplin.py $data --map out/joplin/predictions/predictions/damage-* --picture docs/joplin.jpg
+    python benchmarks/joplin.py $data --hybrid out/joplin/hybrid --picture docs/hybrid.jpg
+
+The photographs are the data's own 0.6 m rasters of both dates.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+
+from mage_stac import picture
+
+PAIRS = ("wind-5-00009", "wind-5-00006", "wind-5-00045")
+"""Of the hybrids that README's command renders: a storm's edge, its middle, and large roofs."""
+SIDES = {"map": 620, "hybrid": 264}
+"""Pixels of a panel."""
+
+
+def on_grid(path: Path, like: Path, resampling: Resampling, bands: int = 1) -> NDArray[Any]:
+    """A raster's bands (bands, y, x) on the grid of another."""
+    with (
+        rasterio.open(like) as grid,
+        rasterio.open(path) as source,
+        WarpedVRT(
+            source, crs=grid.crs, transform=grid.transform, height=grid.height, width=grid.width, resampling=resampling
+        ) as view,
+    ):
+        return np.asarray(view.read(list(range(1, bands + 1))))
+
+
+def photograph(path: Path, like: Path) -> NDArray[np.uint8]:
+    """Its colours (y, x, 3) on the grid of another raster."""
+    return np.moveaxis(on_grid(path, like, Resampling.bilinear, 3), 0, -1)
+
+
+def mapped(data: Path, folder: Path) -> tuple[list[str], list[NDArray[np.uint8]]]:
+    """Both dates, the reference, and the map of a prediction's folder."""
+    reference = data / "joplin_damage_pseudolabel_60cm.tif"
+    before, after = (photograph(data / f"joplin_{date}_60cm.tif", reference) for date in ("pre", "post"))
+    grades = [on_grid(path, reference, Resampling.nearest)[0] for path in (reference, folder / "damage.tif")]
+    titles = ["before", "after", "another model, trained on real labels", "ours, never saw a real label"]
+    return titles, [before, after, *(picture.overlay(after, one) for one in grades)]
+
+
+def paired(data: Path, root: Path) -> tuple[list[str], list[NDArray[np.uint8]]]:
+    """Of each of PAIRS the photograph before, its render, the render after, its truth, and the photograph after."""
+    titles, shown = [], []
+    for name in PAIRS:
+        pre, post, label = (root / "wind-pairs" / f"{name}-{part}" for part in ("pre", "post", "label"))
+        grid = label / "damage.tif"
+        rendered = photograph(post / "visual.tif", grid)
+        titles += ["photograph before", "render before", "render after", "its truth", "photograph after"]
+        shown += [
+            photograph(data / "joplin_pre_60cm.tif", grid),
+            photograph(pre / "visual.tif", grid),
+            rendered,
+            picture.overlay(rendered, on_grid(grid, grid, Resampling.nearest)[0]),
+            photograph(data / "joplin_post_60cm.tif", grid),
+        ]
+    return titles, shown
+
+
+def main() -> None:
+    """Draw what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--picture", type=Path, required=True)
+    either = parser.add_mutually_exclusive_group(required=True)
+    either.add_argument("--map", type=Path, help="folder of a damage map")
+    either.add_argument("--hybrid", type=Path, help="catalogue of hybrid pairs")
+    given = parser.parse_args()
+    kind = "map" if given.map else "hybrid"
+    titles, images = mapped(given.data, given.map) if given.map else paired(given.data, given.hybrid)
+    png = given.picture.with_suffix(".png")
+    picture.panel(png, titles, images, columns=2 if given.map else 5, side=SIDES[kind])
+    Image.open(png).convert("RGB").save(given.picture, quality=70, optimize=True)
+    png.unlink()
+
+
+if __name__ == "__main__":
+    main()
