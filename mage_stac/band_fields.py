@@ -34,6 +34,34 @@ def stated(asset: pystac.Asset, name: str, bands: Sequence[int]) -> list[Any]:
     return values
 
 
+PREFIXED = {
+    **{
+        name: f"eo:{name}" for name in ("common_name", "center_wavelength", "full_width_half_max", "solar_illumination")
+    },
+    **{
+        name: f"raster:{name}"
+        for name in ("scale", "offset", "sampling", "bits_per_sample", "spatial_resolution", "histogram")
+    },
+}
+"""Fields of a band in `eo:bands` and `raster:bands` -> in STAC 1.1's `bands`; others keep their names."""
+
+
+def upgraded(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an asset with its `eo:bands` and `raster:bands` as STAC 1.1 has them, in `bands`.
+
+    A file whose other assets are of version 2 of both extensions cannot keep the older fields.
+    """
+    older = ("eo:bands", "raster:bands")
+    if not any(fields.get(name) for name in older):
+        return fields
+    rows = [fields.get(name) or [] for name in ("bands", *older)]
+    bands: list[dict[str, Any]] = [{} for _ in range(max(map(len, rows)))]
+    for entries in reversed(rows):  # what is there in the new style counts
+        for band, entry in zip(bands, entries, strict=False):
+            band |= {PREFIXED.get(name, name): value for name, value in entry.items()}
+    return {name: value for name, value in fields.items() if name not in older} | {"bands": bands}
+
+
 def holds_classes(key: str, asset: pystac.Asset) -> bool:
     """Whether an asset holds classes or bits (a label, SCL, QA): values that no resampling may mix and none scale."""
     entries = [asset.extra_fields, *(row for rows in listed(asset.extra_fields) for row in rows)]

@@ -29,6 +29,8 @@ Type = Literal["uint8", "uint16", "int16", "float32"]
 """Pixels that an image has; others become float32."""
 AROUND = 0.002
 """Degrees of latitude, some 220 m, by which bands are cut larger: what is interpolated needs the pixels beyond."""
+REWRITTEN = ("/raster/", "/eo/")
+"""Extensions whose fields an image has in the version of today, whatever the Item declared."""
 SHIFTED = 4.0
 """Processing baseline of Sentinel-2 from which DN are moved up by 1000, so that reflectances may be negative."""
 OFFSET_APPLIED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
@@ -318,4 +320,5 @@ def _described(item: pystac.Item, found: Sequence[Place], box: GeoBox, numbers: 
         result.properties.pop(name)
     result.properties.update({name: value for name, value in made.properties.items() if "datetime" not in name})
     result.assets, result.geometry, result.bbox = made.assets, made.geometry, made.bbox
+    result.stac_extensions = [uri for uri in result.stac_extensions if not any(name in uri for name in REWRITTEN)]
     return result

@@ -15,7 +15,7 @@ import pystac
 from pystac.utils import datetime_to_str
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac import __version__, catalogue, hrefs
+from mage_stac import __version__, band_fields, catalogue, hrefs
 from mage_stac.cut import cut
 from mage_stac.errors import AssetError, GridError, SearchError
 from mage_stac.gather import Wanted, gather
@@ -148,6 +148,8 @@ def _downloaded(
     if made.image is None:
         return cut(item, area, folder, keys=made.assets, sign=sign), ()
     beside = cut(item, area, folder, keys=made.assets, sign=sign).assets if made.assets else {}
+    for asset in beside.values():
+        asset.extra_fields = band_fields.upgraded(asset.extra_fields)
     gathered = gather(item, made.image, area, folder, sign=sign)
     gathered.item.assets = {**beside, **gathered.item.assets}
     return gathered.item, gathered.notices

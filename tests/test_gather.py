@@ -16,9 +16,12 @@ from imagery import UTM, box, write_raster
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from mage_stac import catalogue, cube, gather, grid
+from mage_stac import catalogue, cube, gather, grid, retrieve
 from mage_stac.errors import AssetError, GridError
 from mage_stac.gather import Wanted
+from mage_stac.query import Query
+from mage_stac.search import search
+from mage_stac.validate import validate
 
 FINE, COARSE = box(80, 80, step=10), box(40, 40, step=20)
 """One corner, as a Sentinel-2 tile's grids have."""
@@ -108,6 +111,27 @@ def test_coarse_bands_land_to_a_hundredth_of_a_pixel(style: Any, tmp_path: Path)
     assert valid.all()
     assert read[1] == pytest.approx(fine[0] * 1e-4 - 0.1, abs=1e-6)
     assert found.notices == ()
+
+
+@pytest.mark.parametrize("style", [new, old])
+def test_search_keeps_an_image_and_named_assets_as_valid_stac(style: Any, tmp_path: Path, schemas: Path) -> None:
+    files: Files = {
+        "B02": (field(FINE, 2, 3), style("B02", "blue")),
+        "B11": (field(COARSE, 5, 4), style("B11", "swir16")),
+    }
+    given = item(tmp_path / "in", files)
+    document = catalogue.read_json(tmp_path / "in" / "s2.json")
+    version = "v1.1.0" if style is old else "v2.0.0"
+    uris = [f"https://stac-extensions.github.io/{name}/{version}/schema.json" for name in ("raster", "eo")]
+    catalogue.write_json(tmp_path / "in" / "s2.json", document | {"stac_extensions": uris})
+    west, south, east, north = WHOLE.bounds
+    query = Query(api=str(tmp_path / "in" / "s2.json"), bbox=(west, south, east, north))
+    image = Wanted(bands=("swir16", "blue"))
+    saved = retrieve.save(search(query), query, tmp_path / "out", download=True, assets=("B11",), image=image)
+    found = catalogue.read_item(saved.items[0])
+    assert sorted(found.assets) == ["B11", "image", "thumbnail", "visual"]
+    assert cube.read([found], COARSE, asset="B11")[0] == pytest.approx(cube.read([given], COARSE, asset="B11")[0])
+    assert validate(tmp_path / "out", schemas).problems == ()
 
 
 def catalogue_of(gathered: pystac.Item, folder: Path) -> pystac.Item:
