@@ -24,6 +24,9 @@ much (`augment.scale` of a recipe)."""
 SIDE_POINTS = 64
 """Points a side when a border is carried to another CRS: the sagitta of a 10 km side is then below 1 mm."""
 
+COARSEST = 4.0
+"""Pixels of the network's along one of an image, beyond which a house is no more than a blur whatever is made of it."""
+
 ROUNDING = 1e-3
 """Pixels: a border this close to a pixel's edge lies on it."""
 
@@ -36,7 +39,7 @@ def grid_of_both(pre: Sequence[pystac.Item], post: Sequence[pystac.Item], asset:
     pixels around what both dates cover.
 
     Raises:
-        GridError: no Items, or the two do not overlap (names both places).
+        GridError: no Items, pixels more than COARSEST times `gsd`, or the two do not overlap (names both places).
         AssetError: an Item lacks the asset, or its grid cannot be found.
     """
     base = resampled(grid.of_items(pre, asset), gsd)
@@ -48,7 +51,21 @@ def grid_of_both(pre: Sequence[pystac.Item], post: Sequence[pystac.Item], asset:
     x = slice(max(0, math.floor(left + ROUNDING)), min(columns, math.ceil(right - ROUNDING)))
     if not (y.start < y.stop and x.start < x.stop):
         raise GridError(f"pre and post do not overlap: pre covers {place(first, crs)}, post {place(second, crs)}")
+    for name, items in (("pre", pre), ("post", post)):
+        _check_sharp(name, items, asset, gsd)
     return grid.crop(base, y, x)
+
+
+def _check_sharp(name: str, items: Sequence[pystac.Item], asset: str, gsd: float) -> None:
+    found = ((grid.of_asset(item, asset), item) for item in items)
+    grids = {(str(own.crs), tuple(own.affine)[:2]): (own, item) for own, item in found}
+    for own, item in grids.values():
+        size = max(pixel_metres(own))
+        if size > COARSEST * gsd:
+            raise GridError(
+                f"{name} (Item {item.id}) has pixels of {size:.3g} m, the model learnt from {gsd:g} m: no house shows"
+                " there; give finer images, or a model of renders with that --gsd"
+            )
 
 
 def resampled(geobox: GeoBox, gsd: float) -> GeoBox:

@@ -62,6 +62,15 @@ def test_another_resolution_than_the_models_makes_pixels_of_its_gsd() -> None:
     assert nearly == utm(100, 200)
 
 
+def test_images_in_which_no_house_shows_are_refused() -> None:
+    sharp, coarse = item(utm(100, 200)), item(GeoBox((20, 20), UTM @ Affine.scale(10 / 0.6), "EPSG:26915"))
+    for pre, post, name in ((coarse, sharp, "pre"), (sharp, coarse, "post")):
+        with pytest.raises(GridError, match=rf"{name} \(Item .*\) has pixels of 10 m, the model learnt from 0.6 m"):
+            overlap.grid_of_both([pre], [post], "image", 0.6)
+    assert overlap.grid_of_both([coarse], [coarse], "image", 10).shape == (20, 20)
+    assert overlap.grid_of_both([coarse], [coarse], "image", 2.6).shape == (77, 77)
+
+
 def test_degrees_at_sixty_north_become_square_on_the_ground() -> None:
     degrees = GeoBox((200, 200), Affine(1e-5, 0, 10.0, 0, -1e-5, 60.0), "EPSG:4326")
     assert overlap.pixel_metres(degrees) == pytest.approx((0.558, 1.114), rel=2e-3)
