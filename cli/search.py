@@ -47,7 +47,7 @@ def search(  # noqa: PLR0913 - one parameter an option
     ] = None,
     bands: Annotated[
         str | None,
-        typer.Option(help="Bands to download as one `image` on the finest one's pixels: red,green,blue,nir."),
+        typer.Option(help="Bands to download as one `image` on the finest one's pixels: red,green; or ASSET.BAND."),
     ] = None,
     hide: Annotated[
         str | None, typer.Option(help="Mask of the same Items (scl, qa_pixel): its clouds are nodata in that image.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
@@ -119,7 +120,7 @@ def gather(
 def places(item: pystac.Item, wanted: Sequence[str]) -> tuple[Place, ...]:
     """Where the bands so called (by name, common name or key of an asset) lie: in `image`, else alone, else in any.
 
-    Of several files of one band, the finest is taken.
+    Of several files of one band, the finest is taken; `ASSET.BAND` names one.
 
     Raises:
         AssetError: the Item lacks a band (names those it has).
@@ -130,13 +131,17 @@ def places(item: pystac.Item, wanted: Sequence[str]) -> tuple[Place, ...]:
     found = []
     for index, name in enumerate(wanted, start=1):
         keyed = (one for one in known if one[0] == name and len(_bands(item, name)) == 1)
-        at = next(keyed, None) or next((one for one in known if name in (one[2].name, one[2].common_name)), None)
+        called = (one for one in known if name in (one[2].name, one[2].common_name))
+        exact = (one for one in known if name in (f"{one[0]}.{one[2].name}", f"{one[0]}.{one[2].common_name}"))
+        at = next(chain(keyed, called, exact), None)
         if at is None:
             have = ", ".join(dict.fromkeys("/".join(filter(None, (b.name, b.common_name))) for _, _, b in known))
             raise AssetError(f"Item {item.id} lacks band {name}; it has {have or 'no named bands'}")
         key, position, band = at
-        called = band.name if name in (band.name, band.common_name) else name
-        found.append(Place(key=key, position=position, band=replace(band, name=called, index=index)))
+        own = name in (band.name, band.common_name) or name.startswith(f"{key}.")
+        found.append(
+            Place(key=key, position=position, band=replace(band, name=band.name if own else name, index=index))
+        )
     return tuple(found)
 
 
@@ -148,13 +153,12 @@ def _candidates(item: pystac.Item) -> list[str]:
     """The assets that may hold a band, the likeliest first."""
     keys = [key for key in cut.raster_keys(item) if not holds_classes(key, item.assets[key])]
 
-    def order(key: str) -> tuple[int, float, bool]:
+    def order(key: str) -> tuple[int, float, bool, bool]:
         asset = item.assets[key]
-        alone = len(_bands(item, key)) == 1
-        kind = 0 if key == IMAGE else 1 if alone else 3 if "visual" in (key, *(asset.roles or ())) else 2
+        kind = 0 if key == IMAGE else 1 if len(_bands(item, key)) == 1 else 2
         transform = asset.extra_fields.get("proj:transform")
         size = abs(transform[0]) if transform else asset.extra_fields.get("gsd", item.properties.get("gsd", math.inf))
-        return kind, float(size), "jp2" in (asset.media_type or "")
+        return kind, float(size), "visual" in (key, *(asset.roles or ())), "jp2" in (asset.media_type or "")
 
     return sorted(keys, key=order)
 

@@ -232,6 +232,20 @@ def test_reflectance_goes_before_the_picture_and_the_finer_file_before_the_coars
     assert (place.key, place.position) == ("B02_10m", 1)
 
 
+def test_a_band_of_a_named_asset(tmp_path: Path) -> None:
+    rows = [{"name": f"BAND_{name}", "eo:common_name": common} for name, common in (("R", "red"), ("B", "blue"))]
+    files: Files = {
+        "ms_analytic": (np.zeros((2, 40, 40), "uint16"), {"bands": rows}),
+        "visual": (np.zeros((2, 80, 80), "uint8"), {"bands": rows}),
+    }
+    found = gather.places(item(tmp_path, files), ["blue", "ms_analytic.blue", "ms_analytic.BAND_R"])
+    assert [(place.key, place.position, place.band.name) for place in found] == [
+        ("visual", 2, "BAND_B"),  # the finer
+        ("ms_analytic", 2, "BAND_B"),
+        ("ms_analytic", 1, "BAND_R"),
+    ]
+
+
 def test_bands_known_by_their_keys_alone(tmp_path: Path) -> None:
     given = item(tmp_path, {"B02": (field(FINE, 2, 3), {}), "B11": (field(COARSE, 5, 4), {})})
     assert [(place.key, place.band.common_name) for place in gather.places(given, ["swir16", "B02"])] == [
