@@ -151,7 +151,7 @@ def write_pair(
     sensor = _sensor(bands, float(overlap.pixel_metres(part)[0]))
     images = []
     for phase, items in zip(pairs.PHASES, dates, strict=True):
-        at = pairs.layer(items[0], bands).bands
+        at = pairs.positions(items, bands)
         values, valid = cube.read(items, part, asset=pairs.IMAGE, bands=at)
         numbers = np.where(valid, np.rint(values / sensor.scale).clip(1, 65535), 0).astype(np.uint16)
         with catalogue.staged(out, COLLECTION, f"{name}-{phase}") as folder:

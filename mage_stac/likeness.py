@@ -62,8 +62,7 @@ def opened(path: str | Path, gsd: float | None = None) -> Likeness:
     kinds = sorted({item.collection_id for item in items if item.collection_id})
     if len(kinds) > 1:
         raise RenderError(f"{path}: images of the Collections {', '.join(kinds)}: give that of one date alone")
-    for item in items:
-        pairs.layer(item, BANDS)
+    pairs.positions(items, BANDS)
     geobox = _grid(items, gsd)
     stated = _when(items[0])
     lon, lat = geobox.geographic_extent.centroid.coords[0]
@@ -155,8 +154,8 @@ def reflectance(likeness: Likeness, geobox: GeoBox, sensor: Sensor) -> tuple[NDA
         RenderError: the sensor makes pictures of 8 bits, the Items are none.
     """
     _check_kind(likeness.items[0], sensor)
-    layer = pairs.layer(likeness.items[0], BANDS)
-    values, valid = cube.read(likeness.items, geobox, asset=pairs.IMAGE, bands=layer.bands)
+    bands = pairs.positions(likeness.items, BANDS)
+    values, valid = cube.read(likeness.items, geobox, asset=pairs.IMAGE, bands=bands)
     return imaging.linear(np.moveaxis(values, 0, -1), sensor), valid
 
 

@@ -152,6 +152,23 @@ def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
     return Layer(item_id=item.id, path=path, bands=at, scale=scale, offset=offset, gsd=float(gsd))
 
 
+def positions(items: Sequence[pystac.Item], names: Sequence[str]) -> tuple[int, ...]:
+    """Where some bands lie in the `image` of the Items of one mosaic, from 1.
+
+    Raises:
+        AssetError: an Item lacks the image or a band, or they do not agree on the places.
+        GridError: an image's grid cannot be found.
+    """
+    found = [layer(item, names).bands for item in items]
+    other = next((number for number, bands in enumerate(found) if bands != found[0]), None)
+    if other is not None:
+        raise AssetError(
+            f"Items {items[0].id} and {items[other].id} have the bands {', '.join(names)} in different places,"
+            f" {found[0]} and {found[other]}: they cannot be one mosaic"
+        )
+    return found[0]
+
+
 def _units(item: pystac.Item, path: str, at: Sequence[int]) -> tuple[float, float]:
     """Scale and offset of some bands of the `image`; 1/255 in a file of uint8 whose Item states no scale."""
     asset = item.assets[IMAGE]

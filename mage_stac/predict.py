@@ -34,7 +34,7 @@ from mage_stac import (
     resumption,
     value_range,
 )  # fmt: skip
-from mage_stac.errors import AssetError, CatalogueError, ModelError
+from mage_stac.errors import CatalogueError, ModelError
 from mage_stac.jobs import Network
 from mage_stac.models import LoadedModel
 from mage_stac.mosaic import Progress, Scene, Tiling
@@ -154,7 +154,9 @@ def publish_map(
     """
     bands, gsd = taught
     imagery = Imagery(
-        pre=sources.pre, post=sources.post, bands=(_positions(sources.pre, bands), _positions(sources.post, bands))
+        pre=sources.pre,
+        post=sources.post,
+        bands=(pairs.positions(sources.pre, bands), pairs.positions(sources.post, bands)),
     )
     geobox = overlap.grid_of_both(sources.pre, sources.post, ASSET, gsd)
     outlines = _outlines(sources, geobox)
@@ -254,19 +256,6 @@ def _method(sources: Sources, tiling: Tiling, options: Options) -> str:
         f" {prediction.names(sources.post)}, in windows of {tiling.window} px blended over margins of {tiling.margin}"
         f" px, {ways}. Class 0 where a building is less likely than not, else the likeliest grade.{graded}"
     )
-
-
-def _positions(items: tuple[pystac.Item, ...], names: tuple[str, ...]) -> tuple[int, ...]:
-    """Where the network's bands lie in the assets of a mosaic, which must agree on it."""
-    found = {item.id: pairs.layer(item, names).bands for item in items}
-    first = found[items[0].id]
-    other = next((name for name, bands in found.items() if bands != first), None)
-    if other is not None:
-        raise AssetError(
-            f"Items {items[0].id} and {other} have the bands {', '.join(names)} in different places, {first} and"
-            f" {found[other]}: they cannot be one mosaic"
-        )
-    return first
 
 
 def reader(imagery: Imagery, geobox: GeoBox, shift: Shift) -> mosaic.Read:

@@ -280,7 +280,7 @@ def _windows(
     model: WaterModel, items: Sequence[pystac.Item], box: GeoBox, progress: Step | None
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """Row, column and probability of water of each window, NaN where not observed."""
-    at = pairs.layer(items[0], model.recipe.data.bands).bands
+    at = pairs.positions(items, model.recipe.data.bands)
     every = list(grid.windows(box, CORE, MARGIN))
     for number, window in enumerate(every, start=1):
         image, seen = cube.read(items, grid.crop(box, *window.outer), bands=at)

@@ -167,3 +167,11 @@ def test_bands_of_two_scales_are_refused(tmp_path: Path) -> None:
     rows = [{"name": "red", "raster:scale": 1e-4}, {"name": "nir", "raster:scale": 2e-4}]
     with pytest.raises(AssetError, match="differ in scale or offset"):
         pairs.layer(image(tmp_path, "uint16", bands=rows), ("red", "nir"))
+
+
+def test_the_images_of_a_mosaic_have_their_bands_in_one_order(tmp_path: Path) -> None:
+    rows = [{"name": "red"}, {"name": "nir"}]
+    first, other = (image(tmp_path / name, "uint8", bands=bands) for name, bands in (("a", rows), ("b", rows[::-1])))
+    assert pairs.positions([first, first], ("nir",)) == (2,)
+    with pytest.raises(AssetError, match=r"have the bands nir in different places, \(2,\) and \(1,\)"):
+        pairs.positions([first, other], ("nir",))  # of one id, as two Collections may have
