@@ -89,6 +89,8 @@ def search(  # noqa: PLR0913 - one parameter an option
     if hide is not None and bands is None:
         raise SearchError("--hide goes with --bands: it masks the image that --bands makes")
     names = tuple(name.strip() for name in (bands or "").split(",") if name.strip())
+    if bands is not None and not names:
+        raise SearchError(f"--bands {bands!r} names no band: give them like red,green,blue")
     image = Wanted(bands=names, hide=hide) if names else None
     with bar("searching") as step:
         found = run(query, progress=step)
@@ -101,6 +103,8 @@ def search(  # noqa: PLR0913 - one parameter an option
         return
     with bar("saving") as step:
         saved = save(found, query, out, download=download, assets=tuple(asset or ()), image=image, progress=step)
+    if not saved.items:
+        raise SearchError(f"none of the {len(found.items)} Items could be kept: {'; '.join(saved.notices)}")
     for notice in saved.notices:
         typer.echo(notice, err=True)
     counts = {"matched": found.matched, "taken": len(found.items), "saved": len(saved.items), "kept": saved.kept}

@@ -54,6 +54,7 @@ def test_a_download_from_an_api(run: Run, tmp_path: Path) -> None:
         (("search", "--api", "mars", "--out", "x"), "no API or catalogue 'mars'"),
         (("search", "--api", "earth-search", "--bbox", "1,2", "--out", "x"), "--bbox '1,2' is not W,S,E,N"),
         (("search", "--api", "earth-search", "--hide", "scl", "--out", "x"), "--hide goes with --bands"),
+        (("search", "--api", "earth-search", "--bands", ",", "--out", "x"), "--bands ',' names no band"),
         (("search", "--api", "earth-search", "--filter", "such", "--out", "x", "--datetime", "x"), "--datetime 'x'"),
         (("search", "--api", "http://127.0.0.1:9", "--aoi", "no.gpkg", "--out", "x"), "--aoi no.gpkg cannot be read"),
         (("ingest", "no.tif", "--datetime", "2011-05-24", "--out", "x"), "no.tif cannot be read"),
@@ -69,6 +70,22 @@ def test_bad_input_is_one_line(
     assert said in err
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_search_that_keeps_nothing_fails(run: Run, tmp_path: Path) -> None:
+    made = write_image(tmp_path / "in", "i", noise(3, 40, 40), box(40, 40))
+    path = Path(made.get_self_href() or "")
+    document = catalogue.read_json(path)
+    document["bbox"] = [-93, 36.9, -92.9, 37.1]  # it promises more than its image shows
+    ring = [[-93, 36.9], [-92.9, 36.9], [-92.9, 37.1], [-93, 37.1], [-93, 36.9]]
+    document["geometry"] = {"type": "Polygon", "coordinates": [ring]}
+    catalogue.write_json(path, document)
+    words = ("--bbox=-92.95,37.04,-92.94,37.05", "--download", "--out", tmp_path / "out")
+    code, out, err = run("search", "--api", path, *words)
+    assert (code, out) == (1, "")
+    assert "none of the 1 Items could be kept: Item i has no raster that reaches into the area" in err
+    assert err.count("\n") == 1
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
 def test_wrong_usage_exits_2(run: Run, tmp_path: Path) -> None:
@@ -105,7 +122,7 @@ def test_ctrl_c_is_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.Monkey
     code, out, err = run(*words[verb])
     assert (code, out) == (130, "")
     assert err.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("verb", ["search", "ingest", "check"])
