@@ -42,7 +42,7 @@ def sheet(root: Path, out: Path, *, limit: int = 12, side: int = 320) -> int:
     """
     groups = [group for group in _groups(catalogue.read_items(root)) if any(map(_shown, group))]
     if not groups:
-        raise CatalogueError(f"{root}: no Item has a `visual` or `damage` asset to show")
+        raise CatalogueError(f"{root}: no Item has a `visual` or `damage` asset to show; {catalogue.IMAGELESS}")
     chosen = [
         groups[i] for i in np.unique(np.linspace(0, len(groups) - 1, min(limit, len(groups))).round().astype(int))
     ]
