@@ -18,7 +18,7 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from mage_stac import catalogue, chips, models
+from mage_stac import catalogue, chips, folders, models
 from mage_stac.adapt import event, methods
 from mage_stac.adapt.step import Learner
 from mage_stac.curves import TERMS
@@ -71,7 +71,8 @@ def train(
         Path of the model Item's JSON.
 
     Raises:
-        CatalogueError: no labelled pairs, nothing observed or to learn in them, fewer than two places, no real images.
+        CatalogueError: no labelled pairs, nothing observed or to learn in them, fewer than two places, no real images,
+            or `out` cannot be written.
         AssetError: an Item lacks an asset or band, or nothing can be read any more.
         GridError: a pair's rasters lie on different grids.
         RecipeError: the recipe does not fit the pairs or needs real images, or an unfinished run of its name is of
@@ -82,6 +83,8 @@ def train(
     folder = out / "training" / recipe.name
     fabric, unread = _fabric(recipe), Unread()
     with fabric.rank_zero_first():
+        if fabric.is_global_zero:
+            folders.check_writable(out)
         if graded is not None:
             roots.append(graded_pairs(recipe, real, graded, folder / "graded"))
         material = gather(recipe, roots, real, progress, start, unread)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mage_stac import catalogue, chips, cube, grid, overlap, pairs, quicklook, tally, value_range, water_items
+from mage_stac import catalogue, chips, cube, folders, grid, overlap, pairs, quicklook, tally, value_range, water_items
 from mage_stac import recipe as recipes
 from mage_stac.adapt import augment
 from mage_stac.adapt.augment import Chips
@@ -84,12 +84,13 @@ def train(recipe: Recipe, synthetic: Sequence[Path], out: Path, *, progress: Ste
         Path of the model Item's JSON.
 
     Raises:
-        CatalogueError: no labelled pairs, no water in them, or fewer than two places.
+        CatalogueError: no labelled pairs, no water in them, fewer than two places, or `out` cannot be written.
         AssetError: an Item lacks an asset or band, or nothing can be read any more.
         GridError: a pair's rasters lie on different grids.
         RecipeError: the recipe does not fit the pairs.
         ModelError: the loss is no longer a number.
     """
+    folders.check_writable(out)
     unread = Unread()
     training, validation = tally.split(_index(recipe, synthetic, progress, unread), recipe.data.holdout)
     if not sum(training.totals()[FLOOD:]):

@@ -160,6 +160,14 @@ def test_an_empty_real_side_is_told_before_training(blocks: Path, tmp_path: Path
         train.train(TINY, blocks, tmp_path / "models", real=tmp_path)
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(blocks: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    steps: list[int] = []
+    with pytest.raises(CatalogueError, match=r"--out .*models cannot be written to: .*; give another folder"):
+        train.train(TINY, blocks, tmp_path / "file" / "models", progress=lambda done, _, __: steps.append(done))
+    assert not steps
+
+
 def test_one_class_only(tmp_path: Path) -> None:
     root = synthetic.write(tmp_path, scenes=2, size=64, damaged=0.0)
     with pytest.raises(CatalogueError, match="have grade 1: a damage model needs at least two grades"):

@@ -123,6 +123,17 @@ def test_the_same_recipe_on_the_same_pairs_is_not_trained_again(trained: Path, p
     assert trained.stat().st_mtime_ns == before
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    steps: list[int] = []
+    with pytest.raises(CatalogueError, match=r"--out .*models cannot be written to: .*; give another folder"):
+        water.train(
+            recipe.parse(QUICK, "test"), [pairs], tmp_path / "file" / "models",
+            progress=lambda done, _, __: steps.append(done),
+        )  # fmt: skip
+    assert not steps
+
+
 def test_a_map_finds_the_water_and_keeps_what_was_not_observed(trained: Path, tmp_path: Path, schemas: Path) -> None:
     box, rng = _box(9, 300), np.random.default_rng(5)
     wet = np.zeros((300, 300), bool)
