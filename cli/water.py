@@ -21,6 +21,8 @@ def water(
 ) -> None:
     """Map the water in one image as an Item: water or dry, probability, lineage. Prints its folder.
 
+    A map of the same model and image that is there already is kept.
+
     Example: mage-stac water --model out/models/models/M --image out/real/sentinel-2-l1c --out out/predictions
     """
     from mage_stac import water as mapping

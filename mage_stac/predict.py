@@ -124,7 +124,7 @@ def predict(  # noqa: PLR0913 - what a map is made from, by name
     _check_dates(sources)
     name = catalogue.checked_id(id or _name(sources))
     digest = _digest(sources, chosen)
-    if _is_made(out, name, digest):
+    if prediction.is_made(out, name, digest):
         return prediction.completed(out / COLLECTION / name, chosen.formats)
     model = models.load(sources.model, _device("cpu" if chosen.scheduler else chosen.device))
     return publish_map(
@@ -213,34 +213,18 @@ def _name(sources: Sources) -> str:
     return f"damage-{sources.date:%Y%m%d}-{hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:6]}"
 
 
-def _is_made(out: Path, name: str, digest: str) -> bool:
-    if not catalogue.has(out, COLLECTION, name):
-        return False
-    there = catalogue.read_json(out / COLLECTION / name / f"{name}.json")
-    return bool(there.get("properties", {}).get("mage:inputs") == digest)
-
-
 def _digest(sources: Sources, options: Options) -> str:
     """Of all that decides the map: version, options, and name, size and age of every file that is read."""
     assets = [(sources.model, key) for key in sorted(sources.model.assets)]
     assets += [(item, ASSET) for item in (*sources.pre, *sources.post)]
-    files = [_stamp(catalogue.asset_path(item, key)) for item, key in assets]
+    files = [prediction.stamp(catalogue.asset_path(item, key)) for item, key in assets]
     ids = [item.id for item, _ in assets]
     how = {key: value for key, value in asdict(options).items() if key not in ("device", "formats", "scheduler")}
-    given = _stamp(str(sources.footprints)) if sources.footprints else None
+    given = prediction.stamp(str(sources.footprints)) if sources.footprints else None
     if given and sources.layer is not None:
         given.append(sources.layer)
     text = json.dumps([__version__, how, ids, files, given], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _stamp(path: str) -> list[Any]:
-    """What tells one state of a file from another; the address, where it lies on a server."""
-    file = Path(path)
-    if not file.is_file():
-        return [path]
-    state = file.stat()
-    return [file.name, state.st_size, state.st_mtime_ns]
 
 
 def _method(sources: Sources, tiling: Tiling, options: Options) -> str:

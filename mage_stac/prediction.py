@@ -92,6 +92,23 @@ def _zoned(date: datetime | None) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
+def is_made(out: Path, name: str, digest: str) -> bool:
+    """Whether a catalogue has a map of that id whose inputs had that digest."""
+    if not catalogue.has(out, COLLECTION, name):
+        return False
+    there = catalogue.read_json(out / COLLECTION / name / f"{name}.json")
+    return bool(there.get("properties", {}).get("mage:inputs") == digest)
+
+
+def stamp(path: str) -> list[Any]:
+    """What tells one state of a file from another; the address, where it lies on a server."""
+    file = Path(path)
+    if not file.is_file():
+        return [path]
+    state = file.stat()
+    return [file.name, state.st_size, state.st_mtime_ns]
+
+
 def says_lost(model: pystac.Item) -> bool:
     """Whether a model says pixel by pixel what of a roof is lost."""
     return bool(model.properties.get("mlm:hyperparameters", {}).get("network.lost", False))

@@ -17,7 +17,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mage_stac import catalogue, chips, cube, folders, grid, overlap, pairs, quicklook, tally, value_range, water_items
+from mage_stac import (
+    catalogue,
+    chips,
+    cube,
+    folders,
+    grid,
+    overlap,
+    pairs,
+    prediction,
+    quicklook,
+    tally,
+    value_range,
+    water_items,
+)
 from mage_stac import recipe as recipes
 from mage_stac.adapt import augment
 from mage_stac.adapt.augment import Chips
@@ -256,6 +269,8 @@ def predict(
 ) -> Path:
     """Map the water of some images (one mosaic, on its own pixels) as an Item of the catalogue `out`; its folder.
 
+    A map of the same model and images that is there already is kept; of the same `id` but other inputs, it is replaced.
+
     Raises:
         CatalogueError: an input is no catalogue, or `out` cannot be written.
         AssetError: an Item lacks the image or a band of it, or a file is broken.
@@ -265,15 +280,17 @@ def predict(
     model, items = load(model_item), catalogue.read_items(images)
     if not items:
         raise CatalogueError(f"{images} holds no Items: give an Item, or a catalogue of those that make up one mosaic")
-    box, gsd = grid.of_items(items, "image"), model.recipe.data.gsd
+    box, gsd = grid.of_items(items, water_items.IMAGE), model.recipe.data.gsd
     size = overlap.pixel_metres(box)
     if not all(SIZES[0] <= metres / gsd <= SIZES[1] for metres in size):
         raise GridError(f"{images} has pixels of {size[0]:.3g} x {size[1]:.3g} m, the model learnt from {gsd:g} m")
-    name = catalogue.checked_id(id or water_items.prediction_id(model.item, items))
-    with catalogue.staged(out, water_items.PREDICTIONS, name) as folder:
-        _write(folder, box, _windows(model, items, box, progress))
-        catalogue.write_item(folder, water_items.prediction(name, folder, box, model.item, items))
-    water_items.index_predictions(out)
+    digest = water_items.inputs(model.item, items)
+    name = catalogue.checked_id(id or water_items.prediction_id(items, digest))
+    if not prediction.is_made(out, name, digest):
+        with catalogue.staged(out, water_items.PREDICTIONS, name) as folder:
+            _write(folder, box, _windows(model, items, box, progress))
+            catalogue.write_item(folder, water_items.map_item(name, folder, box, model.item, items, digest))
+    water_items.index_predictions(out)  # of a map that is kept too: its run may have been stopped before this
     return out / water_items.PREDICTIONS / name
 
 

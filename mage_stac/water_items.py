@@ -18,17 +18,19 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 import mage_stac
-from mage_stac import catalogue, footprint, hrefs, publish
+from mage_stac import catalogue, footprint, hrefs, prediction, publish
 from mage_stac import recipe as recipes
 from mage_stac.classes import NOT_OBSERVED, SURFACE_WATER
 from mage_stac.errors import CatalogueError
 from mage_stac.models import item as damage_models
 from mage_stac.mosaic import LEVELS
-from mage_stac.prediction import COLLECTION, TEMPLATE, taken
 from mage_stac.raster import opened
 from mage_stac.recipe import Recipe
 
-MODELS, PREDICTIONS = damage_models.COLLECTION, COLLECTION
+MODELS, PREDICTIONS = damage_models.COLLECTION, prediction.COLLECTION
+
+IMAGE = "image"
+"""Key of the asset that is looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,17 +151,34 @@ def _output(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def prediction_id(model: pystac.Item, images: Sequence[pystac.Item]) -> str:
-    """Date and six hex digits that stand for the model and the images."""
-    ids = json.dumps([model.id, *(item.id for item in images)])
-    return f"water-{max(map(taken, images)):%Y%m%d}-{hashlib.sha256(ids.encode()).hexdigest()[:6]}"
+def inputs(model: pystac.Item, images: Sequence[pystac.Item]) -> str:
+    """Digest of all that decides a water map: version, the model's files, the images' files and what is told of them.
+
+    Raises:
+        AssetError: an Item has no image, or it may not be opened.
+    """
+    network = [prediction.stamp(catalogue.asset_path(model, key)) for key in sorted(model.assets)]
+    pixels = [
+        [item.id, prediction.stamp(catalogue.asset_path(item, IMAGE)), item.assets[IMAGE].extra_fields]
+        for item in images
+    ]
+    bands = [item.properties.get("bands") for item in images]
+    text = json.dumps([mage_stac.__version__, model.id, network, pixels, bands], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def prediction(name: str, folder: Path, box: GeoBox, model: pystac.Item, images: Sequence[pystac.Item]) -> pystac.Item:
+def prediction_id(images: Sequence[pystac.Item], digest: str) -> str:
+    """Date and the first six hex digits of the digest of a map's inputs: other inputs, another id."""
+    return f"water-{max(map(prediction.taken, images)):%Y%m%d}-{digest[:6]}"
+
+
+def map_item(
+    name: str, folder: Path, box: GeoBox, model: pystac.Item, images: Sequence[pystac.Item], digest: str
+) -> pystac.Item:
     """The Item of a water map whose files lie in a folder."""
     with opened(folder / "water.tif") as source:
         geometry, bbox = footprint.of_valid(source, box)
-    date = max(map(taken, images))
+    date = max(map(prediction.taken, images))
     made = pystac.Item(
         id=name,
         geometry=geometry,
@@ -176,6 +195,7 @@ def prediction(name: str, folder: Path, box: GeoBox, model: pystac.Item, images:
             },
             "processing:lineage": f"Probability of water by model {model.id}; water where it is above one half.",
             "processing:software": {"mage-stac": mage_stac.__version__},
+            "mage:inputs": digest,
             **publish.grid_fields(box),
         },
         collection=PREDICTIONS,
@@ -201,4 +221,4 @@ def prediction(name: str, folder: Path, box: GeoBox, model: pystac.Item, images:
 
 def index_predictions(root: Path) -> None:
     """Write the Collection of predictions of a catalogue anew, and the catalogue."""
-    catalogue.index(root, id="predictions", title="Predictions", collections={PREDICTIONS: TEMPLATE})
+    catalogue.index(root, id="predictions", title="Predictions", collections={PREDICTIONS: prediction.TEMPLATE})

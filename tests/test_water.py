@@ -162,6 +162,63 @@ def test_a_map_finds_the_water_and_keeps_what_was_not_observed(trained: Path, tm
     assert found.water_everywhere_iou == pytest.approx(np.mean(wet[known]))
 
 
+def _wet(rows: slice) -> NDArray[np.bool_]:
+    wet = np.zeros((64, 64), bool)
+    wet[rows] = True
+    return wet
+
+
+def _scene(root: Path, wet: NDArray[np.bool_]) -> Path:
+    """An Item `scene` of some pixels; its folder."""
+    _image(root, "scene", _picture(wet, np.random.default_rng(5)), _box(9))
+    return root / synthetic.COLLECTION / "scene"
+
+
+def _said(folder: Path) -> NDArray[np.uint8]:
+    with rasterio.open(folder / "water.tif") as source:
+        found: NDArray[np.uint8] = source.read(1)
+    return found
+
+
+def test_a_finished_map_is_kept(trained: Path, tmp_path: Path) -> None:
+    scene, steps = _scene(tmp_path / "real", _wet(slice(32))), list[int]()
+    folder = water.predict(trained, scene, tmp_path / "out", progress=lambda done, _, __: steps.append(done))
+    before = (folder / "water.tif").stat().st_mtime_ns
+    (tmp_path / "out" / "catalog.json").unlink()  # as a run leaves it that was stopped before it wrote this
+    assert water.predict(trained, scene, tmp_path / "out", progress=lambda done, _, __: steps.append(done)) == folder
+    assert steps == [1]
+    assert (folder / "water.tif").stat().st_mtime_ns == before
+    assert [item.id for item in catalogue.read_items(tmp_path / "out")] == [folder.name]
+
+
+def test_other_pixels_of_the_same_ids_are_another_map(trained: Path, tmp_path: Path) -> None:
+    wet = {"upper": _wet(slice(32)), "lower": _wet(slice(32, 64))}
+    scenes = {name: _scene(tmp_path / name, where) for name, where in wet.items()}
+    folders = {name: water.predict(trained, scene, tmp_path / "out") for name, scene in scenes.items()}
+    assert len(catalogue.read_items(tmp_path / "out")) == 2
+    for name, folder in folders.items():
+        assert np.mean((_said(folder) == 1) == wet[name]) > 0.9
+        again = water.predict(trained, scenes[name], tmp_path / "named", id="one")
+        assert (_said(again) == _said(folder)).all()  # of a given id the last inputs stand
+    told = scenes["upper"] / "scene.json"
+    document = catalogue.read_json(told)
+    document["assets"]["image"]["raster:scale"] *= 2
+    catalogue.write_json(told, document)
+    assert water.predict(trained, scenes["upper"], tmp_path / "out") not in folders.values()
+
+
+def test_a_stopped_map_leaves_nothing_and_is_made_again(trained: Path, tmp_path: Path) -> None:
+    def stop(_done: int, _total: int, _what: str) -> None:
+        raise KeyboardInterrupt
+
+    scene = _scene(tmp_path / "real", _wet(slice(32)))
+    with pytest.raises(KeyboardInterrupt):
+        water.predict(trained, scene, tmp_path / "out", progress=stop)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    whole = water.predict(trained, scene, tmp_path / "whole")
+    assert (_said(water.predict(trained, scene, tmp_path / "out")) == _said(whole)).all()
+
+
 def test_bad_input_ends_in_one_line(trained: Path, pairs: Path, tmp_path: Path) -> None:
     coarse = GeoBox((32, 32), Affine(60, 0, 500_000, 0, -60, 4_100_000), "EPSG:32630")
     rng = np.random.default_rng(0)
