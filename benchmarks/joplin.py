@@ -1,8 +1,15 @@
-"""Joplin's two pictures: its map beside the reference, and hybrid pairs beside the photographs.
+"""Joplin: its map beside the reference and hybrid pairs beside the photographs, drawn; and the reference in halves.
 
     data=../shared/data/joplin
     python benchmarks/joplin.py $data --map out/joplin/predictions/predictions/damage-* --picture docs/joplin.jpg
     python benchmarks/joplin.py $data --hybrid out/joplin/hybrid --picture docs/hybrid.jpg
+    python benchmarks/joplin.py $data --halves out/joplin/halves
+
+Halves are what a model that learns from real labels is held against: outlines by their middles (west.gpkg, east.gpkg),
+and the raster's pixels (west.tif, east.tif), cut where half of the outlines lie on either side.
+
+    mage-stac train joplin --steps 300 --start out/joplin/models/joplin-* --synthetic out/joplin/hybrid \
+        --real out/joplin/real --real-labels out/joplin/halves/west.gpkg --out out/joplin/west   # map; score on east
 
 The photographs are the data's own 0.6 m rasters of both dates.
 """
@@ -13,12 +20,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
 
 from mage_stac import picture
 
@@ -72,15 +81,43 @@ def paired(data: Path, root: Path) -> tuple[list[str], list[NDArray[np.uint8]]]:
     return titles, shown
 
 
+def halves(data: Path, out: Path) -> None:
+    """Write outlines and raster of the western and of the eastern half."""
+    out.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(data / "joplin_damage_pseudolabel_60cm.tif") as source:
+        frame = geopandas.read_file(data / "joplin_damage_pseudolabel.geojson").to_crs(source.crs)
+        east = frame.geometry.centroid.x
+        middle = round((float(east.median()) - source.bounds.left) / source.res[0])
+        limit = source.bounds.left + middle * source.res[0]
+        for name, own, first, last in (
+            ("west", east < limit, 0, middle),
+            ("east", east >= limit, middle, source.width),
+        ):
+            frame[own].to_file(out / f"{name}.gpkg")
+            window = Window(first, 0, last - first, source.height)
+            size = {"width": window.width, "transform": source.window_transform(window)}
+            profile = {**source.profile, **size, "tiled": False}
+            for key in ("blockxsize", "blockysize"):
+                profile.pop(key, None)
+            with rasterio.open(out / f"{name}.tif", "w", **profile) as target:
+                target.write(source.read(window=window))
+
+
 def main() -> None:
     """Draw what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--picture", type=Path, required=True)
+    parser.add_argument("--picture", type=Path)
     either = parser.add_mutually_exclusive_group(required=True)
     either.add_argument("--map", type=Path, help="folder of a damage map")
     either.add_argument("--hybrid", type=Path, help="catalogue of hybrid pairs")
+    either.add_argument("--halves", type=Path, help="folder to write them to")
     given = parser.parse_args()
+    if given.halves:
+        halves(given.data, given.halves)
+        return
+    if given.picture is None:
+        parser.error("--picture: where to?")
     kind = "map" if given.map else "hybrid"
     titles, images = mapped(given.data, given.map) if given.map else paired(given.data, given.hybrid)
     png = given.picture.with_suffix(".png")
