@@ -23,6 +23,7 @@ from mage_stac import (
     cube,
     folders,
     grid,
+    models,
     overlap,
     pairs,
     prediction,
@@ -243,18 +244,19 @@ def load(path: Path) -> WaterModel:
 
     Raises:
         CatalogueError: no such Item.
-        ModelError: it is no water model of ours, or incomplete.
+        ModelError: it is no water model of ours, a card without weights, or incomplete.
     """
     item = catalogue.read_item(path)
+    paths = models.files(item)
     try:
-        recipe = recipes.parse(Path(catalogue.asset_path(item, "recipe")).read_text("utf-8"), f"of {item.id}")
+        recipe = recipes.parse(paths["recipe"].read_text("utf-8"), f"of {item.id}")
         if recipe.task != LABEL:
             raise ModelError(f"model Item {item.id} grades damage, not water: use `mage-stac predict`")
         network = _network(recipe)
-        network.load_state_dict(load_file(catalogue.asset_path(item, "model")))
+        network.load_state_dict(load_file(paths["model"]))
         scaling = item.properties["mlm:input"][0]["value_scaling"]
         mean, std = (tuple(float(entry[key]) for entry in scaling) for key in ("mean", "stddev"))
-    except (AssetError, OSError, SafetensorError, RuntimeError, KeyError, IndexError) as error:
+    except (OSError, SafetensorError, RuntimeError, KeyError, IndexError) as error:
         raise ModelError(f"model Item {item.id} is incomplete or broken: {str(error).splitlines()[0]}") from error
     return WaterModel(item=item, network=network.eval(), recipe=recipe, mean=mean, std=std)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mage_stac import catalogue, models
+from mage_stac import recipe as recipes
 from mage_stac.errors import ModelError, RecipeError
 from mage_stac.models import item
 from mage_stac.models.siamese import SiameseUnet
@@ -144,6 +146,20 @@ def test_incomplete_models_are_refused(published: pystac.Item) -> None:
         models.load(published)
 
 
+def test_a_card_without_weights_says_so() -> None:
+    folder = Path(__file__).parents[1] / "catalogs" / "example" / "models"
+    (card,) = [catalogue.read_item(path) for path in catalogue.item_files(folder)]
+    assert not list(folder.rglob("*.safetensors"))
+    with pytest.raises(ModelError, match=r"^model Item joplin.* is a card without weights: train (.*) with") as caught:
+        models.load(card)
+    said = re.search(r"train (\S+) with `mage-stac train`", str(caught.value))
+    assert said is not None
+    assert recipes.read(said[1]).name in card.id
+    card.assets.clear()
+    with pytest.raises(ModelError, match="is a card without weights: train its recipe with"):
+        models.load(card)
+
+
 def test_a_model_without_its_scaling_is_refused(published: pystac.Item) -> None:
     published.properties["mlm:input"][0]["value_scaling"].pop()
     with pytest.raises(ModelError, match="z-score value_scaling for each of its 2 bands, it has 1"):
@@ -151,8 +167,6 @@ def test_a_model_without_its_scaling_is_refused(published: pystac.Item) -> None:
 
 
 def test_a_recipe_of_another_network_is_refused(published: pystac.Item) -> None:
-    from mage_stac import recipe as recipes
-
     wider = replace(RECIPE, network=replace(RECIPE.network, decoder=(16, 16)))
     Path(published.assets["recipe"].href).write_text(recipes.as_toml(wider), "utf-8")
     with pytest.raises(ModelError, match="do not fit its recipe: size mismatch"):

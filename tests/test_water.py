@@ -18,6 +18,7 @@ from mage_stac import catalogue, models, publish, recipe, sensors, validate, wat
 from mage_stac.classes import WATER_CLASSES, colour_table
 from mage_stac.errors import AssetError, CatalogueError, GridError, ModelError, RecipeError
 
+CARDS = Path(__file__).parents[1] / "catalogs" / "example" / "models"
 SENSOR = "sentinel-2-l1c-6"
 LAND, WATER = (1100, 1000, 1200, 2800, 2500, 1600), (900, 800, 700, 300, 100, 80)
 """Reflectance times 10,000 in the sensor's six bands."""
@@ -237,6 +238,10 @@ def test_bad_input_ends_in_one_line(trained: Path, pairs: Path, tmp_path: Path) 
     catalogue.write_json(raw, document)
     with pytest.raises(ModelError, match=r"the image of Item raw holds values about .* must state raster:scale"):
         water.predict(trained, raw, tmp_path / "out")
+    with pytest.raises(ModelError, match=r"model Item joplin\S+ is a card without weights: train \S+recipe\.toml with"):
+        water.predict(next(iter(CARDS.glob("joplin*"))), raw, tmp_path / "out")
+    with pytest.raises(ModelError, match=r"Item raw has no asset 'model'.* a model Item as"):
+        water.predict(raw, raw, tmp_path / "out")
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     three = recipe.parse(QUICK.replace("[32, 24, 16, 16, 16]", "[32, 16]"), "test")
     with pytest.raises(RecipeError, match="the water head needs five"):

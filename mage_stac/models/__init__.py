@@ -27,6 +27,8 @@ OFFSETS = "mage:logit_offsets"
 """Property of a model Item that was fitted to an event: what is then added to the logits of each head."""
 ASSETS = ("model", "recipe")
 """What a model Item must have to be used."""
+WEIGHTS = "mlm:weights"
+"""Role of an asset that holds weights."""
 
 
 def build(recipe: Recipe) -> SiameseUnet | SingleUnet:
@@ -144,13 +146,37 @@ def blank(image: Tensor, valid: Tensor | None) -> Tensor:
     return torch.where(seen.to(image.device), torch.nan_to_num(image), 0.0)
 
 
+def files(item: pystac.Item) -> dict[str, Path]:
+    """Where the assets of a model Item lie that it must have to be used, by their keys.
+
+    Raises:
+        ModelError: it is a model's card without weights, or no model of ours, or a file is missing.
+    """
+    if _is_card(item):
+        found = [asset.get_absolute_href() or asset.href for asset in item.assets.values()]
+        recipe = next((href for href in found if href.endswith(".toml")), "its recipe")
+        raise ModelError(
+            f"model Item {item.id} is a card without weights: train {recipe} with `mage-stac train`, or give a model"
+            " Item that has an asset 'model' of weights"
+        )
+    return {key: _local(item, key) for key in ASSETS}
+
+
+def _is_card(item: pystac.Item) -> bool:
+    """Whether an Item tells of a model, lacks what it takes to use it, and has no weights."""
+    tells = any(key.startswith("mlm:") for key in item.properties)
+    incomplete = any(key not in item.assets for key in ASSETS)
+    return tells and incomplete and not any(WEIGHTS in (asset.roles or ()) for asset in item.assets.values())
+
+
 def load(item: pystac.Item, device: str | torch.device = "cpu") -> LoadedModel:
     """The trained network of a model Item, from its safetensors weights and its recipe; nothing is unpickled.
 
     Raises:
-        ModelError: the Item is no model of ours, an asset is missing or broken, or weights and recipe disagree.
+        ModelError: the Item is no model of ours, a card without weights, an asset is missing or broken, or weights and
+            recipe disagree.
     """
-    paths = {key: _local(item, key) for key in ASSETS}
+    paths = files(item)
     recipe = recipes.parse(_text(paths["recipe"], item), f"of model Item {item.id}")
     if recipe.task != "damage":
         raise ModelError(f"model Item {item.id} maps {recipe.task}, not damage: use `mage-stac {recipe.task}`")
