@@ -15,7 +15,7 @@ import pystac
 from pystac.utils import datetime_to_str
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac import __version__, band_fields, catalogue, hrefs
+from mage_stac import __version__, band_fields, catalogue, folders, hrefs
 from mage_stac.cut import cut
 from mage_stac.errors import AssetError, GridError, SearchError
 from mage_stac.gather import Wanted, gather
@@ -70,29 +70,31 @@ def save(
     failures: list[str] = []
     notices = Counter[str]()
     kept = 0
-    for done, item in enumerate(found.items):
-        if progress:
-            progress(done, len(found.items), item.id)
-        ready = _trusted(item, notices) if not found.api.local else item
-        try:
-            made = (
-                _Made(lineage=_lineage(ready, query, assets, image), assets=assets, image=image) if download else None
-            )
-            path, fresh, said = _save_item(ready, found, query, out, made)
-        except GridError as error:
-            notices[str(error)] += 1
-        except AssetError as error:
-            failures.append(str(error))
-        else:
-            written.append(path)
-            kept += not fresh
-            notices.update(said)
+    with folders.none_empty(*(_place(item, out).parents[1] for item in found.items)):
+        for done, item in enumerate(found.items):
+            if progress:
+                progress(done, len(found.items), item.id)
+            ready = _trusted(item, notices) if not found.api.local else item
+            try:
+                made = (
+                    _Made(lineage=_lineage(ready, query, assets, image), assets=assets, image=image)
+                    if download
+                    else None
+                )
+                path, fresh, said = _save_item(ready, found, query, out, made)
+            except GridError as error:
+                notices[str(error)] += 1
+            except AssetError as error:
+                failures.append(str(error))
+            else:
+                written.append(path)
+                kept += not fresh
+                notices.update(said)
     if written:
         _index(found, query, out, written)
     if failures:
-        raise SearchError(
-            f"{len(failures)} of {len(found.items)} Items not downloaded, the others are kept: {failures[0]}"
-        )
+        rest = "the others are kept" if written else "so nothing is kept"
+        raise SearchError(f"{len(failures)} of {len(found.items)} Items not downloaded, {rest}: {failures[0]}")
     said = tuple(f"{notice} ({count} times)" if count > 1 else notice for notice, count in notices.items())
     return Saved(items=tuple(written), kept=kept, notices=(*found.notices, *said))
 
@@ -123,8 +125,8 @@ class _Made:
 def _save_item(
     item: pystac.Item, found: Found, query: Query, out: Path, made: _Made | None
 ) -> tuple[Path, bool, tuple[str, ...]]:
-    collection, name = folder_name(item.collection_id or "items"), folder_name(item.id)
-    path = out / collection / name / f"{name}.json"
+    path = _place(item, out)
+    collection, name = path.parts[-3], path.stem
     if _made_before(path, made.lineage if made else None):
         return path, False, ()
     notices: tuple[str, ...] = ()
@@ -139,6 +141,12 @@ def _save_item(
         _link_origin(ready, item)
         catalogue.write_item(folder, ready)
     return path, True, notices
+
+
+def _place(item: pystac.Item, out: Path) -> Path:
+    """The file that an Item is kept in."""
+    name = folder_name(item.id)
+    return out / folder_name(item.collection_id or "items") / name / f"{name}.json"
 
 
 def _downloaded(

@@ -115,10 +115,24 @@ def test_a_broken_download_keeps_the_others(api: Api, tmp_path: Path) -> None:
     assert not list((tmp_path / "out").rglob(".*"))
 
 
+def test_a_search_whose_downloads_all_fail_leaves_nothing(api: Api, tmp_path: Path) -> None:
+    api.items = [item(name, api.url, image=f"{api.url}/files/gone.tif") for name in ("one", "two")]
+    query = Query(api=api.url, bbox=AREA)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(SearchError, match=r"^2 of 2 Items not downloaded, so nothing is kept: asset 'image'"):
+        save(search(query, QUICK), query, tmp_path / "deep" / "out", download=True)
+    assert set(tmp_path.rglob("*")) == before
+    (tmp_path / "there").mkdir()
+    with pytest.raises(SearchError, match="so nothing is kept"):
+        save(search(query, QUICK), query, tmp_path / "there", download=True)
+    assert set(tmp_path.rglob("*")) == before | {tmp_path / "there"}
+
+
 def test_an_item_that_does_not_reach_the_area(api: Api, tmp_path: Path) -> None:
     query = Query(api=api.url, bbox=(10, 10, 10.1, 10.1))
     saved = save(search(query, QUICK), query, tmp_path / "out", download=True)
     assert saved.items == ()
+    assert not (tmp_path / "out").exists()
     assert "no raster that reaches into the area" in saved.notices[-1]
 
 
