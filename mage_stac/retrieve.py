@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +56,8 @@ def save(
     With `image`, what is downloaded is an asset `image` of these bands (see `gather`), and `assets` beside it if named.
 
     Items of an API may name http(s) and s3 assets only: others are left out, and said so. URLs are kept unsigned. Items
-    already there in the same form are kept. One that fails does not stop the others: what could be saved is indexed.
+    already there in the same form are kept. Of several of one id in one Collection the first is taken, and said so. One
+    that fails does not stop the others: what could be saved is indexed.
 
     Raises:
         SearchError: a download without an area, or Items that failed (names the first and counts the rest).
@@ -68,12 +69,12 @@ def save(
         raise SearchError("--bands makes an image of downloaded pixels: add --download")
     written: list[Path] = []
     failures: list[str] = []
-    notices = Counter[str]()
+    items, notices = _once(found.items, out)
     kept = 0
-    with folders.none_empty(*(_place(item, out).parents[1] for item in found.items)):
-        for done, item in enumerate(found.items):
+    with folders.none_empty(*(_place(item, out).parents[1] for item in items)):
+        for done, item in enumerate(items):
             if progress:
-                progress(done, len(found.items), item.id)
+                progress(done, len(items), item.id)
             ready = _trusted(item, notices) if not found.api.local else item
             try:
                 made = (
@@ -94,9 +95,19 @@ def save(
         _index(found, query, out, written)
     if failures:
         rest = "the others are kept" if written else "so nothing is kept"
-        raise SearchError(f"{len(failures)} of {len(found.items)} Items not downloaded, {rest}: {failures[0]}")
+        raise SearchError(f"{len(failures)} of {len(items)} Items not downloaded, {rest}: {failures[0]}")
     said = tuple(f"{notice} ({count} times)" if count > 1 else notice for notice, count in notices.items())
     return Saved(items=tuple(written), kept=kept, notices=(*found.notices, *said))
+
+
+def _once(items: Sequence[pystac.Item], out: Path) -> tuple[list[pystac.Item], Counter[str]]:
+    """The first Item of each place in the catalogue, and what to say of the others."""
+    first: dict[Path, pystac.Item] = {}
+    notices = Counter[str]()
+    for item in items:
+        if first.setdefault(_place(item, out), item) is not item:
+            notices[f"Item {item.id} of Collection {item.collection_id} was found before: the first one is taken"] += 1
+    return list(first.values()), notices
 
 
 def _trusted(item: pystac.Item, notices: Counter[str]) -> pystac.Item:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import rasterio
 from imagery import box, index, noise, smooth, write_image
+from rasterio.warp import transform_bounds
 from stac_api import Api, item, serving
 
 from mage_stac import catalogue, cube, grid
@@ -134,6 +135,26 @@ def test_an_item_that_does_not_reach_the_area(api: Api, tmp_path: Path) -> None:
     assert saved.items == ()
     assert not (tmp_path / "out").exists()
     assert "no raster that reaches into the area" in saved.notices[-1]
+
+
+def test_of_two_items_of_one_id_the_first_is_kept_and_it_is_said(tmp_path: Path) -> None:
+    pictures = {name: noise(3, 50, 50, seed=number) for number, name in enumerate(("first", "second"))}
+    assert (pictures["first"] != pictures["second"]).any()
+    for name, picture in pictures.items():
+        write_image(tmp_path / "in" / name, "i", picture, box(50, 50))
+        index(tmp_path / "in" / name)
+    children = [{"rel": "child", "href": f"./{name}/catalog.json"} for name in pictures]
+    document = {"type": "Catalog", "stac_version": "1.1.0", "id": "in", "description": "d", "links": children}
+    catalogue.write_json(tmp_path / "in" / "catalog.json", document)
+    with rasterio.open(tmp_path / "in" / "first" / "c" / "i" / "image.tif") as source:
+        inside = transform_bounds(source.crs, "EPSG:4326", *source.bounds)
+    query = Query(api=str(tmp_path / "in"), bbox=inside)
+    for _ in range(2):
+        saved = save(search(query), query, tmp_path / "out", download=True)
+        assert len(saved.items) == 1
+        assert saved.notices[-1] == "Item i of Collection c was found before: the first one is taken"
+    with rasterio.open(saved.items[0].parent / "image.tif") as part:
+        assert (part.read() == pictures["first"]).all()
 
 
 def test_from_one_catalogue_on_disk_to_another(tmp_path: Path, schemas: Path) -> None:
