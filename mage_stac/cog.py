@@ -30,6 +30,9 @@ BLOCK = 512
 NEARLY_FULL = 1 << 20
 """Bytes free on a disk below which a failed write is put down to the disk being full."""
 
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What the system says of places that one may not write to."""
+
 Colours = Mapping[int, tuple[int, int, int]]
 
 
@@ -152,9 +155,17 @@ def writing(path: Path) -> Iterator[None]:
 
 def _why(error: BaseException, path: Path) -> str:
     parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(parent).free < NEARLY_FULL:
+    code = getattr(error, "errno", None)  # GDAL's errors have none: there the disk is asked
+    if code == errno.ENOSPC or (code is None and _full(parent)):
         return "no space left on the disk: free some, or write elsewhere with --out"
-    return str(getattr(error, "strerror", None) or error).splitlines()[0]
+    said = str(getattr(error, "strerror", None) or error).splitlines()[0]
+    return f"{said}; write elsewhere with --out" if code in REFUSED else said
+
+
+def _full(folder: Path) -> bool:
+    """Whether a disk that may be written is full; one that may not, or of no size, has nothing free either."""
+    usage = shutil.disk_usage(folder)
+    return os.access(folder, os.W_OK) and usage.total > 0 and usage.free < NEARLY_FULL
 
 
 def _profile(geobox: GeoBox, dtype: str, count: int, nodata: float | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -136,6 +137,33 @@ def test_a_full_disk_seen_by_gdal(small_disk: tuple[Path, int], side: int) -> No
     with nullcontext() if fits else pytest.raises(CatalogueError, match="no space left"):
         cog.write_cog(folder / "a.tif", array, box(side, side))
     assert [path.name for path in folder.iterdir()] == (["a.tif"] if fits else [])
+
+
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="needs a disk of no size")
+def test_a_folder_that_may_not_be_written_is_no_full_disk() -> None:
+    assert shutil.disk_usage("/sys").free == 0  # which alone would read as full
+    with pytest.raises(OSError, match=r".") as refused, Path("/sys/p.png").open("wb"):
+        pass
+    with pytest.raises(CatalogueError) as told, cog.writing(Path("/sys/p.png")), Path("/sys/p.png").open("wb"):
+        pass
+    assert str(told.value) == f"/sys/p.png cannot be written: {refused.value.strerror}; write elsewhere with --out"
+    with pytest.raises(CatalogueError, match=r"p\.tif cannot be written") as by_gdal:
+        cog.write_cog("/sys/p.tif", noise(1, 8, 8), box(8, 8))
+    assert "no space" not in str(by_gdal.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(errno.EROFS, "Read-only file system; write elsewhere"), (errno.ENOSPC, "no space left"), (None, "no space left")],
+)
+def test_what_the_system_says_goes_before_what_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int | None, said: str
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
+    error = OSError("of GDAL") if code is None else OSError(code, os.strerror(code))
+    with pytest.raises(CatalogueError, match=f"a.tif cannot be written: {said}"), cog.writing(tmp_path / "a.tif"):
+        raise error
 
 
 def test_a_truncated_result_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
