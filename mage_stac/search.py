@@ -173,7 +173,7 @@ class _Reader:
         found: dict[tuple[str | None, str], pystac.Item] = {}
         seen: set[tuple[str | None, str]] = set()
         for number, page in enumerate(self.pages(), start=1):
-            fresh = {(each.get("collection"), each["id"]): each for each in page.get("features", [])}
+            fresh = self.once(page.get("features", []))
             if fresh and fresh.keys() <= seen:
                 raise SearchError(
                     f"{self.api.url} repeats a page: all Items of page {number} came before ({len(seen)} so far)"
@@ -189,6 +189,17 @@ class _Reader:
                 return list(found.values())[:limit]
         self.compare(len(seen))
         return list(found.values())
+
+    def once(self, features: list[dict[str, Any]]) -> dict[tuple[str | None, str], dict[str, Any]]:
+        """The first Item of each Collection and id of a page; the same again, there or on the next, is no news."""
+        first: dict[tuple[str | None, str], dict[str, Any]] = {}
+        for each in features:
+            name, collection = each["id"], each.get("collection")
+            if first.setdefault((collection, name), each) != each:
+                self.notices.append(
+                    f"Item {name} of Collection {collection} was found before on its page: the first one is taken"
+                )
+        return first
 
     def keeps(self, feature: dict[str, Any]) -> bool:
         return not self.by_hand or passes(feature, self.query.filter)

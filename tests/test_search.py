@@ -64,6 +64,16 @@ def test_items_lost_by_the_api_are_missed(api: Api) -> None:
     assert "says that 9 Items match, but its pages hold 7" in ask(api).notices[0]
 
 
+def test_of_two_items_of_one_id_on_a_page_the_first_is_taken_and_it_is_said(api: Api) -> None:
+    api.items = [item("twin", api.url, image=f"{api.url}/{name}.tif") for name in ("first", "second")]
+    said = "Item twin of Collection c was found before on its page: the first one is taken"
+    found = ask(api)
+    assert [each.assets["image"].href for each in found.items] == [f"{api.url}/first.tif"]
+    assert said in found.notices
+    api.items[1] = api.items[0]
+    assert said not in ask(api).notices
+
+
 def test_an_empty_page_in_between_is_no_end(api: Api) -> None:
     api.matched = None
     api.empty_first = 2
