@@ -100,9 +100,9 @@ def compiled(eager: Loop) -> Loop:
     other.chips, other.image, other.weights = eager.chips, eager.image, eager.weights
     for loop in (eager, other):
         loop.model.train()
-    expected = float(eager.loss())
+    expected = eager.loss().item()
     started = time.perf_counter()
-    found = float(other.loss())
+    found = other.loss().item()
     other.limit()
     print(f"compiled in {time.perf_counter() - started:.0f} s; loss {found:.6f}, without {expected:.6f}", flush=True)
     return other

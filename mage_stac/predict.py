@@ -214,7 +214,9 @@ def _name(sources: Sources) -> str:
 
 
 def _digest(sources: Sources, options: Options) -> str:
-    """Of all that decides the map: version, options, and name, size and age of every file that is read."""
+    """Of all that decides the map: version, options, name, size and age of every file that is read, what Items state of
+    their images.
+    """
     assets = [(sources.model, key) for key in sorted(sources.model.assets)]
     assets += [(item, ASSET) for item in (*sources.pre, *sources.post)]
     files = [prediction.stamp(catalogue.asset_path(item, key)) for item, key in assets]
@@ -223,7 +225,9 @@ def _digest(sources: Sources, options: Options) -> str:
     given = prediction.stamp(str(sources.footprints)) if sources.footprints else None
     if given and sources.layer is not None:
         given.append(sources.layer)
-    text = json.dumps([__version__, how, ids, files, given], sort_keys=True)
+    images = (*sources.pre, *sources.post)
+    told = [[item.assets[ASSET].extra_fields, item.properties.get("bands")] for item in images]
+    text = json.dumps([__version__, how, ids, files, told, given], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -677,6 +677,13 @@ def test_the_verb_from_files_to_catalogue(
     assert folder.stat().st_mtime_ns == written  # the same inputs and options: kept
     verb(**given, window=96, margin=8)
     assert folder.stat().st_mtime_ns != written
+    written = folder.stat().st_mtime_ns
+    stated = images / "post/post.json"
+    mended = json.loads(stated.read_text("utf-8"))
+    mended["assets"]["image"]["raster:scale"] = 1 / 300
+    stated.write_text(json.dumps(mended), "utf-8")
+    verb(**given, window=96, margin=8)
+    assert folder.stat().st_mtime_ns != written  # the same files, but they mean something else
 
 
 def test_what_the_verb_refuses(tmp_path: Path, place: Callable[..., pystac.Item], trained: Path) -> None:
