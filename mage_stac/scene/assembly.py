@@ -254,4 +254,6 @@ def _local(shape: BaseGeometry, at: Site) -> BaseGeometry:
 
 
 def _world(shape: BaseGeometry, at: Site) -> BaseGeometry:
-    return shapely.transform(shape, lambda points: points + at.origin)
+    """A local area in the site's CRS; mended, for rounding large coordinates lets edges cross that lie close."""
+    moved = shapely.transform(shape, lambda points: points + at.origin)
+    return moved if moved.is_valid else shapely.make_valid(moved, method="structure", keep_collapsed=False)
