@@ -220,7 +220,7 @@ class Run:
     validation_chips: Count = 64
     """At most so many windows of the held-out places, spread evenly."""
     compile: bool = False
-    """Whether torch.compile translates the network first: some 150 s on a CPU for a speed of 1.2 (benchmarks/LOG.md)."""
+    """Whether torch.compile translates the network first: 150 s on a CPU, for 1.2 times the speed (LOG)."""
     cache: bool = False
     """Whether decoded pixels are kept in OUT/training/pixels, as many bytes as they have, for later epochs and runs."""
 
