@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 import warnings
@@ -63,8 +64,15 @@ def _application() -> typer.Typer:
 
     for verb in VERBS:
         module: Any = import_module(f".{verb}", __package__)
-        app.command(name=verb)(getattr(module, verb))
+        command = getattr(module, verb)
+        app.command(name=verb, help=_flowing(command.__doc__))(command)
     return app
+
+
+def _flowing(text: str) -> str:
+    """A docstring whose paragraphs are one line each: a terminal breaks them where it ends."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 app = _application()

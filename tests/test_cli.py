@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_every_verb_shows_an_example(run: Run, verb: str) -> None:
     code, out, _ = run([verb, "--help"])
     assert code == 0
     assert f"Example: mage-stac {verb}" in " ".join(out.split()).replace("│", "")
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_help_breaks_lines_where_the_terminal_ends(run: Run, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line.strip() for line in run([verb, "--help"])[1].partition("╭")[0].splitlines()]
+    broken = [(one, two) for one, two in pairwise(lines) if one and two and len(one) + len(two.split()[0]) + 1 < 78]
+    assert not broken, "a line ends although the next word fits"
 
 
 @pytest.mark.parametrize(("verb", "extra"), [("report", "mage-stac[report]"), ("serve", "mage-stac[tiles]")])
