@@ -59,6 +59,8 @@ def adapt(  # noqa: PLR0913 - a command's options
     from mage_stac.adapt import refit
     from mage_stac.graded import Outlines
 
+    if real_labels is None and layer is not None:
+        raise typer.BadParameter("--layer tells of --real-labels, which is not given")
     labels = Outlines(path=real_labels, layer=layer) if real_labels else None
     with bar("adapt") as step:
         path = refit.refit(model, real, out, settings, synthetic=tuple(synthetic or ()), labels=labels, progress=step)

@@ -57,6 +57,8 @@ def predict(  # noqa: PLR0913 - a command's options
     unknown = next((name for name in formats or () if name not in FORMATS), None)
     if unknown is not None:
         raise typer.BadParameter(f"--format is one of {', '.join(FORMATS)}, not {unknown!r}")
+    if footprints is None and layer is not None:
+        raise typer.BadParameter("--layer tells of --footprints, which is not given")
 
     tiling = Tiling(window=window, margin=margin, batch=batch)
     from mage_stac import predict as prediction  # torch takes seconds: impossible windows are told at once

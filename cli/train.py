@@ -55,6 +55,8 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
     """
     from mage_stac import recipe as recipes
 
+    if real_labels is None and (layer is not None or sure):
+        raise typer.BadParameter("--layer and --sure tell of --real-labels, which is not given")
     settings = _told(recipes.read(recipe), steps, seed)
     if settings.task == "water":
         if real or real_labels or start:

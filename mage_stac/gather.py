@@ -18,12 +18,11 @@ from odc.geo.geobox import GeoBox
 from pystac.utils import datetime_to_str
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac import cog, cube, cut, grid, publish, raster, sensors
+from mage_stac import cog, cube, cut, grid, pairs, publish, raster, sensors
 from mage_stac.band_fields import holds_classes, listed, stated
 from mage_stac.errors import AssetError, GridError
 from mage_stac.sensors import Band, Sensor
 
-IMAGE = "image"
 STRIP = 1024
 """Pixels a side of the pieces gathered at once."""
 Type = Literal["uint8", "uint16", "int16", "float32"]
@@ -155,7 +154,7 @@ def _candidates(item: pystac.Item) -> list[str]:
 
     def order(key: str) -> tuple[int, float, bool, bool]:
         asset = item.assets[key]
-        kind = 0 if key == IMAGE else 1 if len(_bands(item, key)) == 1 else 2
+        kind = 0 if key == pairs.IMAGE else 1 if len(_bands(item, key)) == 1 else 2
         transform = asset.extra_fields.get("proj:transform")
         size = abs(transform[0]) if transform else asset.extra_fields.get("gsd", item.properties.get("gsd", math.inf))
         return kind, float(size), "visual" in (key, *(asset.roles or ())), "jp2" in (asset.media_type or "")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
-from mage_stac import band_fields, catalogue, cube, grid, imaging, pairs, raster
+from mage_stac import catalogue, cube, grid, imaging, pairs
 from mage_stac.errors import GridError, MageStacError, RenderError
 from mage_stac.scene import site, sun
 from mage_stac.scene.scene import View
@@ -161,13 +161,7 @@ def reflectance(likeness: Likeness, geobox: GeoBox, sensor: Sensor) -> tuple[NDA
 
 def _check_kind(item: pystac.Item, sensor: Sensor) -> None:
     """A picture's tone curve taken off reflectance would leave a ground as dark as night."""
-    asset = item.assets[pairs.IMAGE]
-    dtype = band_fields.stated(asset, "data_type", [1])[0]
-    if dtype is None:
-        with raster.opened(
-            catalogue.asset_path(item, pairs.IMAGE), f"asset {pairs.IMAGE!r} of Item {item.id}"
-        ) as source:
-            dtype = source.dtypes[0]
+    dtype = pairs.dtype(item)
     if dtype != "uint8" and sensor.dtype == "uint8" and sensor.gamma != 1:
         raise RenderError(
             f"the image of Item {item.id} is {dtype}, so reflectance, but --sensor {sensor.name} makes tone-mapped"

@@ -147,7 +147,7 @@ def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
         at = band_fields.positions(item, IMAGE, bands)
     except AssetError as error:
         raise AssetError(f"{error}: {_NAMED}") from None
-    scale, offset = _units(item, path, at)
+    scale, offset = _units(item, at)
     gsd = item.properties.get("gsd") or asset.extra_fields.get("gsd") or abs(grid.of_asset(item, IMAGE).resolution.x)
     return Layer(item_id=item.id, path=path, bands=at, scale=scale, offset=offset, gsd=float(gsd))
 
@@ -169,23 +169,31 @@ def positions(items: Sequence[pystac.Item], names: Sequence[str]) -> tuple[int, 
     return found[0]
 
 
-def _units(item: pystac.Item, path: str, at: Sequence[int]) -> tuple[float, float]:
+def _units(item: pystac.Item, at: Sequence[int]) -> tuple[float, float]:
     """Scale and offset of some bands of the `image`; 1/255 in a file of uint8 whose Item states no scale."""
     asset = item.assets[IMAGE]
-    scales, offsets, types = (
-        band_fields.stated(asset, name, at) for name in ("raster:scale", "raster:offset", "data_type")
-    )
+    scales, offsets = (band_fields.stated(asset, name, at) for name in ("raster:scale", "raster:offset"))
     told = {(scale, offset or 0.0) for scale, offset in zip(scales, offsets, strict=True)}
     if len(told) > 1:
         raise AssetError(f"bands of asset {IMAGE!r} of Item {item.id} differ in scale or offset: convert them to one")
     ((scale, offset),) = told
     if scale is None:
-        dtype = types[0]
-        if dtype is None:
-            with raster.opened(path, f"asset {IMAGE!r} of Item {item.id}") as source:
-                dtype = source.dtypes[at[0] - 1]
-        scale = raster.EIGHT_BITS if dtype == "uint8" else 1.0
+        scale = raster.EIGHT_BITS if dtype(item, at[0]) == "uint8" else 1.0
     return float(scale), float(offset)
+
+
+def dtype(item: pystac.Item, position: int = 1) -> str:
+    """Type of the numbers of a band of the `image`, as the Item states it or else as the file has it.
+
+    Raises:
+        AssetError: the Item has no image, or it cannot be opened.
+    """
+    path = catalogue.asset_path(item, IMAGE)
+    stated = band_fields.stated(item.assets[IMAGE], "data_type", [position])[0]
+    if stated is not None:
+        return str(stated)
+    with raster.opened(path, f"asset {IMAGE!r} of Item {item.id}") as source:
+        return str(source.dtypes[position - 1])
 
 
 def held_out(places: Mapping[str, float], share: float) -> frozenset[str]:

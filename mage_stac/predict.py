@@ -217,17 +217,13 @@ def _digest(sources: Sources, options: Options) -> str:
     """Of all that decides the map: version, options, name, size and age of every file that is read, what Items state of
     their images.
     """
-    assets = [(sources.model, key) for key in sorted(sources.model.assets)]
-    assets += [(item, ASSET) for item in (*sources.pre, *sources.post)]
-    files = [prediction.stamp(catalogue.asset_path(item, key)) for item, key in assets]
-    ids = [item.id for item, _ in assets]
+    model = [prediction.state(sources.model, key) for key in sorted(sources.model.assets)]
+    images = [[prediction.state(item, ASSET) for item in items] for items in (sources.pre, sources.post)]
     how = {key: value for key, value in asdict(options).items() if key not in ("device", "formats", "scheduler")}
     given = prediction.stamp(str(sources.footprints)) if sources.footprints else None
     if given and sources.layer is not None:
         given.append(sources.layer)
-    images = (*sources.pre, *sources.post)
-    told = [[item.assets[ASSET].extra_fields, item.properties.get("bands")] for item in images]
-    text = json.dumps([__version__, how, ids, files, told, given], sort_keys=True)
+    text = json.dumps([__version__, how, model, images, given], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -109,6 +109,17 @@ def stamp(path: str) -> list[Any]:
     return [file.name, state.st_size, state.st_mtime_ns]
 
 
+def state(item: pystac.Item, key: str) -> list[Any]:
+    """What tells one state of an Item's image from another: its id, the file, and what is stated of the pixels.
+
+    Raises:
+        AssetError: the Item has no such asset, or it may not be opened.
+    """
+    return [
+        item.id, stamp(catalogue.asset_path(item, key)), item.assets[key].extra_fields, item.properties.get("bands")
+    ]  # fmt: skip
+
+
 def says_lost(model: pystac.Item) -> bool:
     """Whether a model says pixel by pixel what of a roof is lost."""
     return bool(model.properties.get("mlm:hyperparameters", {}).get("network.lost", False))

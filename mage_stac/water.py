@@ -282,7 +282,7 @@ def predict(
     model, items = load(model_item), catalogue.read_items(images)
     if not items:
         raise CatalogueError(f"{images} holds no Items: give an Item, or a catalogue of those that make up one mosaic")
-    box, gsd = grid.of_items(items, water_items.IMAGE), model.recipe.data.gsd
+    box, gsd = grid.of_items(items, pairs.IMAGE), model.recipe.data.gsd
     size = overlap.pixel_metres(box)
     if not all(SIZES[0] <= metres / gsd <= SIZES[1] for metres in size):
         raise GridError(f"{images} has pixels of {size[0]:.3g} x {size[1]:.3g} m, the model learnt from {gsd:g} m")

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 import mage_stac
-from mage_stac import catalogue, footprint, hrefs, prediction, publish
+from mage_stac import catalogue, footprint, hrefs, pairs, prediction, publish
 from mage_stac import recipe as recipes
 from mage_stac.classes import NOT_OBSERVED, SURFACE_WATER
 from mage_stac.errors import CatalogueError
@@ -28,9 +28,6 @@ from mage_stac.raster import opened
 from mage_stac.recipe import Recipe
 
 MODELS, PREDICTIONS = damage_models.COLLECTION, prediction.COLLECTION
-
-IMAGE = "image"
-"""Key of the asset that is looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,13 +154,9 @@ def inputs(model: pystac.Item, images: Sequence[pystac.Item]) -> str:
     Raises:
         AssetError: an Item has no image, or it may not be opened.
     """
-    network = [prediction.stamp(catalogue.asset_path(model, key)) for key in sorted(model.assets)]
-    pixels = [
-        [item.id, prediction.stamp(catalogue.asset_path(item, IMAGE)), item.assets[IMAGE].extra_fields]
-        for item in images
-    ]
-    bands = [item.properties.get("bands") for item in images]
-    text = json.dumps([mage_stac.__version__, model.id, network, pixels, bands], sort_keys=True)
+    network = [prediction.state(model, key) for key in sorted(model.assets)]
+    pixels = [prediction.state(item, pairs.IMAGE) for item in images]
+    text = json.dumps([mage_stac.__version__, network, pixels], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -77,6 +77,21 @@ def test_help_breaks_lines_where_the_terminal_ends(run: Run, verb: str, monkeypa
     assert not broken, "a line ends although the next word fits"
 
 
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (["train", "demo", "--synthetic", "x", "--out", "x", "--sure", "0.6"], "--real-labels"),
+        (["train", "demo", "--synthetic", "x", "--out", "x", "--layer", "grades"], "--real-labels"),
+        (["adapt", "--model", "x", "--real", "x", "--out", "x", "--layer", "grades"], "--real-labels"),
+        (["predict", "--model", "x", "--pre", "x", "--post", "x", "--out", "x", "--layer", "houses"], "--footprints"),
+    ],
+)
+def test_an_option_that_tells_of_another_needs_it(run: Run, words: list[str], missing: str) -> None:
+    code, out, err = run(words)
+    assert (code, out) == (2, "")
+    assert f"of {missing}, which is not given" in err
+
+
 @pytest.mark.parametrize(("verb", "extra"), [("report", "mage-stac[report]"), ("serve", "mage-stac[tiles]")])
 def test_help_keeps_the_brackets_of_an_extra(run: Run, verb: str, extra: str) -> None:
     assert extra in run([verb, "--help"])[1]

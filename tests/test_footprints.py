@@ -7,7 +7,7 @@ import pytest
 import shapely
 import shapely.affinity
 from affine import Affine
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rasterio import features
 
@@ -74,6 +74,7 @@ def traced(house: shapely.Polygon, pixel: tuple[float, float], turn: float = 0.0
     pixel=st.tuples(st.floats(0.4, 0.8), st.floats(0.4, 0.8)),
     raster=st.floats(-20, 20),
 )
+@example(turn=1.0, size=(14.0, 13.375), pixel=(0.5, 0.5), raster=0.0)  # GEOS drops a corner of this polygon
 def test_steps_of_a_raster_become_straight_walls(
     turn: float, size: tuple[float, float], pixel: tuple[float, float], raster: float
 ) -> None:
@@ -81,9 +82,9 @@ def test_steps_of_a_raster_become_straight_walls(
     steps = traced(house, pixel, raster)
     straight = footprints.straightened(np.array([steps], dtype=object))[0]
     assert straight.is_valid
-    assert shapely.hausdorff_distance(straight, steps) <= 1.5 * max(pixel)  # GEOS keeps the topology, not the bound
+    assert shapely.hausdorff_distance(straight, steps) <= 1.02 * max(pixel)
     assert shapely.hausdorff_distance(straight, house) <= 2.2 * max(pixel)  # of a trace at most 1.5 pixels off
-    if 10 < (turn - raster) % 90 < 80:
+    if 20 < (turn - raster) % 90 < 70:  # nearer to the axes a small house has few steps
         assert len(straight.exterior.coords) < 0.6 * len(steps.exterior.coords)
 
 

@@ -76,11 +76,31 @@ def straightened(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     pixels = np.array([_pixel(one) if isinstance(one, Polygon) and one.is_valid else 0.0 for one in shapes])
     result = shapes.copy()
     for number in np.flatnonzero(pixels):
-        straight = shapely.simplify(shapes[number], 1.01 * pixels[number])  # lengths come out of a projection
+        straight = _without_steps(shapes[number], 1.01 * pixels[number])  # lengths come out of a projection
+        if not straight.is_valid:
+            continue
         shared = straight.intersection(shapes[number]).area
         if shared >= ALIKE * (straight.area + shapes[number].area - shared):
             result[number] = straight
     return result
+
+
+def _without_steps(polygon: Polygon, stray: float) -> Polygon:
+    """A polygon, perhaps crossing itself, without the corners that stray less (m) from the walls that stay.
+
+    GEOS simplifies polygons so that they stay valid and then may drop a corner that strays farther; of a line it
+    keeps the bound, and the ends. So each ring is a line that begins at the corner farthest out, which is a corner
+    of the house and not of a step.
+    """
+    out = []
+    for ring in (polygon.exterior, *polygon.interiors):
+        corners = shapely.get_coordinates(ring)[:-1]
+        first = np.argmax(np.hypot(*(corners - corners.mean(axis=0)).T))
+        line = np.roll(corners, -first, axis=0)
+        out.append(shapely.simplify(shapely.LineString([*line, line[0]]), stray, preserve_topology=False))
+    if len(out[0].coords) < 4:
+        return polygon
+    return Polygon(out[0].coords, [one.coords for one in out[1:] if len(one.coords) > 3])
 
 
 def _pixel(polygon: Polygon) -> float:
