@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plans import RECTANGLE, building, footprints
 
@@ -22,6 +22,7 @@ def outward(whole: mesh.Mesh) -> np.ndarray:
 
 
 @settings(max_examples=15, deadline=None)
+@example(((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -2.0)), "commercial", 1)  # walls narrower than a shop window
 @given(footprints(), st.sampled_from(sorted(facades.FRONTS)), st.integers(1, 5))
 def test_openings_lie_on_the_walls_and_face_outwards(footprint: Ring, kind: str, storeys: int) -> None:
     one = building(footprint, kind=kind, storeys=storeys, height=2.8 * storeys, base=40.0)

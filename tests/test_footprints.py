@@ -103,7 +103,10 @@ def test_nothing() -> None:
     assert made.notes == ()
 
 
-@given(st.lists(st.tuples(st.floats(0, 30), st.floats(0, 30)), min_size=3, max_size=9))
+MILLIMETRES = st.integers(0, 30_000).map(lambda count: count / 1000)
+
+
+@given(st.lists(st.tuples(MILLIMETRES, MILLIMETRES), min_size=3, max_size=9))
 def test_whatever_comes_in_what_goes_out_is_valid(corners: list[tuple[float, float]]) -> None:
     made = footprints.clean(found(shapely.Polygon(corners)))
     assert shapely.is_valid(made.polygons).all()

@@ -151,9 +151,8 @@ def _windows(building: Building, walls: Walls, front: Front) -> tuple[NDArray[np
     tall = min(front.window[1], high - front.sill - ROOM)
     if not front.bay or tall < 0.4 or not len(walls.length):
         return np.zeros(0, np.intp), np.zeros((0, 4))
-    bays = np.maximum(np.round((walls.length - ROOM) / front.bay), (walls.length > front.window[0] + 2 * ROOM)).astype(
-        np.intp
-    )
+    bays = np.maximum(np.round((walls.length - ROOM) / front.bay), 1).astype(np.intp)
+    bays[walls.length <= front.window[0] + 2 * ROOM] = 0
     floors = max(1, int(walls.high.max() / high + 0.01))
     wall = np.repeat(np.arange(len(bays)), bays * floors)
     number = np.arange(len(wall)) - np.repeat(np.cumsum(bays * floors) - bays * floors, bays * floors)
