@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import numpy as np
 import shapely
+import shapely.affinity
 from test_highways import CLIP, ORIGIN, TRADITION, lines
 from test_scene_buildings import make
 
@@ -52,3 +54,17 @@ def test_works_stand_on_hard_ground_and_sheds_on_none() -> None:
 
 def test_no_buildings() -> None:
     assert premises.around((), (), STREET, shapely.Polygon()).lawns == ()
+
+
+def test_lone_works_stand_on_a_square_plot_along_their_walls() -> None:
+    plan = shapely.affinity.rotate(shapely.box(500020, 5000020, 500050, 5000032), 20)
+    ((works, _),) = make(plan, kind="industrial")
+    (lot,) = premises.around([works], [TRADITION], [], shapely.Polygon()).lawns
+    level, hall = (
+        shapely.affinity.rotate(shapely.Polygon(ring), -20, origin=(0, 0)) for ring in (lot.ring, works.footprint)
+    )
+    assert level.area / shapely.box(*level.bounds).area > 0.999  # simplified by less than a metre
+    reach = np.abs(np.subtract(level.bounds, hall.bounds))
+    assert (reach > premises.NEAREST * premises.REACH - 0.01).all()
+    assert (reach < premises.REACH + 0.01).all()
+    assert len(set(np.rint(reach * 10))) > 1

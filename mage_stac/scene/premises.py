@@ -20,7 +20,9 @@ from mage_stac.scene.styles import Houses
 from mage_stac.scene.traditions import Tradition
 
 REACH = 16.0
-"""A yard ends this far from its building, m."""
+"""A yard ends at most this far from its building's rectangle, m."""
+NEAREST = 0.4
+"""And at least at this share of that, on the side of open country; by eye."""
 LONGEST = 35.0
 """Longer drives are not guessed, m."""
 DWELLINGS = ("house", "mobile_home")
@@ -54,11 +56,11 @@ def around(
     streets = [road for road in roads if road.use in {"street", "arterial"} and len(road.line) > 1]
     kerbs = STRtree([LineString(road.line) for road in streets])
     houses_tree = STRtree(plans)
-    cells = _cells(plans, frame)
-    for building, tradition, plan, cell in zip(buildings, traditions, plans, cells, strict=True):
+    for building, tradition, plan, cell in zip(buildings, traditions, plans, _cells(plans, frame), strict=True):
         houses = tradition.table.houses
         rng = np.random.default_rng([building.seed, 41])
-        yard = cell.difference(taken)
+        plot = _plot(plan, np.random.default_rng([building.seed, 42]))
+        yard = shapely.simplify(cell.intersection(plot), 0.3).difference(taken)
         if building.kind in HARD:
             lawns += _apron(building, yard, rng)
             continue
@@ -67,7 +69,7 @@ def around(
         material = chance.choose(rng, houses.yards)
         lawns += _patch(yard, material, "lawn", rng)
         gardens.append(yard if material in {"grass", "meadow"} else Polygon())
-        built += _fenced(yard, plan, houses, rng)
+        built += _fenced(yard, plan, plot, houses, rng)
         drive = _drive(plan, streets, kerbs, houses_tree, houses, rng)
         built += [*_patio(plan, yard, houses, rng), *([drive] if drive else [])]
     return Premises(lawns=tuple(lawns), built=tuple(built), gardens=shapely.union_all(gardens))
@@ -79,21 +81,25 @@ def _plan(building: Building) -> Polygon:
 
 
 def _cells(plans: Sequence[Polygon], frame: Polygon) -> list[BaseGeometry]:
-    """The ground nearest to each building, at most REACH away: Voronoi cells of the buildings' corners, joined."""
+    """The ground nearest to each building: Voronoi cells of the buildings' corners, joined."""
     points = [shapely.get_coordinates(shapely.segmentize(plan.exterior, 6.0))[:-1] for plan in plans]
     owner = np.repeat(np.arange(len(plans)), [len(part) for part in points])
     seeds = np.unique(np.round(np.concatenate(points), 2), axis=0, return_index=True)
     corners, owner = seeds[0], owner[seeds[1]]
     if len(corners) < 4:
-        return [plan.buffer(REACH) for plan in plans]
+        return [frame for _ in plans]
     cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(corners), extend_to=frame, ordered=True))
     order = np.argsort(owner, kind="stable")
     bounds = np.searchsorted(owner[order], np.arange(len(plans) + 1))
-    joined = [shapely.union_all(shapely.make_valid(cells[order[a:b]]), grid_size=1e-3) for a, b in pairwise(bounds)]
-    return [
-        shapely.simplify(cell.intersection(plan.buffer(REACH, quad_segs=3)), 0.3)
-        for cell, plan in zip(joined, plans, strict=True)
-    ]
+    return [shapely.union_all(shapely.make_valid(cells[order[a:b]]), grid_size=1e-3) for a, b in pairwise(bounds)]
+
+
+def _plot(plan: Polygon, rng: np.random.Generator) -> Polygon:
+    """The land of a building that has no neighbours: square corners, along its walls, not as wide on all sides."""
+    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(plan))
+    sides = np.diff(corners, axis=0)
+    out = rng.uniform(NEAREST * REACH, REACH, (4, 1)) * sides / np.linalg.norm(sides, axis=1, keepdims=True)
+    return Polygon(corners[:4] + np.roll(out, 1, axis=0) + np.roll(out, 2, axis=0))
 
 
 def _patch(shape: BaseGeometry, material: str, use: str, rng: np.random.Generator) -> Iterator[Surface]:
@@ -111,12 +117,14 @@ def _apron(building: Building, yard: BaseGeometry, rng: np.random.Generator) -> 
     yield from _patch(yard, material, "lot" if paved else "mown", rng)
 
 
-def _fenced(yard: BaseGeometry, plan: Polygon, houses: Houses, rng: np.random.Generator) -> Iterator[Surface]:
+def _fenced(
+    yard: BaseGeometry, plan: Polygon, plot: Polygon, houses: Houses, rng: np.random.Generator
+) -> Iterator[Surface]:
     """A fence along the border with the neighbours; the ends that face streets stay open."""
     if rng.random() > houses.fence or not isinstance(yard, Polygon):
         return
-    away = plan.buffer(REACH - 0.5, quad_segs=3)
-    for part in shapely.get_parts(shapely.line_merge(yard.exterior.intersection(away))):
+    shared = yard.exterior.intersection(plot.buffer(-0.5))
+    for part in shapely.get_parts(shapely.line_merge(shared)):
         if isinstance(part, LineString) and 5 < part.length < 60 and not part.is_closed and part.distance(plan) > 0.8:
             like = Surface(
                 ring=(),
