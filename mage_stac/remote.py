@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -82,8 +83,10 @@ class RemoteReader:
         self._by_gdal: set[str] = set()
         self._files: dict[str, asyncio.Task[_File]] = {}
         self._failed: dict[str, tuple[float, str]] = {}
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="requests", daemon=True).start()
+        runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)  # its own would become this thread's loop
+        self._loop = runner.get_loop()
+        threading.Thread(target=_kept_running, args=(runner,), name="requests", daemon=True).start()
+        weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
 
     def plane(self, raster: Raster, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> Plane:
         """A window inside a raster; see `Reader.plane`.
@@ -162,6 +165,12 @@ class RemoteReader:
         alpha = next((at for at, kind in enumerate(tiff.colorinterp) if kind.name == "ALPHA"), None)
         images = tuple(ifd for ifd in (tiff.ifd, tiff.mask_ifd) if ifd is not None)
         return _File(tiff=header, images=images, dtype=dtype, nodata=tiff.nodata if usable else None, alpha=alpha)
+
+
+def _kept_running(runner: asyncio.Runner) -> None:
+    """Run a loop until it is stopped, and close it: each holds three file descriptors."""
+    with runner:
+        runner.get_loop().run_forever()
 
 
 def _plane(raster: Raster, file: _File, images: list[Tiles], window: tuple[slice, slice]) -> Plane:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -69,6 +71,16 @@ def scenes(site: Site, number: int, size: int = 256) -> ChipTable:
         one = written(site.folder / f"s{scene}.tif", noise, grid)
         stacks.append(stacked(afar(one, site), name=f"s{scene}"))
     return chip_table.build(stacks, reader=RemoteReader())
+
+
+def test_a_reader_that_is_gone_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    reader = RemoteReader()
+    (thread,) = set(threading.enumerate()) - before
+    del reader
+    gc.collect()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
 
 
 def names(batches: Iterator[loader.Batch]) -> list[str]:
