@@ -105,6 +105,7 @@ def _online(api: Api, query: Query, patience: Patience, progress: Progress | Non
             pystac.STACTypeError,
             DoesNotConformTo,
             NotImplementedError,
+            AttributeError,  # a list or null where STAC has an object
             KeyError,
             TypeError,
             ValueError,

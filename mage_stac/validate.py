@@ -90,7 +90,9 @@ class Schemas:
             if not self._online or not uri.startswith("https://"):
                 raise NoSuchResource(uri)
             try:
-                self._held[uri] = dict(requests.get(uri, timeout=PATIENCE).json())
+                answer = requests.get(uri, timeout=PATIENCE)
+                answer.raise_for_status()  # a "not found" in JSON would pass for a schema that asks for nothing
+                self._held[uri] = dict(answer.json())
             except (requests.RequestException, ValueError) as error:
                 raise NoSuchResource(uri) from error
         schema: dict[str, Any] = self._held[uri]

@@ -119,6 +119,13 @@ def test_a_repeated_page(api: Api, how: str) -> None:
     assert len(api.asked) < 6
 
 
+@pytest.mark.parametrize("page", [[], {"type": "FeatureCollection", "features": [], "context": None}])
+def test_a_page_that_is_no_page(api: Api, monkeypatch: pytest.MonkeyPatch, page: object) -> None:
+    monkeypatch.setattr(api, "search", lambda _: page)
+    with pytest.raises(SearchError, match="answers, but not as a STAC API"):
+        ask(api)
+
+
 def test_empty_pages_without_end(api: Api) -> None:
     api.empty_first = 10_000
     with pytest.raises(SearchError, match="repeats a page"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pystac
 import pytest
+import requests
 from imagery import box, index, noise, write_image, write_raster
 
 from mage_stac import catalogue, extensions, validate
@@ -155,3 +156,14 @@ def test_nothing_to_check(tmp_path: Path, schemas: Path) -> None:
 def test_a_folder_without_schemas(root: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"schema\.json"):
         validate.validate(root, tmp_path / "no")
+
+
+def test_a_page_that_says_that_a_schema_is_not_there_is_no_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = requests.Response()
+    answer.status_code, answer._content = 404, b'{"message": "Not Found"}'
+    monkeypatch.setattr(requests, "get", lambda *_, **__: answer)
+    monkeypatch.setattr(validate, "_folder", lambda _: {})
+    held = validate.Schemas(None)
+    uri = "https://example.com/extension/v1.0.0/schema.json"
+    assert list(held.problems(uri, {})) == []
+    assert held.missing == {uri}
