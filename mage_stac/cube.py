@@ -22,7 +22,7 @@ from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from mage_stac import cube_bands, cube_stackstac, grid, hiding
+from mage_stac import cube_bands, cube_stackstac, dates, grid, hiding
 from mage_stac.band_fields import holds_classes, stated
 from mage_stac.catalogue import asset_path
 from mage_stac.cube_bands import Names, in_units
@@ -346,7 +346,7 @@ def _by_stackstac(
     """The same through stackstac."""
     first = items[0]
     moment = first.datetime or first.common_metadata.start_datetime or datetime.fromtimestamp(0, UTC)
-    coords = {"time": [np.datetime64(moment.replace(tzinfo=None), "ns")], **xr_coords(geobox)}
+    coords = {"time": [np.datetime64(dates.utc(moment).replace(tzinfo=None), "ns")], **xr_coords(geobox)}
     result = {}
     for name, (key, _) in names.items():
         nodata = stated(first.assets[key], "nodata", [1])[0]

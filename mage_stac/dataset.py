@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from mage_stac import catalogue, grid
+from mage_stac import catalogue, dates, grid
 from mage_stac.band_fields import CLASS_FIELDS, listed, stated
 from mage_stac.errors import AssetError, CatalogueError, GridError
-from mage_stac.raster import opened
+from mage_stac.raster import can_hold, opened
 
 ENDINGS = (".tif", ".tiff")
 PICTURES = {"visual", "overview", "thumbnail"}
@@ -148,6 +148,7 @@ def _facts(key: str, item: pystac.Item | None, path: str, asset: pystac.Asset) -
         offsets = _numbers(stated(asset, "raster:offset", bands), source.offsets)
         whole = bool(classes) or (dtype.kind in "iub" and (scales == 1).all() and (offsets == 0).all())
         nodata = source.nodata if source.nodata is not None else _number(stated(asset, "nodata", [1])[0])
+        nodata = nodata if nodata is not None and can_hold(source.dtypes[0], nodata) else None
         rows = next((rows for rows in listed(asset.extra_fields) if rows), [])
         told = [row.get("name") for row in rows] if len(rows) == source.count else source.descriptions
         return Layer(
@@ -255,7 +256,7 @@ def _array(layer: Layer) -> xr.DataArray:
         array = array.assign_coords({band: list(layer.names)})
     when = layer.item and (layer.item.datetime or layer.item.common_metadata.start_datetime)
     if when:
-        array = array.assign_coords(time=np.datetime64(when.replace(tzinfo=None), "ns"))
+        array = array.assign_coords(time=np.datetime64(dates.utc(when).replace(tzinfo=None), "ns"))
     result: xr.DataArray = array.rename(layer.key).assign_attrs(layer.attrs)
     return result
 

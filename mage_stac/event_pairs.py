@@ -18,17 +18,17 @@ import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pystac
 import shapely
 from numpy.typing import NDArray
-from pystac.utils import str_to_datetime
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
+from mage_stac import dates
 from mage_stac.errors import SearchError
 from mage_stac.query import interval
 
@@ -44,6 +44,8 @@ YEAR = 365.25
 """Days."""
 NEW = 0.05
 """Share of a pair's ground that must be new for it to be taken beside those chosen before."""
+UNDATED = datetime(1900, 1, 1, tzinfo=UTC)
+"""When an image without a date was taken: before any event."""
 SLIVER = 1e-3
 """Share of the area asked for below which ground does not count."""
 
@@ -127,12 +129,9 @@ def flat(geometry: Any) -> Any:
 
 def _span(item: pystac.Item) -> tuple[datetime, datetime]:
     """First and last moment of an image."""
-    told = [item.properties.get(name) or item.properties.get("datetime") for name in ("start_datetime", "end_datetime")]
-    if None in told:
-        moment = item.datetime or str_to_datetime("1900-01-01T00:00:00Z")
-        return moment, moment
-    first, last = (str_to_datetime(str(text)) for text in told)
-    return first, last
+    first, last = dates.span(item.properties)
+    moment = dates.utc(item.datetime) if item.datetime else UNDATED
+    return first or moment, last or moment
 
 
 def _candidates(

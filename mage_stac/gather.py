@@ -15,10 +15,9 @@ import pystac
 import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pystac.utils import datetime_to_str
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac import cog, cube, cut, grid, pairs, publish, raster, sensors
+from mage_stac import cog, cube, cut, dates, grid, pairs, publish, raster, sensors
 from mage_stac.band_fields import holds_classes, listed, stated
 from mage_stac.errors import AssetError, GridError
 from mage_stac.sensors import Band, Sensor
@@ -229,14 +228,7 @@ def _baseline(item: pystac.Item) -> float:
     try:
         return float(item.properties["s2:processing_baseline"])
     except (KeyError, TypeError, ValueError):
-        return SHIFTED if _date(item) >= "2022-01-25" else 0.0
-
-
-def _date(item: pystac.Item) -> str:
-    start, end = item.common_metadata.start_datetime, item.common_metadata.end_datetime
-    if item.datetime is not None or start is None or end is None:
-        return "" if item.datetime is None else datetime_to_str(item.datetime)
-    return f"{datetime_to_str(start)}/{datetime_to_str(end)}"
+        return SHIFTED if dates.stated(item) >= "2022-01-25" else 0.0
 
 
 def _state(asset: pystac.Asset, scale: float, offset: float) -> None:
@@ -317,7 +309,7 @@ def _described(item: pystac.Item, found: Sequence[Place], box: GeoBox, numbers: 
         scale=numbers.scale,
         offset=numbers.offset,
     )  # fmt: skip
-    made = publish.imagery_item(id=item.id, geobox=box, datetime=_date(item), sensor=sensor, folder=folder)
+    made = publish.imagery_item(id=item.id, geobox=box, datetime=dates.stated(item), sensor=sensor, folder=folder)
     result = item.clone()
     for name in [name for name in result.properties if name.startswith("proj:")]:
         result.properties.pop(name)

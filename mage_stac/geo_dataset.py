@@ -23,7 +23,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS
 from torch.utils.data import Dataset
 
-from mage_stac import catalogue, chip_pieces, grid, remote, stack
+from mage_stac import catalogue, chip_pieces, dates, grid, remote, stack
 from mage_stac.chip_pieces import Planes
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import CatalogueError, GridError
@@ -184,7 +184,7 @@ def _index(items: Sequence[pystac.Item], stacks: Sequence[Stack], crs: CRS) -> g
         unit = GeoBox((1, 1), Affine.identity(), crs.to_string())
         left, top, right, bottom = grid.pixel_box(unit, one.geobox.extent)
         boxes.append(shapely.box(left, top, right, bottom))
-    spans = [(_moment(item, "start_datetime", _EVER[0]), _moment(item, "end_datetime", _EVER[1])) for item in items]
+    spans = [_span(item) for item in items]
     return gpd.GeoDataFrame(
         {"filepath": [one.dates[0][0].path for one in stacks], "item": [item.id for item in items]},
         geometry=boxes,
@@ -193,9 +193,10 @@ def _index(items: Sequence[pystac.Item], stacks: Sequence[Stack], crs: CRS) -> g
     )
 
 
-def _moment(item: pystac.Item, name: str, limit: pd.Timestamp) -> pd.Timestamp:
-    text = item.properties.get(name) or item.properties.get("datetime")
-    return pd.Timestamp(str(text)).tz_convert(None) if text else limit
-
-
-_EVER = (pd.Timestamp.min, pd.Timestamp.max)
+def _span(item: pystac.Item) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """First and last moment of an Item, in UTC but without a zone, as torchgeo has it; all of time without a date."""
+    first, last = dates.span(item.properties)
+    return (
+        pd.Timestamp(first).tz_convert(None) if first else pd.Timestamp.min,
+        pd.Timestamp(last).tz_convert(None) if last else pd.Timestamp.max,
+    )

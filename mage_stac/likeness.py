@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
-from mage_stac import catalogue, cube, grid, imaging, pairs
+from mage_stac import catalogue, cube, dates, grid, imaging, pairs
 from mage_stac.errors import GridError, MageStacError, RenderError
 from mage_stac.scene import site, sun
 from mage_stac.scene.scene import View
@@ -113,7 +113,7 @@ def _when(item: pystac.Item) -> str:
         moment = start + (end - start) / 2
     if moment is None:
         raise RenderError(f"Item {item.id} has no date")
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dates.utc(moment).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _daylight(stated: str, lon: float, lat: float) -> str:

@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from pystac.utils import datetime_to_str
 
 import mage_stac
-from mage_stac import catalogue, footprint, hrefs, overlap, publish, quicklook, vectors
+from mage_stac import catalogue, dates, footprint, hrefs, overlap, publish, quicklook, vectors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.cog import stream_cog
 from mage_stac.errors import GridError
@@ -77,19 +77,17 @@ UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 def taken(item: pystac.Item) -> datetime:
-    """When an image was taken (the end, for an interval), with a time zone."""
-    return _zoned(item.datetime or item.common_metadata.end_datetime)
+    """When an image was taken (the end, for an interval), in UTC."""
+    return _known(item.datetime or item.common_metadata.end_datetime)
 
 
 def begun(item: pystac.Item) -> datetime:
-    """When an image was taken (the start, for an interval), with a time zone."""
-    return _zoned(item.common_metadata.start_datetime or item.datetime)
+    """When an image was taken (the start, for an interval), in UTC."""
+    return _known(item.common_metadata.start_datetime or item.datetime)
 
 
-def _zoned(date: datetime | None) -> datetime:
-    if date is None:
-        return UNKNOWN
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+def _known(date: datetime | None) -> datetime:
+    return UNKNOWN if date is None else dates.utc(date)
 
 
 def is_made(out: Path, name: str, digest: str) -> bool:

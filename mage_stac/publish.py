@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC
 from datetime import datetime as Datetime  # noqa: N812 - `datetime` is the word of STAC, and a parameter here
 from pathlib import Path
 from typing import Any
 
 import pystac
 from odc.geo.geobox import GeoBox
-from pystac.utils import datetime_to_str, str_to_datetime
+from pystac.utils import datetime_to_str
 
-from mage_stac import catalogue, footprint
+from mage_stac import catalogue, dates, footprint
 from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, Class, Classes, colour_table
 from mage_stac.cog import Writer, stream_cog, write_cog
 from mage_stac.errors import AssetError, CatalogueError
@@ -85,16 +84,12 @@ def when(date: str | Datetime) -> tuple[Datetime | None, dict[str, str]]:
     if isinstance(date, Datetime):
         return date, {}
     try:
-        times = [_in_utc(str_to_datetime(part)) for part in date.split("/")]
+        times = [dates.parsed(part) for part in date.split("/")]
     except ValueError as error:
         raise CatalogueError(f"datetime {date!r} is not like 2011-05-24T15:00:00Z, 2011-05-24 or A/B") from error
     if len(times) == 1:
         return times[0], {}
     return None, {"start_datetime": datetime_to_str(times[0]), "end_datetime": datetime_to_str(times[-1])}
-
-
-def _in_utc(time: Datetime) -> Datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _platform(sensor: Sensor) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from typing import Any
 import cql2
 import pystac
 import shapely
-from pystac.utils import datetime_to_str, str_to_datetime
+from pystac.utils import datetime_to_str
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac import archives
+from mage_stac import archives, dates
 from mage_stac.errors import SearchError
 
 Box = tuple[float, float, float, float]
@@ -173,7 +173,7 @@ def _moment(part: str, text: str) -> tuple[datetime, datetime]:
     whole = re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", part)
     try:
         if whole is None:
-            moment = str_to_datetime(part)
+            moment = dates.parsed(part)
             return moment, moment
         year, month, day = (int(group) if group else None for group in whole.groups())
         start = datetime(year or 1, month or 1, day or 1, tzinfo=UTC)
@@ -230,19 +230,10 @@ def _in_time(properties: Mapping[str, Any], text: str | None) -> bool:
     if text is None:
         return True
     start, end = interval(text)
-    names = ("start_datetime", "end_datetime")
-    first, last = (_time(properties.get(name) or properties.get("datetime")) for name in names)
+    first, last = dates.span(properties)
     if first is None or last is None:
         return False
     return (end is None or first <= end) and (start is None or last >= start)
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else _aware(str_to_datetime(text))
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def passes(document: Mapping[str, Any], text: str | None) -> bool:

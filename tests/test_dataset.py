@@ -12,7 +12,7 @@ import rasterio
 import synthetic
 import xarray as xr
 from affine import Affine
-from imagery import write_raster
+from imagery import box, noise, write_image, write_raster
 from odc.geo.geobox import GeoBox
 
 import mage_stac
@@ -154,6 +154,18 @@ def test_scales_masks_and_signed_numbers_of_a_plain_file(tmp_path: Path) -> None
     assert np.isnan(scaled[0, 1, 2])
     assert float(scaled[1, 2999, 4]) == 29_999 * 0.5 + 2
     assert int(np.isnan(scaled).sum()) == 1
+
+
+def test_a_nodata_value_that_no_pixel_can_have_and_a_time_of_another_zone(tmp_path: Path) -> None:
+    write_image(tmp_path, "i", noise(3, 8, 8), box(8, 8))
+    path = tmp_path / "c" / "i" / "i.json"
+    document = catalogue.read_json(path)
+    document["assets"]["image"] |= {"nodata": "nan", "raster:scale": 1.0}
+    document["properties"]["datetime"] = "2020-06-15T14:00:00+02:00"
+    catalogue.write_json(path, document)
+    image = mage_stac.open(path.parent).image
+    assert (image.dtype, image.attrs["nodata"]) == (np.uint8, None)
+    assert image.time.item() == np.datetime64("2020-06-15T12:00:00", "ns").item()
 
 
 def test_a_number_without_a_name_is_unknown() -> None:

@@ -45,6 +45,15 @@ def test_each_factor_decides_where_all_else_is_equal() -> None:
         assert names([worse, *base]) == [("pre", "post")], worse.id
 
 
+def test_a_date_without_a_zone_is_utc() -> None:
+    local = image("local", "2023-02-05")
+    local.properties |= {"start_datetime": "2023-02-05T23:00:00", "end_datetime": "2023-02-05T23:30:00"}
+    assert names([local, image("post", "2023-02-08")]) == [("local", "post")]
+    local.properties |= {"end_datetime": "2023-02-05T23:30:00-02:00"}  # half past one of the day itself
+    with pytest.raises(SearchError, match="no image before"):
+        names([local, image("post", "2023-02-08")])
+
+
 def test_the_score_is_what_the_text_says() -> None:
     pre = image("pre", "2022-02-06", cloud=10, nadir=20, **{"view:azimuth": 90})
     post = image("post", "2023-02-08", cloud=None, nadir=20, **{"view:azimuth": 270})

@@ -90,6 +90,12 @@ def test_bounds_and_index_are_as_torchgeo_has_them(tiles: list[pystac.Item]) -> 
     assert set(data.index.filepath) == {catalogue.asset_path(one, "image") for one in tiles}
 
 
+def test_a_date_without_a_zone_is_utc(tiles: list[pystac.Item]) -> None:
+    item = tiles[0].clone()
+    item.properties["datetime"] = "2019-06-01T00:00:00"
+    assert StacDataset([item]).index.index.equals(StacDataset([tiles[0]]).index.index)
+
+
 def test_open_parts_and_times(tiles: list[pystac.Item]) -> None:
     data = StacDataset(tiles)
     whole = data[slice(None), slice(None), slice(None)]

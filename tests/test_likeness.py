@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pystac
 import pytest
 import rasterio
 from affine import Affine
@@ -46,6 +47,11 @@ def test_a_time_of_day_gives_the_sun_and_a_mere_date_does_not(tmp_path: Path) ->
     assert dated.sun is None
     assert dated.stated == "2020-06-01T00:00:00Z"
     assert sun.position(dated.datetime, lon, lat)[1] > sun.LOWEST
+
+
+def test_a_time_of_another_zone_is_told_in_utc() -> None:
+    noon = pystac.utils.str_to_datetime("2011-05-24T12:00:00-06:00")
+    assert likeness._when(pystac.Item("i", None, None, noon, {})) == "2011-05-24T18:00:00Z"
 
 
 def test_an_interval_stands_for_its_middle(tmp_path: Path) -> None:
