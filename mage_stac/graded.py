@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pystac
 import shapely
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio import features
 
-from mage_stac import catalogue, cube, grid, overlap, pairs, publish, reference, sensors
+from mage_stac import catalogue, cube, dates, grid, overlap, pairs, publish, reference, sensors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.sensors import Band, Sensor
@@ -57,13 +58,13 @@ def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Sequence[
 
     Raises:
         AssetError: no grades, points instead of outlines, or an Item lacks image or bands.
-        CatalogueError: the images are of one date only, or show none of the graded buildings.
+        CatalogueError: there are no images, they are of one date only, or show none of the graded buildings.
         GridError: the dates do not overlap.
     """
-    dates = pairs.by_phase([item for item in catalogue.read_items(real) if pairs.IMAGE in item.assets])
-    if not all(dates):
+    sides = pairs.by_phase(pairs.images(real))
+    if not all(sides):
         raise CatalogueError(f"{real}: images of one date only; graded buildings need both")
-    whole = overlap.grid_of_both(*dates, pairs.IMAGE, gsd)
+    whole = overlap.grid_of_both(*sides, pairs.IMAGE, gsd)
     outlines, grades = _gradings(gradings, str(whole.crs))
     middles = shapely.get_coordinates(shapely.centroid(outlines)) if len(outlines) else np.zeros((0, 2))
     told, made = grades != NOT_OBSERVED, 0
@@ -73,7 +74,7 @@ def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Sequence[
         here = told & (middles >= (west, south)).all(axis=1) & (middles < (east, north)).all(axis=1)
         if here.any():
             near = shapely.intersects(outlines, shapely.box(west, south, east, north))
-            write_pair(out, f"graded-{number:05d}", part, dates, bands, label(part, outlines[near], grades[near]))
+            write_pair(out, f"graded-{number:05d}", part, sides, bands, label(part, outlines[near], grades[near]))
             made += 1
     if not made:
         raise CatalogueError(
@@ -130,7 +131,8 @@ def label(part: GeoBox, outlines: NDArray[Any], grades: NDArray[np.int64]) -> ND
     """Damage classes (rows, columns) of graded outlines: see `publish_pairs`. Where two meet, the worse grade holds;
     one that is not graded (255) is no ground either.
     """
-    aprons = [(shape.buffer(APRON), 0) for shape, grade in zip(outlines, grades, strict=True) if grade != NOT_OBSERVED]
+    told = grades != NOT_OBSERVED
+    aprons = [(apron, 0) for apron in _aprons(part, outlines[told])]
     worse_last = np.argsort(grades % NOT_OBSERVED, kind="stable")
     shapes = [*aprons, *((outlines[i], int(grades[i])) for i in worse_last)]
     burnt: NDArray[np.uint8] = features.rasterize(
@@ -139,18 +141,26 @@ def label(part: GeoBox, outlines: NDArray[Any], grades: NDArray[np.int64]) -> ND
     return burnt
 
 
+def _aprons(part: GeoBox, outlines: NDArray[Any]) -> NDArray[Any]:
+    """The outlines with APRON metres of ground around them, in the CRS of a grid, be that in degrees."""
+    own, metric = str(part.crs), overlap.metric(part)
+    there = outlines if metric == own else np.asarray(gpd.GeoSeries(outlines, crs=own).to_crs(metric))
+    grown = shapely.buffer(there, APRON, quad_segs=16)
+    return grown if metric == own else np.asarray(gpd.GeoSeries(grown, crs=metric).to_crs(own))
+
+
 def write_pair(
     out: Path,
     name: str,
     part: GeoBox,
-    dates: Sequence[Sequence[pystac.Item]],
+    sides: Sequence[Sequence[pystac.Item]],
     bands: Sequence[str],
     truth: NDArray[np.uint8],
 ) -> None:
     """Write the three Items of a pair on the grid `part`: images of two dates, and damage classes on that grid."""
     sensor = _sensor(bands, float(overlap.pixel_metres(part)[0]))
     images = []
-    for phase, items in zip(pairs.PHASES, dates, strict=True):
+    for phase, items in zip(pairs.PHASES, sides, strict=True):
         at = pairs.positions(items, bands)
         values, valid = cube.read(items, part, asset=pairs.IMAGE, bands=at)
         numbers = np.where(valid, np.rint(values / sensor.scale).clip(1, 65535), 0).astype(np.uint16)
@@ -159,7 +169,7 @@ def write_pair(
             item = publish.imagery_item(
                 id=folder.name.removeprefix(".").removesuffix(".partial"),
                 geobox=part,
-                datetime=_date(items[0]),
+                datetime=dates.stated(items[0]),
                 sensor=sensor,
                 folder=folder,
                 properties={"mage:pair": name, "mage:phase": phase},
@@ -207,12 +217,3 @@ def _write_label(out: Path, name: str, part: GeoBox, truth: NDArray[np.uint8], i
             catalogue.link_to(item, image, "source", title=None, **{"label:assets": ["damage"]})
         item.collection_id = COLLECTION
         catalogue.write_item(folder, item)
-
-
-def _date(item: pystac.Item) -> str:
-    start, end = item.common_metadata.start_datetime, item.common_metadata.end_datetime
-    if item.datetime is not None:
-        return item.datetime.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if start is None or end is None:
-        raise CatalogueError(f"Item {item.id} has no date")
-    return f"{start:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pyproj
 import pystac
 import shapely
 from affine import Affine
@@ -21,11 +22,11 @@ NOTABLE = 1.25
 """Ratio of pixel sizes up to which a network works on another resolution than its own: training varies the scale by as
 much (`augment.scale` of a recipe)."""
 
-SIDE_POINTS = 64
-"""Points a side when a border is carried to another CRS: the sagitta of a 10 km side is then below 1 mm."""
-
 COARSEST = 4.0
 """Pixels of the network's along one of an image, beyond which a house is no more than a blur whatever is made of it."""
+
+STRETCHED = 0.01
+"""Share by which a CRS's metre may differ from one on the ground: Web Mercator's does from 8 degrees of latitude on."""
 
 ROUNDING = 1e-3
 """Pixels: a border this close to a pixel's edge lies on it."""
@@ -87,12 +88,23 @@ def pixel_metres(geobox: GeoBox) -> tuple[float, float]:
     return float(metric[0].distance(metric[1])), float(metric[0].distance(metric[2]))
 
 
+def metric(geobox: GeoBox) -> str:
+    """The map's CRS if a metre of it is one on the ground, else the UTM zone of the map's middle."""
+    crs = pyproj.CRS(str(geobox.crs))
+    true = math.sqrt(math.prod(pixel_metres(geobox)) / abs(geobox.affine.determinant))
+    if crs.is_projected and abs(true - 1) < STRETCHED:
+        return str(geobox.crs)
+    return str(gpd.GeoSeries([geobox.extent.geom], crs=crs).estimate_utm_crs())
+
+
 def covered(items: Sequence[pystac.Item], asset: str, crs: str) -> Any:
     """What the grids of an asset of some Items cover together: a shapely geometry, empty where `crs` cannot show it."""
     borders = []
     for item in items:
         own = grid.of_asset(item, asset)
-        outline = shapely.segmentize(own.extent.geom, max(own.boundingbox.span_x, own.boundingbox.span_y) / SIDE_POINTS)
+        outline = shapely.segmentize(
+            own.extent.geom, max(own.boundingbox.span_x, own.boundingbox.span_y) / grid.BOUNDARY_POINTS
+        )
         border = gpd.GeoSeries([outline], crs=str(own.crs)).to_crs(crs)[0]
         if np.isfinite(shapely.get_coordinates(border)).all():
             borders.append(border)

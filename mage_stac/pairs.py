@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pystac
 from odc.geo.geobox import GeoBox
 
-from mage_stac import band_fields, catalogue, grid, raster
+from mage_stac import band_fields, catalogue, dates, grid, raster
 from mage_stac.errors import AssetError, CatalogueError, GridError, RecipeError
 
 IMAGE, LABEL = "image", "damage"
@@ -19,8 +18,6 @@ IMAGE, LABEL = "image", "damage"
 PHASES = ("pre", "post")
 GSD_TOLERANCE = 0.1
 """Relative; beyond it houses have another size in pixels than the model learns."""
-GRID_TOLERANCE = 1e-3
-"""Pixels by which the corners of two grids may differ that are called one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,11 +113,7 @@ def _pair(name: str, items: Sequence[pystac.Item], bands: Sequence[str]) -> Pair
 
 
 def _check_grid(ours: GeoBox, theirs: GeoBox, what: str) -> None:
-    rows, columns = ours.shape
-    moved = np.subtract(tuple(theirs.affine)[:6], tuple(ours.affine)[:6]).reshape(2, 3)
-    corners = moved @ np.array([(0, 0, 1), (columns, 0, 1), (0, rows, 1), (columns, rows, 1)]).T
-    limit = GRID_TOLERANCE * abs(ours.resolution.x)
-    if ours.crs != theirs.crs or ours.shape != theirs.shape or np.abs(corners).max() > limit:
+    if grid.contradiction(theirs, ours):
         raise GridError(f"{what} lies on another grid than the pre image: training needs both dates and label on one")
 
 
@@ -148,7 +141,8 @@ def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
     except AssetError as error:
         raise AssetError(f"{error}: {_NAMED}") from None
     scale, offset = _units(item, at)
-    gsd = item.properties.get("gsd") or asset.extra_fields.get("gsd") or abs(grid.of_asset(item, IMAGE).resolution.x)
+    gsd = item.properties.get("gsd") or asset.extra_fields.get("gsd")
+    gsd = gsd or round(grid.ground_resolution(grid.of_asset(item, IMAGE)), 6)  # carried to UTM: not to the last bit
     return Layer(item_id=item.id, path=path, bands=at, scale=scale, offset=offset, gsd=float(gsd))
 
 
@@ -226,13 +220,20 @@ def unlabelled(root: Path, *, bands: Sequence[str]) -> tuple[tuple[Layer, ...], 
         CatalogueError: no Item has an `image` asset, or one has no date.
         AssetError: an Item lacks a band.
     """
+    pre, post = (tuple(layer(item, bands) for item in side) for side in by_phase(images(root)))
+    return pre or post, post or pre
+
+
+def images(root: Path) -> list[pystac.Item]:
+    """The Items of a real catalogue that have an `image`.
+
+    Raises:
+        CatalogueError: none has.
+    """
     items = [item for item in catalogue.read_items(root) if IMAGE in item.assets]
     if not items:
-        raise CatalogueError(
-            f"{root}: no Item with an asset {IMAGE!r}, so there is no real side to adapt to: {catalogue.IMAGELESS}"
-        )
-    pre, post = (tuple(layer(item, bands) for item in side) for side in by_phase(items))
-    return pre or post, post or pre
+        raise CatalogueError(f"{root}: no Item with an asset {IMAGE!r}, so no real side: {catalogue.IMAGELESS}")
+    return items
 
 
 def by_phase(items: Sequence[pystac.Item]) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
@@ -244,13 +245,15 @@ def by_phase(items: Sequence[pystac.Item]) -> tuple[tuple[pystac.Item, ...], tup
     Raises:
         CatalogueError: an Item has no date.
     """
-    dates = {item.id: _date(item) for item in items}
-    middle = min(dates.values()) + (max(dates.values()) - min(dates.values())) / 2
-
-    def phase(item: pystac.Item) -> str:
-        return str(item.properties.get("synthetic:phase") or ("pre" if dates[item.id] <= middle else "post"))
-
-    pre, post = (tuple(item for item in items if phase(item) == wanted) for wanted in PHASES)
+    if not items:
+        return (), ()
+    moments = [_date(item) for item in items]  # not by id: Items of two Collections may share one
+    middle = min(moments) + (max(moments) - min(moments)) / 2
+    phases = [
+        item.properties.get("synthetic:phase") or ("pre" if moment <= middle else "post")
+        for item, moment in zip(items, moments, strict=True)
+    ]
+    pre, post = (tuple(item for item, phase in zip(items, phases, strict=True) if phase == one) for one in PHASES)
     return pre, post
 
 
@@ -258,4 +261,4 @@ def _date(item: pystac.Item) -> datetime:
     date = item.datetime or item.common_metadata.start_datetime
     if date is None:
         raise CatalogueError(f"Item {item.id} has no datetime: which side of the event it shows cannot be known")
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return dates.utc(date)

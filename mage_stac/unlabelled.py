@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pystac
 
-from mage_stac import catalogue, chip_table, overlap, pairs, stack
+from mage_stac import chip_table, overlap, pairs, stack
 from mage_stac.chip_table import ChipTable
 from mage_stac.errors import CatalogueError
 
@@ -20,10 +20,7 @@ def images(root: Path, *, dates: int = 2) -> tuple[tuple[pystac.Item, ...], tupl
     Raises:
         CatalogueError: no Item has an `image` asset, one has no date, or all are of one date.
     """
-    items = [item for item in catalogue.read_items(root) if pairs.IMAGE in item.assets]
-    if not items:
-        raise CatalogueError(f"{root}: no Item with an asset {pairs.IMAGE!r}, so there is no real side to adapt to")
-    pre, post = pairs.by_phase(items)
+    pre, post = pairs.by_phase(pairs.images(root))
     if dates == 1:
         return pre, post or pre
     if not post:

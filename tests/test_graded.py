@@ -12,7 +12,10 @@ import rasterio
 import shapely
 import synthetic
 import torch
+from affine import Affine
 from imagery import box, index, smooth, write_image
+from odc.geo.geobox import GeoBox
+from pyproj import Geod
 from test_train import TINY, record
 
 from mage_stac import catalogue, graded, models, pairs, tally, train
@@ -184,3 +187,22 @@ def test_points_rasters_other_places_and_one_date_are_one_line(real: Path, gradi
     fails(CatalogueError, "images of one date only", where=tmp_path / "one")
     with pytest.raises(CatalogueError, match="give --real"):
         train.train(TINY, tmp_path, tmp_path / "m", graded=graded.Outlines(path=gradings))
+
+
+def test_an_apron_is_in_metres_where_the_grid_is_in_degrees() -> None:
+    step, edge = 5e-6, -94.5 + 40 * 5e-6
+    part = GeoBox((64, 64), Affine(step, 0, -94.5, 0, -step, 37.0), "EPSG:4326")
+    house = np.array([shapely.box(edge - 20 * step, 37 - 40 * step, edge, 37 - 20 * step)], dtype=object)
+    label = graded.label(part, house, np.array([4]))
+    east = edge + (np.arange(24) + 0.5) * step
+    away = Geod(ellps="WGS84").inv(np.full(24, edge), np.full(24, 37.0), east, np.full(24, 37.0))[2]
+    pixel = away[1] - away[0]
+    assert (label[30, 40:][away < graded.APRON - pixel] == 0).all()
+    assert (label[30, 40:][away > graded.APRON + pixel] == 255).all()
+    assert (label[20:40, 20:40] == 4).all()
+
+
+def test_a_real_side_without_images_is_one_line(gradings: Path, tmp_path: Path) -> None:
+    catalogue.index(tmp_path / "real", id="real", title="Real", collections={})
+    with pytest.raises(CatalogueError, match="no real side"):
+        graded.publish_pairs(tmp_path / "real", graded.Outlines(path=gradings), tmp_path / "out", bands=RGB, gsd=0.6)

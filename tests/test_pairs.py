@@ -10,6 +10,7 @@ import synthetic
 from affine import Affine
 from imagery import box, write_raster
 from odc.geo.geobox import GeoBox
+from pyproj import Geod
 from rasterio.windows import Window
 
 from mage_stac import catalogue, cube, pairs
@@ -120,6 +121,25 @@ def test_unlabelled_images_are_told_apart_by_phase_or_date(blocks: Path, tmp_pat
     pre, post = pairs.unlabelled(tmp_path, bands=RGB)
     assert [layer.item_id for layer in pre] == ["d1-any", "d2-any"]
     assert [layer.item_id for layer in post] == ["d24-any", "d25-any"]
+
+
+def test_items_of_one_id_in_two_collections_are_told_apart() -> None:
+    before, after = (
+        pystac.Item("tile-7", None, None, datetime(year, 5, 24, tzinfo=UTC), {}, collection=name)
+        for year, name in ((2008, "pre"), (2011, "post"))
+    )
+    assert pairs.by_phase([after, before]) == ((before,), (after,))
+    assert pairs.by_phase([]) == ((), ())
+
+
+def test_without_a_gsd_the_ground_tells_it_in_degrees_too(tmp_path: Path) -> None:
+    step = 5e-6
+    grid = GeoBox((64, 64), Affine(step, 0, -94.5, 0, -step, 37.0), "EPSG:4326")
+    path = write_raster(tmp_path / "image.tif", GREY, grid)
+    item = pystac.Item("i", None, None, datetime(2020, 1, 1, tzinfo=UTC), {})
+    item.add_asset("image", pystac.Asset(str(path), extra_fields={"bands": [{"name": name} for name in RGB]}))
+    _, _, (width, height) = Geod(ellps="WGS84").inv([-94.5] * 2, [37.0] * 2, [-94.5 + step, -94.5], [37.0, 37.0 - step])
+    assert pairs.layer(item, RGB).gsd == pytest.approx((width * height) ** 0.5, rel=1e-3)
 
 
 def test_an_empty_real_side(tmp_path: Path) -> None:

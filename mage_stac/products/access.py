@@ -20,12 +20,12 @@ from scipy.spatial import cKDTree
 
 from mage_stac import catalogue, grid
 from mage_stac.errors import AccessError
+from mage_stac.overlap import metric
 from mage_stac.products import access_files, areas, derived, isochrones, obstruction, roadmap, roads, routing
 from mage_stac.products.access_files import Findings
 from mage_stac.products.obstruction import Condition
 from mage_stac.products.roads import Roads
 from mage_stac.products.routing import Network, Reach, Repair
-from mage_stac.products.units import metric
 
 COLLECTION = "access"
 TEMPLATE = {

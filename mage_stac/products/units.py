@@ -10,7 +10,6 @@ from typing import Any
 import geopandas as gpd
 import h3
 import numpy as np
-import pyproj
 import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -18,16 +17,13 @@ from odc.geo.geobox import GeoBox
 from mage_stac import vectors
 from mage_stac.catalogue import safe_id
 from mage_stac.errors import GridError
-from mage_stac.overlap import pixel_metres, place
+from mage_stac.overlap import metric, place
 
 MOST = 1_000_000
 """Cells of a grid or of H3: more are no summary."""
 
 OVERLAP = 0.01
 """Share of a unit's area that others may cover: neighbours drawn apart overlap by slivers."""
-
-STRETCHED = 0.01
-"""Share by which a CRS's metre may differ from one on the ground: Web Mercator's does from 8 degrees of latitude on."""
 
 STEPS = 64
 """Points a side when the map's border is carried to another CRS."""
@@ -49,15 +45,6 @@ class Units:
     """For people: "cells of 100 m"."""
     cell: float | None = None
     """Metres, of a grid."""
-
-
-def metric(geobox: GeoBox) -> str:
-    """The map's CRS if a metre of it is one on the ground, else the UTM zone of the map's middle."""
-    crs = pyproj.CRS(str(geobox.crs))
-    true = math.sqrt(math.prod(pixel_metres(geobox)) / abs(geobox.affine.determinant))
-    if crs.is_projected and abs(true - 1) < STRETCHED:
-        return str(geobox.crs)
-    return str(gpd.GeoSeries([geobox.extent.geom], crs=crs).estimate_utm_crs())
 
 
 def extent(geobox: GeoBox, crs: str) -> Any:
