@@ -139,7 +139,8 @@ def main() -> None:
                 most, least = VIEWS[view]
                 gsd = GSD if like is None else likeness.opened(like).gsd
                 spec = RenderSpec(
-                    hazard="none", seed=SEEDS.get(name, SEED), sensor=sensor, gsd=gsd, size_px=TILE, off_nadir=most, off_nadir_from=least,
+                    hazard="none", seed=SEEDS.get(name, SEED), sensor=sensor, gsd=gsd, size_px=TILE,
+                    off_nadir=most, off_nadir_from=least,
                     place=place, style=style, like=like,
                 )  # fmt: skip
                 folder = given.out / name / f"{view}-{sensor}"
