@@ -338,7 +338,7 @@ def local_target(link: Mapping[str, Any], path: Path) -> Path:
     href = str(link.get("href", ""))
     if hrefs.is_remote(href):
         raise CatalogueError(f"{path} links to {href}: only catalogues wholly on disk are read; use mage-stac search")
-    target = Path(os.path.normpath(path.parent / href.removeprefix("file://")))
+    target = Path(os.path.normpath(path.parent / hrefs.on_disk(href)))
     if not target.is_file():
         raise CatalogueError(
             f"broken link in {path}: {link.get('rel')} {href!r} leads to {target}, which does not exist"
@@ -356,12 +356,12 @@ def parse_item(document: dict[str, Any], path: Path | None = None) -> pystac.Ite
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecation notes about a stranger's Item are not ours to act on
             item = pystac.Item.from_dict(document, preserve_dict=False)  # migrating copies it
+            if path is not None:
+                item.set_self_href(str(path.absolute()))
+                item.make_asset_hrefs_absolute()
     except (pystac.STACError, pystac.STACTypeError, KeyError, TypeError, ValueError, AttributeError) as error:
         name = document.get("id") if isinstance(document, dict) else None
         raise CatalogueError(f"{path or 'the answer'}: Item {name!r} is not valid STAC: {error!r}") from error
-    if path is not None:
-        item.set_self_href(str(path.absolute()))
-        item.make_asset_hrefs_absolute()
     return item
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.request import url2pathname
 
 from mage_stac.errors import AssetError
 
@@ -25,9 +26,14 @@ def is_remote(href: str) -> bool:
     return urlsplit(href).scheme.lower() in REMOTE
 
 
+def on_disk(href: str) -> str:
+    """A `file:` URL as the path that it means, where '%20' is a space; anything else unchanged."""
+    return url2pathname(urlsplit(href).path) if href[:5].lower() == "file:" else href
+
+
 def portable(href: str, folder: Path) -> str:
     """A local absolute path made relative to the folder, with '/' between its parts; anything else unchanged."""
-    path = Path(href.removeprefix("file://"))
+    path = Path(on_disk(href))
     if is_remote(href) or not path.is_absolute():
         return href
     relative = os.path.relpath(path, folder.absolute()).replace(os.sep, "/")
@@ -53,7 +59,7 @@ def without_query(href: str) -> str:
 
 
 def checked(href: str, *, what: str, stranger: bool) -> str:
-    """The href without `file://`, if it may be opened. `what` names it in the error.
+    """The href, a path where it is a `file:` URL, if it may be opened. `what` names it in the error.
 
     A `stranger` is an Item that came over the network: it may name http(s) and s3 URLs only.
 
@@ -62,8 +68,9 @@ def checked(href: str, *, what: str, stranger: bool) -> str:
     """
     scheme = urlsplit(href).scheme.lower()
     local = not stranger and (scheme in ("", "file") or (len(scheme) == 1 and os.name == "nt"))
-    virtual = href.startswith("/vsi") or urlsplit(href).path.lower().endswith(".vrt")
+    place = on_disk(href)
+    virtual = place.startswith("/vsi") or urlsplit(place).path.lower().endswith(".vrt")
     if virtual or not (local or scheme in REMOTE):
         allowed = "http(s) and s3 URLs" if stranger else "files, http(s) and s3 URLs"
         raise AssetError(f"{what} is {href!r}: only {allowed} are opened, and no GDAL virtual files")
-    return href.removeprefix("file://")
+    return place

@@ -193,4 +193,4 @@ class _Place:
 
 
 def _local(href: str, file: Path) -> Path:
-    return Path(os.path.normpath(file.parent.absolute() / href.removeprefix("file://")))
+    return Path(os.path.normpath(file.parent.absolute() / hrefs.on_disk(href)))

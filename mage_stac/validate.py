@@ -246,7 +246,7 @@ def _problems(
 def _link_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
     for link in document.get("links", []):
         href = str(link.get("href", ""))
-        target = path.parent / href.partition("#")[0].removeprefix("file://")
+        target = path.parent / hrefs.on_disk(href.partition("#")[0])
         if not hrefs.is_remote(href) and not target.exists():
             yield f"broken link: {link.get('rel')} {href!r} leads to nothing"
 

@@ -81,6 +81,15 @@ def test_a_feature_collection_is_a_catalogue_too(root: Path) -> None:
     assert len(catalogue.read_items(root / "a" / "i0" / "all.json")) == 3
 
 
+def test_an_href_that_is_no_url_is_one_line(root: Path) -> None:
+    path = next(root.glob("*/*/*.json"))
+    document = catalogue.read_json(path)
+    document["assets"]["odd"] = {"href": "http://[x/a.tif"}
+    catalogue.write_json(path, document)
+    with pytest.raises(CatalogueError, match="Invalid IPv6 URL"):
+        catalogue.read_item(path)
+
+
 def test_one_item_is_wanted(root: Path) -> None:
     with pytest.raises(CatalogueError, match="holds 3 Items where one is expected"):
         catalogue.read_item(root)

@@ -47,8 +47,14 @@ def test_a_stranger_reaches_nothing_else(href: str) -> None:
 def test_local_files_of_ones_own() -> None:
     assert hrefs.checked("/data/a.tif", what="it", stranger=False) == "/data/a.tif"
     assert hrefs.checked("file:///data/a.tif", what="it", stranger=False) == "/data/a.tif"
+    assert hrefs.checked("file:///data/a%20b%C3%A9.tif", what="it", stranger=False) == "/data/a bé.tif"
+    assert hrefs.checked("/data/100%25.tif", what="it", stranger=False) == "/data/100%25.tif"
+
+
+@pytest.mark.parametrize("href", ["/data/a.vrt", "file:///data/a%2Evrt", "file:///vsicurl/https://x/a.tif"])
+def test_a_virtual_file_is_none_of_ones_own_however_it_is_written(href: str) -> None:
     with pytest.raises(AssetError, match="virtual"):
-        hrefs.checked("/data/a.vrt", what="it", stranger=False)
+        hrefs.checked(href, what="it", stranger=False)
 
 
 def test_portable_hrefs(tmp_path: Path) -> None:
