@@ -7,13 +7,13 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from mage_stac import presets
 from mage_stac.errors import RecipeError
 
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -255,8 +255,7 @@ METHODS = ("task", "data.range", "self_training", "consistency", "event", "optim
 
 def names() -> tuple[str, ...]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("mage_stac.catalogs") / "recipes"
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+    return presets.names("recipes")
 
 
 def read(name_or_path: str | Path) -> Recipe:
@@ -267,18 +266,10 @@ def read(name_or_path: str | Path) -> Recipe:
     """
     path = Path(name_or_path)
     if path.is_file():
-        return parse(_text(path), str(path))
+        return parse(presets.own(path, "recipe"), str(path))
     if str(name_or_path) in names():
-        text = (resources.files("mage_stac.catalogs") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
-        return parse(text, str(name_or_path))
+        return parse(presets.shipped("recipes", str(name_or_path)), str(name_or_path))
     raise RecipeError(f"recipe {name_or_path}: no such file; recipes that come with mage-stac: {', '.join(names())}")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"recipe {path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
 def parse(text: str, where: str) -> Recipe:

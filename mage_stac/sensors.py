@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from mage_stac import presets
 from mage_stac.errors import RecipeError
 
 _STRICT = ConfigDict(extra="forbid")
@@ -96,8 +96,7 @@ class Sensor:
 
 def names() -> tuple[str, ...]:
     """The sensors that come with mage-stac, sorted."""
-    folder = files("mage_stac.catalogs") / "sensors"
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+    return presets.names("sensors")
 
 
 def read(name_or_path: str) -> Sensor:
@@ -108,19 +107,12 @@ def read(name_or_path: str) -> Sensor:
     """
     path = Path(name_or_path)
     if path.suffix == ".toml":
-        text = _text(path)
+        text = presets.own(path, "sensor file")
     elif name_or_path in names():
-        text = (files("mage_stac.catalogs") / "sensors" / f"{name_or_path}.toml").read_text(encoding="utf-8")
+        text = presets.shipped("sensors", name_or_path)
     else:
         raise RecipeError(f"no sensor {name_or_path!r}: there are {', '.join(names())}, or give a .toml file")
     return _parse(text, name_or_path)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(f"sensor file {path} cannot be read: {error.strerror}") from error
 
 
 def _parse(text: str, source: str) -> Sensor:

@@ -47,6 +47,15 @@ def test_a_wrong_file_names_field_and_value(tmp_path: Path, line: str, said: str
     assert str(path) in str(caught.value)
 
 
+def test_a_file_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_bytes('title = "Caméra"'.encode("latin-1"))
+    with pytest.raises(RecipeError, match=r"sensor file .*own\.toml is not UTF-8 text"):
+        sensors.read(str(path))
+    with pytest.raises(RecipeError, match=r"sensor file none\.toml cannot be read: No such file"):
+        sensors.read("none.toml")
+
+
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("name = 'mine'\ntitle = 'Mine'\ngsd = 1\nbands = [{ name = 'a' }]\n")

@@ -9,7 +9,6 @@ from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from mage_stac.errors import PlaceError
+from mage_stac import presets
+from mage_stac.errors import PlaceError, RecipeError
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -121,12 +121,7 @@ def _left(name: str, rest: tuple[str, ...], fitting: Iterable[Layer], beside: It
 @cache
 def shipped() -> Mapping[str, Columns]:
     """The maps that come with mage-stac by name, in the order in which they are tried."""
-    folder = files("mage_stac.catalogs") / "columns"
-    found = {
-        entry.name.removesuffix(".toml"): _parse(entry.read_text(encoding="utf-8"), entry.name)
-        for entry in folder.iterdir()
-        if entry.name.endswith(".toml")
-    }
+    found = {name: _parse(presets.shipped("columns", name), name) for name in presets.names("columns")}
     return dict(sorted(found.items(), key=lambda item: (item[1].order, item[0])))
 
 
@@ -139,11 +134,9 @@ def read(path: str | Path) -> Columns:
     if str(path) in (ours := shipped()):
         return ours[str(path)]
     try:
-        return _parse(Path(path).read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlaceError(
-            f"columns map {path} cannot be read ({error}): give a TOML file or one of {', '.join(ours)}"
-        ) from error
+        return _parse(presets.own(Path(path), "columns map"), str(path))
+    except RecipeError as error:
+        raise PlaceError(f"{error}: give a TOML file or one of {', '.join(ours)}") from error
 
 
 def _parse(text: str, source: str) -> Columns:
