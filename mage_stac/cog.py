@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +137,9 @@ def stream_cog(
             _check(made)
             made.replace(final)
     finally:
-        for leftover in final.parent.glob(f".{final.stem}.*.partial.tif*"):
-            leftover.unlink(missing_ok=True)
+        for partial in (tiled, made):
+            for leftover in partial.parent.glob(f"{escape(partial.name)}*"):  # GDAL's own beside it, too
+                leftover.unlink(missing_ok=True)
 
 
 @contextmanager

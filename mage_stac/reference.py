@@ -94,11 +94,12 @@ def find(path: Path, *, column: str | None = None, layer: str | None = None) -> 
         CatalogueError: an Item that cannot be read.
         GridError: a vector without a CRS.
     """
-    if path.is_dir() and path.suffix != ".gdb":
+    suffix = path.suffix.lower()
+    if path.is_dir() and suffix != ".gdb":
         return _of_item(catalogue.read_item(path), column)
-    if path.suffix == ".json" and _is_stac(path):
+    if suffix == ".json" and _is_stac(path):
         return _of_item(catalogue.read_item(path), column)
-    if path.suffix in (*vectors.SUFFIXES, ".json"):
+    if suffix in (*vectors.SUFFIXES, ".json"):
         return _of_table(path, column, layer)
     return Reference(name=str(path), raster=path)
 

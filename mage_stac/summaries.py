@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mage_stac import dates
+
 Document = Mapping[str, Any]
 
 _COMPUTED = {"type", "stac_version", "stac_extensions", "id", "links", "extent", "summaries", "item_assets", "bands"}
@@ -55,7 +57,7 @@ def extent(items: Sequence[Document]) -> dict[str, Any]:
         union = [west, min(box[1] for box in flat), east, max(box[3] for box in flat)]
     else:
         union = [-180.0, -90.0, 180.0, 90.0]
-    times = sorted(time for item in items for time in _times(item["properties"]))
+    times = sorted((time for item in items for time in _times(item["properties"])), key=dates.parsed)
     return {
         "spatial": {"bbox": [union]},
         "temporal": {"interval": [[times[0], times[-1]] if times else [None, None]]},

@@ -33,7 +33,7 @@ def read(path: Path, *, layer: str | None = None) -> Any:
         raise AssetError(f"{path} does not exist: give a vector file")
     archives.checked(path)
     try:
-        if path.suffix in PARQUET:
+        if path.suffix.lower() in PARQUET:
             frame = gpd.read_parquet(path)
         else:
             frame = gpd.read_file(path, layer=_layer(path, layer), engine="pyogrio")

@@ -184,3 +184,16 @@ def test_a_truncated_result_is_noticed(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="cannot be written"):
         cog.write_cog(tmp_path / "no" / "a.tif", noise(8, 8), box(8, 8))
+
+
+def test_a_name_that_is_a_pattern_too_leaves_nothing_beside(tmp_path: Path) -> None:
+    cog.write_cog(tmp_path / "a[1].tif", np.ones((8, 8), np.uint8), box(8, 8))
+    assert [path.name for path in tmp_path.iterdir()] == ["a[1].tif"]
+
+
+def test_a_file_of_a_longer_name_may_be_under_way_beside(tmp_path: Path) -> None:
+    with cog.stream_cog(tmp_path / "a.b.tif", box(8, 8), dtype="uint8") as longer:
+        cog.write_cog(tmp_path / "a.tif", np.ones((8, 8), np.uint8), box(8, 8))
+        longer.write(np.full((8, 8), 7, np.uint8), 0, 0)
+    with rasterio.open(tmp_path / "a.b.tif") as source:
+        assert (source.read() == 7).all()

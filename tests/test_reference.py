@@ -68,6 +68,13 @@ def test_a_raster_is_left_to_be_opened(tmp_path: Path) -> None:
     assert reference.find(tmp_path / "truth.tif").raster == tmp_path / "truth.tif"
 
 
+def test_a_vector_whose_ending_is_in_capitals(tmp_path: Path) -> None:
+    path = tmp_path / "GRADES.GEOJSON"
+    frame = gpd.GeoDataFrame({"grade": [3]}, geometry=[shapely.Point(1, 2)], crs="EPSG:4326")
+    path.write_text(frame.to_json(), "utf-8")
+    assert reference.find(path).table["grade"].tolist() == [3]
+
+
 def test_json_is_an_item_or_a_vector(tmp_path: Path) -> None:
     (tmp_path / "item.json").write_text('{"stac_version": "1.1.0", "type": "Feature", "id": "broken"}')
     with pytest.raises(CatalogueError, match="broken"):

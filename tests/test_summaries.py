@@ -21,6 +21,12 @@ def test_extents_are_unions() -> None:
     assert found["temporal"]["interval"] == [["2019-05-01T00:00:00Z", "2021-01-01T00:00:00Z"]]
 
 
+def test_times_of_other_zones_are_put_in_order() -> None:
+    told = ["2020-01-01T01:00:00+02:00", "2020-01-01T00:00:00Z", "2019-12-31T23:30:00Z"]
+    found = summaries.extent([{"properties": {"datetime": time}} for time in told])
+    assert found["temporal"]["interval"] == [[told[0], told[1]]]
+
+
 def test_a_box_across_the_antimeridian() -> None:
     assert summaries.extent([item("a"), {**item("b"), "bbox": [179, -1, -179, 1]}])["spatial"]["bbox"] == [
         [-180, -1, 180, 4]

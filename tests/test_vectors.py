@@ -59,3 +59,9 @@ def test_a_zipped_shapefile_with_layers(shared: Path) -> None:
     path = shared / "twins/norcia/EMSR190_10NORCIA_GRADING_OVERVIEW-MONIT02_v1_vector.zip"
     found = vectors.read(path, layer="EMSR190_10NORCIA_02GRADING_MONIT02_v1_12500_settlements_poly_grading")
     assert len(found) == 2314
+
+
+def test_endings_in_capitals(tmp_path: Path) -> None:
+    path = tmp_path / "A.PARQUET"
+    gpd.GeoDataFrame(geometry=[shapely.Point(1, 2)], crs="EPSG:4326").to_parquet(path)
+    assert len(vectors.read(path)) == 1
