@@ -14,6 +14,7 @@ from mage_stac.adapt import translate
 from mage_stac.adapt.flow import FlowNet
 from mage_stac.adapt.translate import Translation
 from mage_stac.errors import CatalogueError
+from mage_stac.models import checkpoint
 from mage_stac.recipe import Data
 
 DATA = Data(size=32)
@@ -75,6 +76,19 @@ def test_what_is_there_is_kept(blocks: Path, real: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(translate, "_publish", None)
     monkeypatch.setattr(translate.flow, "learn", None)
     assert translate.translate([blocks], real, tmp_path, data=DATA, how=HOW) == tmp_path
+
+
+def test_a_run_that_is_stopped_while_it_writes_the_network_leaves_none(
+    blocks: Path, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(_: object, path: Path, **__: object) -> None:
+        path.write_bytes(b"\x10")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save_file", half)
+    with pytest.raises(KeyboardInterrupt):
+        translate.translate([blocks], real, tmp_path, data=DATA, how=HOW)
+    assert not list(tmp_path.glob("**/*flow-*"))
 
 
 def test_photographs_are_paired_where_they_show_the_same_ground(blocks: Path, real: Path) -> None:

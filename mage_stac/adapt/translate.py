@@ -16,7 +16,7 @@ import numpy as np
 import pystac
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mage_stac import catalogue, chip_table, chips, pairs, publish, stack, unlabelled
@@ -25,6 +25,7 @@ from mage_stac.adapt import flow
 from mage_stac.adapt.flow import Coupled, FlowNet
 from mage_stac.chip_table import ChipTable
 from mage_stac.errors import CatalogueError
+from mage_stac.models import checkpoint
 from mage_stac.pairs import IMAGE, Pair
 from mage_stac.raster import opened
 from mage_stac.recipe import Data
@@ -104,8 +105,7 @@ def translate(
                 progress(step, how.steps, f"flow {error:.4f}")
 
         flow.learn(network, batches(sides, how), rate=how.rate, seed=how.seed, told=told)
-        out.mkdir(parents=True, exist_ok=True)
-        save_file(network.state_dict(), kept)
+        checkpoint.write(kept, network.state_dict())
     for number, pair in enumerate(every):
         if not all(catalogue.has(out, str(item.collection_id), item.id) for item in pair.items):
             _publish(pair, network.eval(), out, how.euler)

@@ -65,13 +65,22 @@ def save(path: Path, state: State, *, recipe: Recipe, run: str) -> None:
         CatalogueError: the disk refuses.
     """
     header = {"run": run, "recipe": recipes.flat(recipe), **vars(state.progress)}
+    write(path, _tensors(state), {_KEY: json.dumps(header)})
+
+
+def write(path: Path, tensors: dict[str, Tensor], told: dict[str, str] | None = None) -> None:
+    """Write tensors, and what is told of them in the header, so that the file is either the old one or the whole new.
+
+    Raises:
+        CatalogueError: the disk refuses.
+    """
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(_tensors(state), partial, metadata={_KEY: json.dumps(header)})
+        save_file(tensors, partial, metadata=told)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        raise CatalogueError(f"checkpoint {path} cannot be written: {error}") from error
+        raise CatalogueError(f"{path} cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
 
