@@ -5,7 +5,7 @@
     python benchmarks/render.py same [--size 48]
 
 `pair` makes pairs and prints CPU seconds by stage: time of all cores, so that other work on the machine changes little;
-it keeps the first job for benchmarks/blenderproc.py. `memory` makes small pairs, two renders each, with one Blender
+it keeps the first job for benchmarks/peer_blenderproc.py. `memory` makes small pairs, two renders each, with one Blender
 that is not restarted, and prints what both processes hold. `same` makes pairs by one worker, by two, and in a run that
 is cut in two, and compares.
 """
