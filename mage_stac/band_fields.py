@@ -81,6 +81,6 @@ def positions(item: pystac.Item, key: str, wanted: Sequence[str]) -> tuple[int, 
     found = [next((at for at, known in enumerate(names, 1) if band in known), None) for band in wanted]
     if None in found:
         have = ", ".join("/".join(sorted(known)) for known in names) or "no named bands"
-        absent = ", ".join(band for band, at in zip(wanted, found, strict=True) if at is None)
+        absent = ", ".join(dict.fromkeys(band for band, at in zip(wanted, found, strict=True) if at is None))
         raise AssetError(f"asset {key!r} of Item {item.id} lacks band {absent}; it has {have}")
     return tuple(at for at in found if at is not None)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from mage_stac import blender, imaging, passes, radar, veil
 from mage_stac.classes import Class, Classes
@@ -37,7 +38,7 @@ class Exposure:
     properties: dict[str, Any] = field(default_factory=dict)
     """Fields of the Item that follow from the sensor; None takes a field away."""
     radar: NDArray[np.uint8] | None = None
-    """(rows, columns) RADAR_CLASSES; None for other sensors."""
+    """(rows, columns) RADAR_CLASSES, displaced like the image; None for other sensors."""
 
 
 def job(spec: RenderSpec, shot: Shot, phase: str) -> blender.Job:
@@ -115,11 +116,18 @@ def _radar(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Expos
     found = radar.scan(seen, gsd=spec.gsd / finer, incidence=view.off_nadir, azimuth=view.azimuth)
     chance = np.random.default_rng(shot.noise)
     numbers = radar.expose(found.power, sensor=sensor, look=shot.look, oversample=finer, rng=chance)
-    shadow, layover = (_inside(_mostly(mask, finer)) for mask in (found.shadow, found.layover))
+    unseen = _inside(_mostly(found.shadow, finer))
+    shadow, layover = (_inside(_mostly(_displaced(mask, shot, finer), finer)) for mask in (found.shadow, found.layover))
     classes = np.where(layover, 1, np.where(shadow, 2, 0)).astype(np.uint8)
     return Exposure(
-        sensor=sensor, numbers=_inside(numbers), unseen=shadow, properties=_sar(sensor, shot), radar=classes
+        sensor=sensor, numbers=_inside(numbers), unseen=unseen, properties=_sar(sensor, shot), radar=classes
     )
+
+
+def _displaced(mask: NDArray[np.bool_], shot: Shot, finer: int) -> NDArray[np.bool_]:
+    """What lies where on the map, as the displaced image has it; the edge is repeated, as in imaging.resample."""
+    cells = [finer * part for part in shot.look.shift]
+    return np.asarray(ndimage.shift(mask.astype(np.uint8), cells, order=0, mode="nearest"), dtype=bool)
 
 
 def _sar(sensor: Sensor, shot: Shot) -> dict[str, Any]:
@@ -132,6 +140,7 @@ def _sar(sensor: Sensor, shot: Shot) -> dict[str, Any]:
         "sar:frequency_band": beam.frequency_band,
         "sar:polarizations": [beam.polarization],
         "sar:product_type": beam.product_type,
+        "sar:observation_direction": "right",
         "sar:looks_equivalent_number": beam.looks,
         "view:incidence_angle": view.off_nadir,
         "view:azimuth": view.azimuth,

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 SHARP = 0.3
 """Pixels less of PSF for a render in which ground and roofs have been through a sensor's PSF already."""
+SIDES = 100.0, 260.0
+"""Towards a radar that looks to the right of a sun-synchronous track (inclination 98 degrees), degrees clockwise from
+north: it stands in the east going south and in the west going north, a little south of either."""
 TRACK = 12.0
-"""Degrees by which a polar orbit's radar looks away from due east or west, at most, round 10 north of them."""
+"""Degrees by which that differs at most, with latitude and within the swath."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +63,6 @@ def _view(spec: RenderSpec, scene: Scene, rng: np.random.Generator, phase: str) 
 
 
 def _across(azimuth: float) -> float:
-    """Towards a radar on a polar orbit, which looks across its track: from about the east or the west."""
-    side = 80.0 if azimuth < 180.0 else 280.0
+    """Towards a radar, which looks across its track: one of SIDES, for each half of the circle one."""
+    side = SIDES[0] if azimuth < 180.0 else SIDES[1]
     return round(side + (azimuth % 180.0 - 90.0) / 90.0 * TRACK, 3)

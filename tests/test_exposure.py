@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from test_radar import block
 
 from mage_stac import blender, catalogue, exposure, synthesis
 from mage_stac.errors import RenderError
+from mage_stac.imaging import Look
 from mage_stac.rendering import render_pair
 from mage_stac.scenario import RenderSpec, draw
+from mage_stac.scene.scene import View
 from mage_stac.validate import validate
 
 SPEC = RenderSpec(hazard="wind", undamaged_share=0.0, seed=4, size_px=64)
@@ -40,7 +43,7 @@ def made(tmp_path: Path, session: blender.Session, **change: object) -> Path:
 
 
 def test_before_by_light_after_by_radar(tmp_path: Path, session: blender.Session, schemas: Path) -> None:
-    folder = made(tmp_path, session, post_sensor="sar-x", gsd=0.5)
+    folder = made(tmp_path, session, post_sensor="sar-x", gsd=0.5, max_shift=0.0)
     assert read(folder, "pre", "image").shape == (3, 64, 64)
     image, classes, damage = (
         read(folder, "post", "image"),
@@ -57,6 +60,33 @@ def test_before_by_light_after_by_radar(tmp_path: Path, session: blender.Session
     assert not [name for name in item.properties if name.startswith("view:sun")]
     synthesis.index(tmp_path)
     assert validate(tmp_path, schemas).problems == ()
+
+
+def test_layover_and_shadow_lie_where_the_image_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposure.passes, "read_labels", lambda _: block(15.0))
+    spec = RenderSpec(size_px=64, gsd=1.0, sensor="sar-x")  # with its margins half as many pixels as the block
+    shot = draw(spec, 0).post
+    scene = replace(shot.scene, view=View(off_nadir=38.0, azimuth=270.0))
+    still, moved = (
+        exposure.of(spec, replace(shot, scene=scene, look=Look(psf_fwhm=1.2, shift=shift)), "post", Path())
+        for shift in ((0.0, 0.0), (3.0, -2.0))
+    )
+    assert still.radar is not None
+    assert moved.radar is not None
+    inner = np.s_[8:-8, 8:-8]
+    np.testing.assert_array_equal(moved.radar[inner], np.roll(still.radar, (3, -2), (0, 1))[inner])
+    np.testing.assert_array_equal(moved.unseen, still.unseen)  # the labels stay on the map
+    decibels = moved.numbers[0] * moved.sensor.scale + moved.sensor.offset
+    assert np.median(decibels[moved.radar == 2]) < np.median(decibels[moved.radar == 0]) - 6
+
+
+def test_a_radar_looks_to_the_right_of_its_track() -> None:
+    """Of a satellite that goes north a little west of north, or south a little west of south, at mid latitudes."""
+    towards = [draw(RenderSpec(size_px=32, sensor="sentinel-1", gsd=10.0), i).pre.scene.view.azimuth for i in range(12)]
+    assert len({azimuth < 180 for azimuth in towards}) == 2
+    for azimuth in towards:
+        heading = azimuth + 180.0 - 90.0  # what it sees lies 90 degrees to the right of where it goes
+        assert min(abs((heading - way + 180.0) % 360.0 - 180.0) for way in (350.0, 190.0)) <= 12.0
 
 
 def test_what_clouds_hide_is_not_observed(tmp_path: Path, session: blender.Session) -> None:
