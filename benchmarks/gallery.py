@@ -35,8 +35,8 @@ SENSORS = ("worldview-3", "naip", "aerial-rgb")
 GSD = 0.3
 TILE = 256
 """Pixels a side."""
-SEED, SEEDS = 4, {"Zurich": 8}
-"""Weather whose sun is neither low nor veiled, and a window of that scattered place in whose middle a house stands."""
+SEED, SEEDS = 4, {"Zurich": 8, "village": 8}
+"""Weather whose sun is neither low nor veiled, and windows of scattered places in which houses stand."""
 LINE = 14
 """Height of a caption, px."""
 ACROSS = 3
