@@ -130,7 +130,7 @@ class _Land:
 
 
 def _land(fire: Fire, scene: Scene, wind: float, bearing: float) -> _Land:
-    nominal = max(CELL, (scene.size[0] * scene.size[1] / MOST_CELLS) ** 0.5)
+    nominal = raster.affordable(scene, CELL, MOST_CELLS)
     cell = raster.step(scene, nominal)
     kinds = list(fuels.FUELS)
     fuel = _fuel(scene, nominal, kinds)

@@ -32,6 +32,11 @@ def step(scene: Scene, cell: float = 1.0) -> float:
     return sqrt(scene.size[0] * scene.size[1] / (rows * columns))
 
 
+def affordable(scene: Scene, cell: float, most: int) -> float:
+    """`cell` metres, or more where a scene would have more than `most` such cells."""
+    return float(max(cell, (scene.size[0] * scene.size[1] / most) ** 0.5))
+
+
 def centres(scene: Scene, cell: float = 1.0) -> tuple[Floats, Floats]:
     """East (columns,) and north (rows,) of the cells' centres, local metres."""
     rows, columns = shape(scene, cell)

@@ -88,7 +88,7 @@ def over(scene: Scene, ground: Floats, homes: Floats, now: float, wind: tuple[fl
         wind: m/s, and the bearing that it blows to, degrees.
         seed: of the puffs.
     """
-    nominal = max(CELL, (scene.size[0] * scene.size[1] / MOST_CELLS) ** 0.5)
+    nominal = raster.affordable(scene, CELL, MOST_CELLS)
     x, y = np.meshgrid(*raster.centres(scene, nominal))
     out = emission(now - raster.sample(scene, ground, x, y), GROUND, FLAMING)
     plans = raster.footprints(scene.buildings)

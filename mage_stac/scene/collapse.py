@@ -149,10 +149,7 @@ def _settled(corners: Array, panel: NDArray[np.intp], rng: np.random.Generator) 
 
 def _core(shell: Shell, height: float) -> Mesh:
     """The crushed storeys: a low dark block with broken walls around."""
-    sides = roofs.sides(shell.outline)
-    foot = np.concatenate([sides, np.full((len(sides), 2, 1), shell.building.base - 0.3)], axis=2)
-    head = foot + np.array([0.0, 0.0, height + 0.3])
-    walls = np.stack([foot[:, 0], foot[:, 1], head[:, 1], head[:, 0]], axis=1)
+    walls = shells.upright(roofs.sides(shell.outline), shell.building.base - shells.FOOTING, height + shells.FOOTING)
     flat, _ = mesh.triangulate(np.array([shell.outline], dtype=object))
     top = np.concatenate([flat, np.full((len(flat), 3, 1), shell.building.base + height)], axis=2)
     colour = shells.wall_colour(shell) * 0.8

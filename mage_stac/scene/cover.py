@@ -69,7 +69,7 @@ def films(
         kind = FILMS.get(film.kind) or material(film.kind, season)
         key = 200 + 10 * number
         ragged = 0.45 * smooth(canvas, 1.1, key) + 0.25 * smooth(canvas, 0.4, key + 1)
-        share = _on(film.cover, canvas)
+        share = canvas.resampled(film.cover)
         # A share of 0 or 1 stays what it is; between them the film breaks up into patches.
         share = np.clip(share + 4 * share * (1 - share) * 0.5 * ragged, 0.0, 1.0)
         tone = np.exp(0.6 * kind.grain * (0.6 * white(canvas, key + 2) + 0.8 * smooth(canvas, 0.7, key + 3)))
@@ -105,7 +105,7 @@ def water(
     """
     names = {code: name for name, code in SEMANTIC.items()}
     uneven = np.array([STUBBLE.get(names.get(code, ""), 0.02) for code in range(256)], np.float32)[semantic]
-    smoothed = _on(flood.depth, canvas)
+    smoothed = canvas.resampled(flood.depth)
     depth = np.where(smoothed > 0, smoothed + uneven * smooth(canvas, 0.6, 301), 0.0)
     standing = np.zeros_like(depth) if grown is None else grown.crowns * np.clip(2 - depth / STANDS, 0.0, 1.0)
     wet = (depth > 0) & ~_emergent(depth, semantic, canvas)
@@ -150,13 +150,3 @@ def raised(heights: NDArray[np.float32], flood: Flood) -> NDArray[np.float32]:
 def known(kind: str) -> bool:
     """Whether a Film may be of this kind."""
     return kind in FILMS or kind in MATERIALS
-
-
-def _on(values: NDArray[np.float32], canvas: Canvas) -> Raster:
-    """A raster over the scene on the canvas' grid, bilinear between cell centres."""
-    rows, columns = values.shape
-    down = (np.arange(canvas.shape[0]) + 0.5) * rows / canvas.shape[0] - 0.5
-    right = (np.arange(canvas.shape[1]) + 0.5) * columns / canvas.shape[1] - 0.5
-    where = np.meshgrid(down, right, indexing="ij")
-    result: Raster = ndimage.map_coordinates(values.astype(np.float32), where, order=1, mode="nearest")
-    return result.clip(min=0)

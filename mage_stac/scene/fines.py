@@ -26,7 +26,7 @@ def strew(
 
     Arrays as in ground.texture. The semantic turns to debris where it lies at least THICK.
     """
-    density = _on(debris.density, canvas)
+    density = canvas.resampled(debris.density)
     spread = ndimage.uniform_filter(density, int(2 * REACH / canvas.texel) + 1, mode="nearest")
     soft = np.isin(semantic, [SEMANTIC[name] for name in ("grass", "bare", "field", "ground")])
     thick = np.where(soft, 0.6 * density + 0.4 * spread, density)
@@ -46,12 +46,3 @@ def strew(
         cover = rng.uniform(0.3, 0.95, (count, 1)).astype(np.float32)
         result[specks] += cover * (drawn - result[specks])
     return result, np.where(density >= THICK, np.uint8(SEMANTIC["debris"]), semantic)
-
-
-def _on(density: NDArray[np.float32], canvas: Canvas) -> Raster:
-    """The density (rows, columns) on the canvas' grid, bilinear between cell centres."""
-    rows, columns = density.shape
-    down = (np.arange(canvas.shape[0]) + 0.5) * rows / canvas.shape[0] - 0.5
-    right = (np.arange(canvas.shape[1]) + 0.5) * columns / canvas.shape[1] - 0.5
-    found = ndimage.map_coordinates(density, np.meshgrid(down, right, indexing="ij"), order=1, mode="nearest")
-    return np.asarray(np.maximum(found, 0), np.float32)

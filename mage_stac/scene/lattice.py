@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import ndimage, sparse
 
 Raster = NDArray[np.float32]
 SPREAD = 151.0 / 315.0
@@ -32,6 +32,15 @@ class Canvas:
         """Height and width of a texel, m: `texel` but for the rounding to whole rows and columns."""
         rows, columns = self.shape
         return self.size[1] / rows, self.size[0] / columns
+
+    def resampled(self, values: NDArray[np.float32]) -> Raster:
+        """A raster over the scene on this grid, bilinear between cell centres; nothing below 0."""
+        down, right = (
+            (np.arange(here) + 0.5) * there / here - 0.5 for here, there in zip(self.shape, values.shape, strict=True)
+        )
+        where = np.meshgrid(down, right, indexing="ij")
+        result: Raster = ndimage.map_coordinates(values.astype(np.float32), where, order=1, mode="nearest")
+        return result.clip(min=0)
 
     def rng(self, key: int) -> np.random.Generator:
         """A generator of its own for each `key`."""

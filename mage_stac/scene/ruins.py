@@ -211,10 +211,7 @@ def _slab_mesh(shell: Shell, rng: np.random.Generator) -> Mesh:
             inside = shapely.contains_xy(room, *tiles.xy.T)
             cover = np.array(pick(material("floor"), _seed(rng))) * rng.uniform(0.7, 1.2)
             colour[inside] = cover * np.exp(0.6 * stains[inside])[:, None]
-    sides = roofs.sides(shell.outline)
-    foot = np.concatenate([sides, np.full((len(sides), 2, 1), shell.building.base - 0.3)], axis=2)
-    head = foot + np.array([0.0, 0.0, FLOOR + 0.3])
-    rim = np.stack([foot[:, 0], foot[:, 1], head[:, 1], head[:, 0]], axis=1)
+    rim = shells.upright(roofs.sides(shell.outline), shell.building.base - shells.FOOTING, FLOOR + shells.FOOTING)
     return mesh.join(
         [
             shells.roof(shell, tiles, colour.clip(0, 0.9).astype(np.float32)),

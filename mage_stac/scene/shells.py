@@ -24,6 +24,8 @@ LARGE = 250.0
 """Flat roofs above this area get a parapet and machines, m2."""
 PARAPET = 0.6
 """Height and about twice the width of a parapet, m."""
+FOOTING = 0.3
+"""Walls go so far into the ground, which need not be level, m."""
 SHEET = (1.8, 2.6)
 """Sheet metal put up at once, level and up the slope, m."""
 WHOLE = Damage(grade=1)
@@ -204,7 +206,7 @@ def _measured(shell: Shell) -> Mesh:
 def _wall_quads(shell: Shell, tops: Array) -> Mesh:
     """`tops` (N, 2, 3): upper edges, outline counter-clockwise, z above the base."""
     foot = tops.copy()
-    foot[..., 2] = -0.3  # into the ground, which need not be level
+    foot[..., 2] = -FOOTING
     corners = np.stack([foot[:, 0], foot[:, 1], tops[:, 1], tops[:, 0]], axis=1)
     corners[..., 2] += shell.building.base
     grain = material(shell.building.wall_material).grain
@@ -250,11 +252,16 @@ def _parapet(shell: Shell) -> Mesh:
     parts = [mesh.faces(coping, light, semantic="building", instance=shell.instance)]
     for part in polygons(inner):
         sides = roofs.sides(part)[:, ::-1]
-        foot = np.concatenate([sides, np.full((len(sides), 2, 1), top - PARAPET)], axis=2)
-        head = foot + np.array([0.0, 0.0, PARAPET])
-        corners = np.stack([foot[:, 0], foot[:, 1], head[:, 1], head[:, 0]], axis=1)
+        corners = upright(sides, top - PARAPET, PARAPET)
         parts.append(mesh.faces(corners, light * 0.8, semantic="building", instance=shell.instance))
     return mesh.join(parts)
+
+
+def upright(sides: Array, low: float, tall: float) -> Array:
+    """(N, 4, 3) walls over the sides (N, 2, 2) of an outline: from a height of `low` m on, `tall` m high."""
+    foot = np.concatenate([sides, np.full((len(sides), 2, 1), low)], axis=2)
+    head = foot + np.array([0.0, 0.0, tall])
+    return np.stack([foot[:, 0], foot[:, 1], head[:, 1], head[:, 0]], axis=1)
 
 
 def on_slope(

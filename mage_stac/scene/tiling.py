@@ -80,7 +80,7 @@ def axes(plane: Plane) -> Array:
     a, b, _ = plane.slope
     norm = np.hypot(a, b)
     angle = np.arctan2(b, a) - np.pi / 2 if norm > 1e-9 else wings.main_angle(plane.plan)
-    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return wings.rotation(angle)
 
 
 def cut(planes: Sequence[Plane], sizes: Sequence[float]) -> Tiles:

@@ -35,8 +35,7 @@ class Wing:
     @property
     def axes(self) -> Array:
         """(2, 2) rows u and v as east, north."""
-        c, s = np.cos(self.angle), np.sin(self.angle)
-        return np.array([[c, s], [-s, c]])
+        return rotation(self.angle)
 
     def rectangle(self) -> Polygon:
         """Plan outline."""
@@ -53,10 +52,15 @@ def main_angle(plan: Polygon) -> float:
     return float(np.angle(total) / 4 % (np.pi / 2))
 
 
+def rotation(angle: float) -> Array:
+    """(2, 2) rows: the direction at an angle, radians, and that a quarter turn to its left."""
+    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+
+
 def box(plan: Polygon) -> Wing:
     """The smallest rectangle around a plan, in its main axes, ridge along the longer side."""
     angle = main_angle(plan)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turn = rotation(angle)
     points = shapely.get_coordinates(plan.exterior) @ turn.T
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
     return _along_longer_side(angle, x0, y0, x1, y1)
@@ -68,7 +72,7 @@ def of(plan: Polygon) -> list[Wing]:
     The rectangles are the largest that fit inside, so those of an L overlap in its corner.
     """
     angle = main_angle(plan)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turn = rotation(angle)
     rings = [shapely.get_coordinates(ring) @ turn.T for ring in (plan.exterior, *plan.interiors)]
     points = np.concatenate(rings)
     steps = np.abs(np.concatenate([np.diff(ring, axis=0) for ring in rings]))
