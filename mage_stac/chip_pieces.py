@@ -17,8 +17,6 @@ from mage_stac.hiding import Hiding
 from mage_stac.plane import Plane
 from mage_stac.stack import Mosaic, Raster, Stack
 
-SAME = 1e-3
-"""Pixels by which two grids may be apart and still share their pixels."""
 ROOM = 2
 """Pixels read around a window that is resampled."""
 
@@ -163,7 +161,7 @@ def _shift(raster: Raster, geobox: GeoBox) -> tuple[int, int] | None:
     between = ~own.affine @ geobox.affine
     row, column = round(between.f), round(between.c)
     moved = GeoBox(geobox.shape, own.affine @ Affine.translation(column, row), own.crs)
-    return (row, column) if grid.apart(geobox, moved) < SAME else None
+    return (row, column) if grid.apart(geobox, moved) < grid.AGREE else None
 
 
 def _resampled(raster: Raster, target: GeoBox, source: Planes) -> Plane | None:
@@ -230,7 +228,7 @@ def _shrink(points: Points, target: GeoBox) -> int:
         np.median(across) * across.shape[1] / max(1, target.shape[1] - 1),
     )
     least = min(float(step) for step in steps)
-    return max(1, math.floor(least + SAME)) if math.isfinite(least) else 1
+    return max(1, math.floor(least + grid.AGREE)) if math.isfinite(least) else 1
 
 
 def _inside(points: Points, shape: tuple[int, ...]) -> bool:

@@ -30,9 +30,6 @@ from mage_stac.cube_stackstac import File
 from mage_stac.errors import AssetError, GridError
 from mage_stac.raster import EIGHT_BITS, opened
 
-SAME_GRID = 1e-3
-"""Pixels by which two grids may be apart and still share their pixels: rounding of coordinates, not a shift."""
-
 WARP_TOLERANCE = 0.01
 """Pixels by which GDAL may approximate a reprojection (its default is 0.125)."""
 
@@ -148,7 +145,7 @@ def _fill(
 ) -> None:
     """Put what the dataset observed, where it is `clear` (y, x), into the NaN of `values` (bands, y, x), in place."""
     own = grid.of_dataset(source)
-    overlap = compute_reproject_roi(own, geobox, ttol=SAME_GRID, stol=SAME_GRID / max(own.shape), padding=2)
+    overlap = compute_reproject_roi(own, geobox, ttol=grid.AGREE, stol=grid.AGREE / max(own.shape), padding=2)
     rows, columns = overlap.roi_dst
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return

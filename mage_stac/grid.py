@@ -28,7 +28,7 @@ UTM_LIMIT = 84.0
 """Degrees of latitude beyond which UTM gives way to the polar stereographic grids."""
 
 AGREE = 1e-3
-"""Pixels by which the corners that an Item states may miss its file's."""
+"""Pixels by which the corners of two grids may differ that are called one: coordinates are rounded, nothing shifts."""
 
 BOUNDARY_POINTS = 64
 """Points a side when a border is carried to another CRS: the sagitta of a 10 km side is then below 1 mm."""
@@ -113,12 +113,12 @@ def of_items(items: Sequence[pystac.Item], asset: str, resolution: float | None 
     grids = [of_asset(item, asset) for item in items]
     first = grids[0]
     left, top, right, bottom = zip(*(pixel_box(first, grid.extent) for grid in grids), strict=True)
-    x0, y0 = math.floor(min(left) + 1e-3), math.floor(min(top) + 1e-3)
-    shape = (math.ceil(max(bottom) - 1e-3) - y0, math.ceil(max(right) - 1e-3) - x0)
+    x0, y0 = math.floor(min(left) + AGREE), math.floor(min(top) + AGREE)
+    shape = (math.ceil(max(bottom) - AGREE) - y0, math.ceil(max(right) - AGREE) - x0)
     union = GeoBox(shape, first.affine @ Affine.translation(x0, y0), first.crs)
     if resolution is None:
         return upright(union)
-    return GeoBox.from_bbox(union.boundingbox, resolution=resolution, anchor="edge", tol=1e-3)
+    return GeoBox.from_bbox(union.boundingbox, resolution=resolution, anchor="edge", tol=AGREE)
 
 
 def upright(geobox: GeoBox) -> GeoBox:

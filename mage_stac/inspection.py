@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pystac
+from affine import Affine
+from odc.geo.geobox import GeoBox
 from PIL import Image
 from rasterio.crs import CRS
 
-from mage_stac import catalogue, hrefs
+from mage_stac import catalogue, grid, hrefs
 from mage_stac.band_fields import listed, stated
 from mage_stac.errors import MageStacError
 from mage_stac.raster import opened
-
-SHIFT = 1e-3
-"""Pixels by which a stated corner may miss the file's."""
 
 
 def asset_problems(item: pystac.Item, key: str) -> Iterator[str]:
@@ -76,10 +75,8 @@ def _raster_problems(fields: dict[str, Any], asset: pystac.Asset, path: Path) ->
 
 def _agrees(transform: list[float], source: Any) -> bool:
     """Whether a stated geotransform puts the corners of the image where the file's does."""
-    corners = np.array([(0, 0, 1), (source.width, 0, 1), (0, source.height, 1), (source.width, source.height, 1)])
-    stated = np.reshape([*transform[:6], 0, 0, 1], (3, 3))
-    real = np.reshape([*source.transform[:6], 0, 0, 1], (3, 3))
-    return bool(np.abs(corners @ (np.linalg.inv(real) @ stated).T - corners).max() < SHIFT)
+    told, real = (GeoBox(source.shape, affine, None) for affine in (Affine(*transform[:6]), source.transform))
+    return grid.apart(told, real) < grid.AGREE
 
 
 def _nodata_problems(told: Any, source: Any, path: Path) -> Iterator[str]:

@@ -165,12 +165,11 @@ def on_grid(
     *,
     asset: str | Sequence[str] = IMAGE,
     bands: Sequence[str] | None = None,
-    mask: str | None = None,
     hide: str | None = None,
 ) -> Stack:
-    """The Items of each date as mosaics on one given grid, resampled where theirs is another.
+    """The Items of each date as mosaics on one given grid, resampled where theirs is another; without a label.
 
-    With `mask`, Items that have that asset give the label; the first that observed a pixel. `hide` as of `raster`.
+    `hide` as of `raster`.
 
     Raises:
         AssetError: an Item lacks an asset or band, or the dates differ in their number of bands.
@@ -184,14 +183,7 @@ def on_grid(
         said = ", ".join(f"{one.what} has {number}" for number, one in numbers.items())
         raise AssetError(f"the images of a stack differ in their number of bands ({said}): name the bands")
     first = dates[0][0]
-    labels = (item for items in dates for item in items if mask and mask in item.assets)
-    return Stack(
-        id=first.id,
-        event=event(first),
-        geobox=geobox,
-        dates=mosaics,
-        mask=tuple(_label(item, str(mask)) for item in labels),
-    )
+    return Stack(id=first.id, event=event(first), geobox=geobox, dates=mosaics)
 
 
 def of_pair(pair: Pair) -> Stack:
