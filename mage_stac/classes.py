@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -32,7 +32,8 @@ Classes = tuple[Class, ...]
 
 NOT_OBSERVED = 255
 
-_UNSEEN = Class(value=255, name="not-observed", description="Not observed on either date", colour="FFFFFF", nodata=True)
+UNSEEN = Class(value=NOT_OBSERVED, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True)
+_UNSEEN = replace(UNSEEN, description="Not observed on either date")
 
 DAMAGE_CLASSES: Classes = (
     Class(value=0, name="no-building", description="No building", colour="404040"),
@@ -45,6 +46,9 @@ DAMAGE_CLASSES: Classes = (
     _UNSEEN,
 )
 """Joint Damage Scale in the numbering of xBD (Gupta et al. 2019, https://arxiv.org/abs/1911.09296)."""
+
+GRADES = (1, 2, 3, 4)
+"""Of a building; what lies between is 0."""
 
 PARTLY_LOST = (0.2, 0.6)
 """Share of a roof lost from which a building has major damage, and from which it is destroyed, whatever walls stand:
@@ -60,7 +64,7 @@ WATER_CLASSES: Classes = (
 SURFACE_WATER: Classes = (
     Class(value=0, name="dry", description="No water", colour="404040"),
     Class(value=1, name="water", description="Water, of the flood or permanent", colour="2B8CBE"),
-    Class(value=255, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True),
+    UNSEEN,
 )
 """What one image can tell."""
 

@@ -18,12 +18,11 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import ArrayLike, NDArray
 from odc.geo.geobox import GeoBox
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from mage_stac.errors import CatalogueError, GridError
+from mage_stac.raster import BROKEN
 
 BLOCK = 512
 """Pixels a side of a tile: GDAL's default for COGs."""
@@ -151,7 +150,7 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, RasterioError, CPLE_BaseError) as error:
+    except BROKEN as error:
         raise CatalogueError(f"{path} cannot be written: {_why(error, path)}") from error
 
 

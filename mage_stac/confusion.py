@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mage_stac.classes import DAMAGE_CLASSES
+from mage_stac.classes import DAMAGE_CLASSES, GRADES
 
 Matrix = NDArray[np.int64]
 """(5, 5) counts of pixels or buildings: rows reference, columns prediction, in the order of NAMES."""
@@ -17,7 +17,6 @@ Matrix = NDArray[np.int64]
 NAMES = tuple(entry.name for entry in DAMAGE_CLASSES if not entry.nodata)
 """The damage classes 0..4."""
 
-GRADES = (1, 2, 3, 4)
 DAMAGED = (2, 3, 4)
 STATES = ((1, 2), (3,), (4,))
 """Standing, major, destroyed: what is told apart from above when minor damage is not."""
@@ -140,7 +139,7 @@ def _one_class(matrix: Matrix, value: int) -> ClassFigures:
         name=NAMES[value],
         support=hit + missed,
         predicted=hit + false,
-        iou=_ratio(hit, hit + false + missed),
+        iou=ratio(hit, hit + false + missed),
         precision=precision,
         recall=recall,
         f1=_f1(matrix, (value,)),
@@ -155,15 +154,16 @@ def _tally(matrix: Matrix, values: Sequence[int]) -> tuple[int, int, int]:
 
 def _precision_recall(matrix: Matrix, values: Sequence[int]) -> tuple[float | None, float | None]:
     hit, false, missed = _tally(matrix, values)
-    return _ratio(hit, hit + false), _ratio(hit, hit + missed)
+    return ratio(hit, hit + false), ratio(hit, hit + missed)
 
 
 def _f1(matrix: Matrix, values: Sequence[int]) -> float | None:
     hit, false, missed = _tally(matrix, values)
-    return _ratio(2 * hit, 2 * hit + false + missed)
+    return ratio(2 * hit, 2 * hit + false + missed)
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def ratio(part: int, whole: int) -> float | None:
+    """A share; None of nothing."""
     return part / whole if whole else None
 
 

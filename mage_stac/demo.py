@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from mage_stac import catalogue, cube, grid, pairs, picture, recipe, score, search, synthesis
+from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import CatalogueError
 from mage_stac.query import Query
 
@@ -196,4 +197,4 @@ def _photograph(items: Sequence[pystac.Item], geobox: GeoBox) -> NDArray[np.uint
 
 def _grades(item: pystac.Item, geobox: GeoBox) -> NDArray[np.uint8]:
     values, valid = cube.read([item], geobox, asset="damage")
-    return np.where(valid, values[0], 255).astype("uint8")
+    return np.where(valid, values[0], NOT_OBSERVED).astype("uint8")

@@ -15,6 +15,7 @@ from rasterio.features import shapes
 from shapely.geometry.base import BaseGeometry
 
 from mage_stac.errors import AssetError
+from mage_stac.raster import thinned
 
 MASK_SIZE = 512
 """Pixels along the longer side of the thinned mask whose border becomes the footprint."""
@@ -46,8 +47,7 @@ def of_valid(dataset: Any, geobox: GeoBox) -> Footprint:
     Raises:
         AssetError: no pixel is valid.
     """
-    factor = max(1.0, max(geobox.shape) / MASK_SIZE)
-    shape = tuple(max(1, round(size / factor)) for size in geobox.shape)
+    shape = thinned(geobox.shape, MASK_SIZE)
     mask: NDArray[np.bool_] = dataset.dataset_mask(out_shape=shape) > 0
     if mask.all():
         return of_grid(geobox)

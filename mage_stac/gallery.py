@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pystac
-import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 
 from mage_stac import catalogue, grid, picture
 from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, colour_table
 from mage_stac.errors import CatalogueError
-from mage_stac.raster import opened
-
-Rgb = NDArray[np.uint8]
+from mage_stac.picture import Rgb
+from mage_stac.raster import opened, thinned
 
 WET = (1, 2)
 """Of WATER_CLASSES: flood water and permanent water."""
@@ -98,9 +97,8 @@ def _thinned(item: pystac.Item, key: str, side: int) -> tuple[NDArray[np.uint8],
     """Pixels of an asset (bands, y, x) along `side` at the most, and where they were observed (y, x); north up."""
     path = catalogue.asset_path(item, key)
     with opened(path, f"asset {key!r} of Item {item.id}") as source:
-        factor = max(1.0, max(source.shape) / side)
-        rows, columns = (max(1, round(length / factor)) for length in source.shape)
-        way = rasterio.enums.Resampling.average if key == "visual" else rasterio.enums.Resampling.mode
-        pixels = source.read(out_shape=(source.count, rows, columns), resampling=way)
+        shape = thinned(source.shape, side)
+        way = Resampling.average if key == "visual" else Resampling.mode
+        pixels = source.read(out_shape=(source.count, *shape), resampling=way)
         turned = grid.turning(source.transform)
-        return pixels[:, *turned], source.dataset_mask(out_shape=(rows, columns))[turned] > 0
+        return pixels[:, *turned], source.dataset_mask(out_shape=shape)[turned] > 0

@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp
 from scipy import ndimage
 
-from mage_stac import __version__, catalogue, cog, grid, publish, raster, sensors
+from mage_stac import catalogue, cog, grid, publish, raster, sensors
 from mage_stac.errors import AssetError, CatalogueError, GridError
 from mage_stac.raster import opened
 from mage_stac.sensors import Band, Sensor
@@ -165,14 +165,11 @@ def ingest_file(item_id: str, path: Path, plan: Plan) -> tuple[bool, list[str]]:
                 datetime=plan.datetime,
                 sensor=sensor,
                 folder=folder,
-                properties={"title": path.name, "processing:lineage": lineage, "processing:software": _SOFTWARE},
+                properties={"title": path.name, "processing:lineage": lineage, "processing:software": publish.SOFTWARE},
             )
             item.collection_id = plan.collection
             catalogue.write_item(folder, item)
     return True, notices
-
-
-_SOFTWARE = {"mage-stac": __version__}
 
 
 def _lineage(path: Path, plan: Plan) -> str:
@@ -281,19 +278,13 @@ def _odd_alpha(source: Any, bands: list[int]) -> bool:
     last = source.count
     if last in bands or source.colorinterp[last - 1] != ColorInterp.alpha:
         return False
-    values = source.read(last, out_shape=_thin(source))
+    values = source.read(last, out_shape=raster.thinned(source.shape, THIN))
     return float(((values > 0) & (values < values.max())).mean()) > FEATHERED
-
-
-def _thin(source: Any) -> tuple[int, int]:
-    factor = max(1.0, max(source.shape) / THIN)
-    rows, columns = (max(1, round(size / factor)) for size in source.shape)
-    return rows, columns
 
 
 def _collar(source: Any, bands: list[int], path: Path) -> list[str]:
     """A word about black joined to the edge of an image that marks nothing as not observed."""
-    black = (source.read(bands, out_shape=(len(bands), *_thin(source))) == 0).all(axis=0)
+    black = (source.read(bands, out_shape=(len(bands), *raster.thinned(source.shape, THIN))) == 0).all(axis=0)
     labels, _ = ndimage.label(black)
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     share = float(np.isin(labels, np.unique(edge[edge > 0])).mean())

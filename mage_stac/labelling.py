@@ -15,7 +15,7 @@ from pyproj import Transformer
 from rasterio.features import rasterize
 
 from mage_stac import catalogue, footprint, publish, quicklook, visible
-from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, Class, Classes, colour_table
+from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, UNSEEN, WATER_CLASSES, Class, Classes, colour_table
 from mage_stac.hazards import raster
 from mage_stac.passes import Labels
 from mage_stac.scenario import MARGIN, Scenario
@@ -35,7 +35,7 @@ SEMANTIC_CLASSES: Classes = (
         Class(value=code, name=name, description=f"What is seen is {name}", colour=SEMANTIC_COLOURS[name])
         for name, code in SEMANTIC.items()
     ),
-    Class(value=255, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True),
+    UNSEEN,
 )
 
 
@@ -43,7 +43,7 @@ def _yes_or_no(no: str, yes: str, what: str, colour: str) -> Classes:
     return (
         Class(value=0, name=no, description=f"No {what}", colour="404040"),
         Class(value=1, name=yes, description=what.capitalize(), colour=colour),
-        Class(value=255, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True),
+        UNSEEN,
     )
 
 
@@ -53,7 +53,7 @@ PASSABLE_CLASSES: Classes = (
     Class(value=0, name="no-road", description="No road", colour="404040"),
     Class(value=1, name="passable", description="A road that can be driven", colour="2CA25F"),
     Class(value=2, name="blocked", description="A road that is blocked somewhere", colour="D7191C"),
-    Class(value=255, name="not-observed", description="Not observed", colour="FFFFFF", nodata=True),
+    UNSEEN,
 )
 CLASSES = {
     "damage": DAMAGE_CLASSES,
@@ -166,12 +166,12 @@ def hide(truth: Rasters, before: NDArray[np.bool_], after: NDArray[np.bool_]) ->
     """
     return replace(
         truth,
-        damage=np.where(before | after, np.uint8(255), truth.damage),
-        water=np.where(after, np.uint8(255), truth.water),
-        semantic=np.where(before, np.uint8(255), truth.semantic),
-        debris=np.where(after, np.uint8(255), truth.debris),
-        burnt=np.where(after, np.uint8(255), truth.burnt),
-        passable=np.where(after, np.uint8(255), truth.passable),
+        damage=np.where(before | after, np.uint8(NOT_OBSERVED), truth.damage),
+        water=np.where(after, np.uint8(NOT_OBSERVED), truth.water),
+        semantic=np.where(before, np.uint8(NOT_OBSERVED), truth.semantic),
+        debris=np.where(after, np.uint8(NOT_OBSERVED), truth.debris),
+        burnt=np.where(after, np.uint8(NOT_OBSERVED), truth.burnt),
+        passable=np.where(after, np.uint8(NOT_OBSERVED), truth.passable),
     )
 
 
@@ -219,7 +219,7 @@ def write(folder: Path, scenario: Scenario, truth: Rasters, properties: dict[str
     )
     for key, table in CLASSES.items():
         array = getattr(truth, key)
-        publish.write_cog(folder / f"{key}.tif", array, geobox, nodata=255, colours=colour_table(table))
+        publish.write_cog(folder / f"{key}.tif", array, geobox, nodata=NOT_OBSERVED, colours=colour_table(table))
         roles = ("data", "labels") if key == "damage" else ("data",)
         item.add_asset(
             key, publish.class_asset(f"./{key}.tif", title=key.capitalize(), classes=table, geobox=geobox, roles=roles)
@@ -240,10 +240,7 @@ def _add_pictures(folder: Path, item: pystac.Item, geobox: GeoBox) -> None:
         roles=("visual", "overview"),
     )  # fmt: skip
     item.add_asset("visual", picture)
-    item.add_asset(
-        "thumbnail",
-        pystac.Asset("./thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]),
-    )
+    item.add_asset("thumbnail", publish.thumbnail("./thumbnail.png"))
 
 
 def _add_vector(

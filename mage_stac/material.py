@@ -11,11 +11,12 @@ from mage_stac import recipe as recipes
 from mage_stac.adapt import event, methods
 from mage_stac.chip_table import ChipTable
 from mage_stac.chips import Looks
+from mage_stac.classes import GRADES
 from mage_stac.errors import CatalogueError, RecipeError
 from mage_stac.graded import Outlines
 from mage_stac.models import losses
 from mage_stac.recipe import Recipe
-from mage_stac.tally import GRADES, ChipIndex
+from mage_stac.tally import ChipIndex
 from mage_stac.unread import Problem
 
 Step = Callable[[int, int, str], None]

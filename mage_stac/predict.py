@@ -38,12 +38,10 @@ from mage_stac.errors import CatalogueError, ModelError
 from mage_stac.jobs import Network
 from mage_stac.models import LoadedModel
 from mage_stac.mosaic import Progress, Scene, Tiling
+from mage_stac.pairs import IMAGE
 from mage_stac.prediction import COLLECTION, Facts, Sources
 from mage_stac.products import buildings
 from mage_stac.registration import Shift
-
-ASSET = "image"
-"""Key of the asset that is looked at."""
 
 UNIT = (0.0, 1.0)
 """What networks that grade damage learn from: reflectance, or grey levels as shares of the brightest."""
@@ -158,7 +156,7 @@ def publish_map(
         post=sources.post,
         bands=(pairs.positions(sources.pre, bands), pairs.positions(sources.post, bands)),
     )
-    geobox = overlap.grid_of_both(sources.pre, sources.post, ASSET, gsd)
+    geobox = overlap.grid_of_both(sources.pre, sources.post, IMAGE, gsd)
     outlines = _outlines(sources, geobox)
     shift = registration.measure(_patches(imagery, geobox))
     aligned = options.align and shift.confident and shift.size >= ALIGN_FROM
@@ -218,7 +216,7 @@ def _digest(sources: Sources, options: Options) -> str:
     their images.
     """
     model = [prediction.state(sources.model, key) for key in sorted(sources.model.assets)]
-    images = [[prediction.state(item, ASSET) for item in items] for items in (sources.pre, sources.post)]
+    images = [[prediction.state(item, IMAGE) for item in items] for items in (sources.pre, sources.post)]
     how = {key: value for key, value in asdict(options).items() if key not in ("device", "formats", "scheduler")}
     given = prediction.stamp(str(sources.footprints)) if sources.footprints else None
     if given and sources.layer is not None:
@@ -248,7 +246,7 @@ def reader(imagery: Imagery, geobox: GeoBox, shift: Shift) -> mosaic.Read:
 
     def read(rows: slice, columns: slice) -> Scene:
         both = [
-            cube.read(items, grid.crop(pixels, rows, columns), asset=ASSET, bands=bands)
+            cube.read(items, grid.crop(pixels, rows, columns), asset=IMAGE, bands=bands)
             for items, pixels, bands in zip((imagery.pre, imagery.post), (geobox, later), imagery.bands, strict=True)
         ]
         return np.stack([image for image, _ in both]), np.stack([seen for _, seen in both])

@@ -14,7 +14,6 @@ import pystac
 from odc.geo.geobox import GeoBox
 from pystac.utils import datetime_to_str
 
-import mage_stac
 from mage_stac import catalogue, dates, footprint, hrefs, overlap, publish, quicklook, vectors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.cog import stream_cog
@@ -279,7 +278,7 @@ def _processing(folder: Path, sources: Sources, facts: Facts) -> dict[str, Any]:
         "processing:level": "L4",
         "processing:expression": {"format": "stac-mlm", "expression": hrefs.portable(href, folder)},
         "processing:lineage": facts.method,
-        "processing:software": {"mage-stac": mage_stac.__version__},
+        "processing:software": publish.SOFTWARE,
     }
 
 
@@ -334,9 +333,7 @@ def assets(folder: Path, geobox: GeoBox, graded: Any) -> dict[str, pystac.Asset]
         "buildings": buildings.asset(folder / "buildings.parquet", graded),
         **buildings.other_assets(folder),
         "style": qgis.asset("damage.qml"),
-        "thumbnail": pystac.Asset(
-            "thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
-        ),
+        "thumbnail": publish.thumbnail("thumbnail.png"),
     }  # fmt: skip
 
 

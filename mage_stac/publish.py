@@ -11,7 +11,7 @@ import pystac
 from odc.geo.geobox import GeoBox
 from pystac.utils import datetime_to_str
 
-from mage_stac import catalogue, dates, footprint
+from mage_stac import __version__, catalogue, dates, footprint
 from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, Class, Classes, colour_table
 from mage_stac.cog import Writer, stream_cog, write_cog
 from mage_stac.errors import AssetError, CatalogueError
@@ -21,10 +21,13 @@ from mage_stac.sensors import Band, Sensor
 
 __all__ = [
     "DAMAGE_CLASSES", "WATER_CLASSES", "Class", "Classes", "Writer", "class_asset", "colour_table", "derived_from",
-    "grid_fields", "imagery_item", "raster_asset", "stream_cog", "when", "write_cog",
+    "grid_fields", "imagery_item", "raster_asset", "stream_cog", "thumbnail", "when", "write_cog",
 ]  # fmt: skip
 
 COG = pystac.MediaType.COG
+
+SOFTWARE = {"mage-stac": __version__}
+"""`processing:software` of all that we make."""
 
 
 def imagery_item(
@@ -63,10 +66,7 @@ def imagery_item(
         raster_asset("./visual.tif", title="Picture", geobox=geobox, dtype="uint8", bands=("red", "green", "blue"),
                      nodata=unseen, roles=("visual", "overview")),
     )  # fmt: skip
-    item.add_asset(
-        "thumbnail",
-        pystac.Asset("./thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]),
-    )
+    item.add_asset("thumbnail", thumbnail("./thumbnail.png"))
     return item
 
 
@@ -139,6 +139,11 @@ def raster_asset(
     if bands:
         fields["bands"] = [{"name": name} for name in bands]
     return pystac.Asset(href, title=title, media_type=COG, roles=list(roles), extra_fields=fields)
+
+
+def thumbnail(href: str) -> pystac.Asset:
+    """The asset of a small picture (PNG)."""
+    return pystac.Asset(href, title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"])
 
 
 def class_asset(

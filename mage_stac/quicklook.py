@@ -13,7 +13,7 @@ from rasterio.enums import MaskFlags, Resampling
 from mage_stac import grid
 from mage_stac.classes import Classes, colour_table
 from mage_stac.cog import stream_cog, write_cog, writing
-from mage_stac.raster import opened
+from mage_stac.raster import opened, thinned
 from mage_stac.sensors import Sensor
 
 THUMBNAIL = 512
@@ -82,8 +82,7 @@ def class_thumbnail(raster: Path, classes: Classes, path: Path) -> None:
         CatalogueError: the disk refuses.
     """
     with opened(raster) as source:
-        factor = max(1.0, max(source.shape) / THUMBNAIL)
-        small = source.read(1, out_shape=tuple(max(1, round(size / factor)) for size in source.shape))
+        small = source.read(1, out_shape=thinned(source.shape, THUMBNAIL))
         small = small[grid.turning(source.transform)]
     unseen = [entry.value for entry in classes if entry.nodata]
     alpha = np.where(np.isin(small, unseen), 0, 255).astype(np.uint8)
@@ -115,8 +114,7 @@ def picture(
 
 
 def _thinned(source: Any, bands: list[int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    factor = max(1.0, max(source.shape) / THUMBNAIL)
-    shape = tuple(max(1, round(size / factor)) for size in source.shape)
+    shape = thinned(source.shape, THUMBNAIL)
     values = source.read(bands, out_shape=(len(bands), *shape), resampling=Resampling.average)
     return values, source.dataset_mask(out_shape=shape) > 0
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
 
 from mage_stac import hrefs
 from mage_stac.errors import AssetError
@@ -33,6 +34,12 @@ QUERY = re.compile(r"\?[^\s,'\"]+")
 
 EIGHT_BITS = 1 / 255
 """Scale of uint8 imagery whose Item states none."""
+
+ROWS = 512
+"""Rows of a whole raster in memory at a time: those of a block of our COGs."""
+
+BROKEN = (RasterioError, CPLE_BaseError, OSError)
+"""What GDAL raises for a file that is missing, truncated or cannot be written."""
 
 DRIVERS = {".jp2": "JP2OpenJPEG", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """GDAL's driver by a file's ending; everything else is opened as GeoTIFF."""
@@ -54,11 +61,8 @@ def opened(path: str | Path, what: str | None = None, *, trusted: bool = False) 
     try:
         with rasterio.Env(**REMOTE_OPTIONS), _silently(path, driver) as dataset:
             yield dataset
-    except (RasterioError, CPLE_BaseError, OSError) as error:
-        said = _first_line(error)
-        raise AssetError(
-            f"{name} cannot be read: {QUERY.sub('', said) if hrefs.is_remote(str(path)) else said}"
-        ) from None
+    except BROKEN as error:
+        raise AssetError(f"{name} cannot be read: {said(error, str(path))}") from None
 
 
 def _silently(path: str | Path, driver: str | None) -> Any:
@@ -67,11 +71,25 @@ def _silently(path: str | Path, driver: str | None) -> Any:
         return rasterio.open(path, driver=driver)
 
 
-def _first_line(error: BaseException) -> str:
-    """GDAL's own words: rasterio's outer error only says "see previous exception"."""
+def said(error: BaseException, path: str) -> str:
+    """GDAL's own words about a file in one line, without signatures: rasterio's outer error only points to them."""
     while "previous exception" in str(error) and error.__cause__ is not None:
         error = error.__cause__
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return QUERY.sub("", line) if hrefs.is_remote(path) else line
+
+
+def thinned(shape: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Rows and columns of an image made so small that its longer side has `longest` pixels at the most."""
+    factor = max(1.0, max(shape) / longest)
+    rows, columns = (max(1, round(size / factor)) for size in shape)
+    return rows, columns
+
+
+def strips(source: Any) -> Iterator[Window]:
+    """Windows of ROWS rows, over the whole width of an open dataset, from its first row to its last."""
+    for row in range(0, source.height, ROWS):
+        yield Window(0, row, source.width, min(ROWS, source.height - row))
 
 
 def data_bands(source: Any) -> list[int]:

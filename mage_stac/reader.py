@@ -14,23 +14,19 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from mage_stac import grid, hrefs
 from mage_stac.errors import AssetError
 from mage_stac.pairs import IMAGE, Layer
 from mage_stac.plane import Plane, column, observed
-from mage_stac.raster import DRIVERS, EIGHT_BITS, QUERY, REMOTE_OPTIONS, can_hold
+from mage_stac.raster import BROKEN, DRIVERS, EIGHT_BITS, REMOTE_OPTIONS, can_hold, said
 from mage_stac.stack import Raster
 
 OPEN_FILES = 512
 """Handles kept by all threads of a reader together, half of what Linux allows a process: with a file that is closed
 GDAL forgets what it decoded of it."""
-BROKEN = (RasterioError, CPLE_BaseError, OSError)
-"""What GDAL raises for a missing or truncated file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +68,7 @@ class Reader:
                 )
                 mask = handle.dataset.dataset_mask(window=window, out_shape=size) > 0 if handle.masked else None
         except BROKEN as error:
-            line = f"{raster.what} ({shown(raster.path)}) cannot be read: {said(error)}"
-            raise AssetError(line, asset=raster.what) from error
+            raise unreadable(raster.what, raster.path, error) from error
         return decoded(raster, values, handle.dtype, raster.nodata if handle.nodata is None else handle.nodata, mask)
 
     def blocks(self, raster: Raster) -> tuple[int, int]:
@@ -104,7 +99,7 @@ class Reader:
             elif MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
                 valid &= dataset.dataset_mask(window=window, out_shape=size) > 0
         except BROKEN as error:
-            raise AssetError(f"{what} ({layer.path}) cannot be read: {error}", asset=what) from error
+            raise unreadable(what, layer.path, error) from error
         return np.where(valid, raw * layer.scale + layer.offset, 0).astype(np.float32), valid
 
     def shape(self, layer: Layer) -> tuple[int, int]:
@@ -122,7 +117,7 @@ class Reader:
             try:
                 handles[path] = _facts(rasterio.open(path, driver=driver))
             except BROKEN as error:
-                raise AssetError(f"{what} ({shown(path)}) cannot be opened: {said(error)}", asset=what) from error
+                raise unreadable(what, path, error) from error
             if raster is not None:
                 agreed(raster, grid.of_dataset(handles[path].dataset), handles[path].dataset.count)
         handles.move_to_end(path)
@@ -142,17 +137,9 @@ def _facts(dataset: Any) -> Handle:
     )
 
 
-def shown(path: str) -> str:
-    """A path or URL for people: without its signature."""
-    return hrefs.without_query(path)
-
-
-def said(error: BaseException) -> str:
-    """GDAL's own words in one line, without signatures."""
-    while "previous exception" in str(error) and error.__cause__ is not None:
-        error = error.__cause__
-    lines = str(error).splitlines()
-    return QUERY.sub("", lines[0]) if lines else type(error).__name__
+def unreadable(what: str, path: str, error: BaseException) -> AssetError:
+    """The error of an asset (`what` names it) whose file cannot be opened or read."""
+    return AssetError(f"{what} ({hrefs.without_query(path)}) cannot be read: {said(error, path)}", asset=what)
 
 
 def agreed(raster: Raster, file: GeoBox, count: int) -> None:
@@ -161,7 +148,7 @@ def agreed(raster: Raster, file: GeoBox, count: int) -> None:
     Raises:
         AssetError: its grid or bands contradict the file's.
     """
-    what, path = raster.what, shown(raster.path)
+    what, path = raster.what, hrefs.without_query(raster.path)
     if max(raster.bands) > count:
         raise AssetError(f"{what} lists band {max(raster.bands)}, but {path} has {count}", asset=what)
     problem = grid.contradiction(raster.geobox, file)

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit, urlunsplit
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from mage_stac import tile_codec
+from mage_stac import hrefs, tile_codec
 from mage_stac.chip_pieces import Planes
 from mage_stac.errors import AssetError
 from mage_stac.plane import Plane
-from mage_stac.raster import can_hold
-from mage_stac.reader import BROKEN, Reader, agreed, decoded, said, shown
+from mage_stac.raster import BROKEN, can_hold, said
+from mage_stac.reader import Reader, agreed, decoded, unreadable
 from mage_stac.stack import Raster, Stack
 from mage_stac.tile_codec import Tiles
 
@@ -178,8 +178,7 @@ def _plane(raster: Raster, file: _File, images: list[Tiles], window: tuple[slice
     try:
         data, *masks = [tile_codec.decoded(image, *window) for image in images]
     except BROKEN as error:
-        line = f"{raster.what} ({shown(raster.path)}) cannot be read: {said(error)}"
-        raise AssetError(line, asset=raster.what) from error
+        raise unreadable(raster.what, raster.path, error) from error
     mask = masks[0][0] > 0 if masks else None
     if file.alpha is not None:
         mask = data[file.alpha] > 0
@@ -194,9 +193,9 @@ def _refused(error: Exception) -> bool:
 
 def _told(raster: Raster, error: Exception) -> str:
     """One line for people."""
-    name = f"{raster.what} ({shown(raster.path)}) cannot be read"
+    name = f"{raster.what} ({hrefs.without_query(raster.path)}) cannot be read"
     if _refused(error):
         return f"{name}: the server refuses it (403): its token has expired or is missing; search anew or give a signer"
     if isinstance(error, FileNotFoundError):
         return f"{name}: the server does not have it (404)"
-    return f"{name}: {said(error)}"
+    return f"{name}: {said(error, raster.path)}"

@@ -15,7 +15,7 @@ import pystac
 from pystac.utils import datetime_to_str
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac import __version__, band_fields, catalogue, folders, hrefs
+from mage_stac import band_fields, catalogue, folders, hrefs, publish
 from mage_stac.cut import cut
 from mage_stac.errors import AssetError, GridError, SearchError
 from mage_stac.gather import Wanted, gather
@@ -146,7 +146,7 @@ def _save_item(
         if made and query.area is not None:
             ready, notices = _downloaded(item, query.area, folder, made, signer(found.api.sign))
             ready.properties["processing:lineage"] = made.lineage
-            ready.properties["processing:software"] = {"mage-stac": __version__}
+            ready.properties["processing:software"] = publish.SOFTWARE
         ready.id, ready.collection_id = name, collection
         ready.links = [link for link in ready.links if link.rel not in _STRUCTURE]
         _link_origin(ready, item)

@@ -25,11 +25,8 @@ from mage_stac.confusion import Figures, Matrix
 from mage_stac.errors import AssetError, GridError
 from mage_stac.mosaic import BUILDING
 from mage_stac.products import buildings
-from mage_stac.raster import opened
+from mage_stac.raster import opened, strips
 from mage_stac.reference import Reference
-
-ROWS = 512
-"""Rows compared at a time."""
 
 TOLERANCE = 1e-3
 """Pixels by which GDAL may approximate a reprojection; with 0 its virtual rasters fail (3.10, measured)."""
@@ -183,11 +180,10 @@ def of_polygons(damage: Any, table: Any) -> Table:
 
 
 def _compare(damage: Any, read: Callable[[Window], NDArray[np.int64]]) -> tuple[Matrix, int, int]:
-    """Confusion matrix, pixels that only the reference knows, and pixels that it knows at all; by strips of ROWS."""
+    """Confusion matrix, pixels that only the reference knows, and pixels that it knows at all."""
     matrix = np.zeros((len(confusion.NAMES),) * 2, np.int64)
     unseen = known = 0
-    for row in range(0, damage.height, ROWS):
-        window = Window(0, row, damage.width, min(ROWS, damage.height - row))
+    for window in strips(damage):
         said, truth = damage.read(1, window=window), read(window)
         matrix += confusion.count(truth, said)
         known += int((truth != NOT_OBSERVED).sum())

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from mage_stac import chip_table, pairs, stack
 from mage_stac.chip_table import ChipTable
-from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED
+from mage_stac.classes import DAMAGE_CLASSES, GRADES, NOT_OBSERVED
 from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.pairs import LABEL, Pair
 from mage_stac.unread import Problem
 
 CLASSES = tuple(entry.value for entry in DAMAGE_CLASSES if entry.value != NOT_OBSERVED)
 """0..4."""
-GRADES = (1, 2, 3, 4)
 
 Place = tuple[int, int, int]
 """Pair, row and column of a window's upper left pixel; row and column may be negative."""

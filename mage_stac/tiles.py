@@ -18,12 +18,11 @@ from rasterio.vrt import WarpedVRT
 from mage_stac import catalogue, cube, grid
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import CatalogueError
+from mage_stac.pairs import IMAGE, LABEL
 from mage_stac.raster import opened
 
 Kind = Literal["building", "open"]
 
-IMAGE, LABEL = "image", "damage"
-"""Keys of assets."""
 SAME = 0.01
 """Relative difference of sampling distances that needs no resampling."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,25 @@ def read(path: Path, *, layer: str | None = None) -> Any:
     if frame.crs is None:
         raise GridError(f"{path} does not say its CRS: set it, e.g. with ogr2ogr -a_srs EPSG:4326")
     return frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
+
+
+def polygons(path: Path, *, layer: str | None = None) -> Any:
+    """The polygons of a vector file; see `read`.
+
+    Raises:
+        AssetError: as `read`.
+        GridError: the file does not say its CRS, or holds no polygons.
+    """
+    frame = read(path, layer=layer)
+    found = frame[frame.geom_type.isin(("Polygon", "MultiPolygon"))]
+    if found.empty:
+        raise GridError(f"{path} holds no polygons ({', '.join(sorted(set(frame.geom_type))) or 'no features'})")
+    return found
+
+
+def ids(frame: Any, columns: Sequence[str]) -> Any:
+    """The features' ids as text: of the first of some columns that there is, else their numbers in the file."""
+    return next((frame[name] for name in columns if name in frame), frame.index.to_series()).astype(str)
 
 
 def _layer(path: Path, wanted: str | None) -> str:

@@ -292,7 +292,7 @@ def predict(
         with catalogue.staged(out, water_items.PREDICTIONS, name) as folder:
             _write(folder, box, _windows(model, items, box, progress))
             catalogue.write_item(folder, water_items.map_item(name, folder, box, model.item, items, digest))
-    water_items.index_predictions(out)  # of a map that is kept too: its run may have been stopped before this
+    prediction.index(out)  # of a map that is kept too: its run may have been stopped before this
     return out / water_items.PREDICTIONS / name
 
 

@@ -187,7 +187,7 @@ def map_item(
                 "expression": hrefs.portable(model.get_self_href() or model.id, folder),
             },
             "processing:lineage": f"Probability of water by model {model.id}; water where it is above one half.",
-            "processing:software": {"mage-stac": mage_stac.__version__},
+            "processing:software": publish.SOFTWARE,
             "mage:inputs": digest,
             **publish.grid_fields(box),
         },
@@ -198,20 +198,14 @@ def map_item(
     )
     probability.extra_fields |= {"raster:scale": 1 / LEVELS, "raster:offset": 0.0}
     rgb, looks = ("red", "green", "blue"), ("visual", "overview")
-    thumbnail = pystac.Asset("thumbnail.png", "Thumbnail", None, pystac.MediaType.PNG, ["thumbnail"])
     for key, asset in {
         "water": publish.class_asset("water.tif", title="Water", classes=SURFACE_WATER, geobox=box),
         "probability": probability,
         "visual": publish.raster_asset(
             "visual.tif", title="Water in colours", geobox=box, dtype="uint8", bands=rgb, roles=looks
         ),
-        "thumbnail": thumbnail,
+        "thumbnail": publish.thumbnail("thumbnail.png"),
     }.items():
         made.add_asset(key, asset)
     publish.derived_from(made, [*images, model])
     return made
-
-
-def index_predictions(root: Path) -> None:
-    """Write the Collection of predictions of a catalogue anew, and the catalogue."""
-    catalogue.index(root, id="predictions", title="Predictions", collections={PREDICTIONS: prediction.TEMPLATE})

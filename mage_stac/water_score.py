@@ -12,6 +12,7 @@ from rasterio.vrt import WarpedVRT
 
 from mage_stac import catalogue, grid
 from mage_stac.classes import NOT_OBSERVED
+from mage_stac.confusion import ratio
 from mage_stac.errors import GridError
 from mage_stac.raster import opened
 
@@ -80,13 +81,9 @@ def score(prediction: Path, reference: Path) -> WaterScores:
         hits=hit,
         false_alarms=false,
         missed=missed,
-        iou=_ratio(hit, hit + false + missed),
-        precision=_ratio(hit, hit + false),
-        recall=_ratio(hit, hit + missed),
-        f1=_ratio(2 * hit, 2 * hit + false + missed),
-        water_everywhere_iou=_ratio(hit + missed, int(both.sum())),
+        iou=ratio(hit, hit + false + missed),
+        precision=ratio(hit, hit + false),
+        recall=ratio(hit, hit + missed),
+        f1=ratio(2 * hit, 2 * hit + false + missed),
+        water_everywhere_iou=ratio(hit + missed, int(both.sum())),
     )
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

@@ -9,6 +9,7 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from mage_stac import raster
 from mage_stac.cog import write_cog
 from mage_stac.errors import GridError
 from mage_stac.mosaic import LEVELS
@@ -202,7 +203,7 @@ def test_points_are_no_footprints(tmp_path: Path) -> None:
 def test_rows_are_read_in_strips(tmp_path: Path, cube: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, cube)
     whole = buildings.graded(frame(*HOUSES), path)
-    monkeypatch.setattr(buildings, "ROWS", 7)
+    monkeypatch.setattr(raster, "ROWS", 7)
     assert buildings.graded(frame(*HOUSES), path).equals(whole)
 
 

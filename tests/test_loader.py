@@ -182,5 +182,5 @@ def test_nothing_observed_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AssetError, match=r"asset 'image' of Item none \(.*none.tif\) cannot be opened"):
+    with pytest.raises(AssetError, match=r"asset 'image' of Item none \(.*none.tif\) cannot be read"):
         chip_table.build([stacked(raster(tmp_path / "none.tif", geobox((64, 64))))])

@@ -70,9 +70,7 @@ def test_handles_are_few_and_not_shared_between_threads(pair: Pair, monkeypatch:
 
 
 def test_a_missing_and_a_truncated_file_are_named(pair: Pair, tmp_path: Path) -> None:
-    with pytest.raises(
-        AssetError, match=r"asset 'image' of Item blocks-0-00000-pre \(.*absent\.tif\) cannot be opened"
-    ):
+    with pytest.raises(AssetError, match=r"asset 'image' of Item blocks-0-00000-pre \(.*absent\.tif\) cannot be read"):
         Reader().image(replace(pair.pre, path=str(tmp_path / "absent.tif")), Window(0, 0, 8, 8))
     noise = np.random.default_rng(0).integers(1, 255, (1, 512, 512)).astype(np.uint8)
     layer = raster(tmp_path / "cut.tif", noise)

@@ -90,7 +90,7 @@ def _swapped(chips: Chips, settings: Augment, chance: Chance) -> Chips:
     if not pick.any():
         return chips
     post = torch.where(pick[:, None, None, None], chips.image[:, 0], chips.image[:, 1])
-    standing = torch.where((chips.mask > 0) & (chips.mask < 255), 1, chips.mask)
+    standing = torch.where((chips.mask > 0) & (chips.mask < NOT_OBSERVED), 1, chips.mask)
     mask = torch.where(pick[:, None, None], standing, chips.mask)
     lost = None if chips.lost is None else torch.where(pick[:, None, None] & (standing == 1), 0, chips.lost)
     return chips._replace(image=torch.stack([chips.image[:, 0], post], dim=1), mask=mask, lost=lost)

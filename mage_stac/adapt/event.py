@@ -23,6 +23,7 @@ from mage_stac.chip_table import ChipTable
 from mage_stac.errors import ModelError
 from mage_stac.models.calibration import STRIDE, Offsets, Temperatures
 from mage_stac.models.held_out import Said
+from mage_stac.models.siamese import GRADES
 from mage_stac.recipe import Event, Recipe
 from mage_stac.samplers import Sampling
 
@@ -30,7 +31,6 @@ BUILDING = 0.5
 """Grades are asked for where a building is at least so probable."""
 OBSERVED = 0.9
 """Share of a real window that must be observed, for its statistics to be those of a place."""
-GRADES = 4
 
 
 @dataclass(frozen=True, kw_only=True)

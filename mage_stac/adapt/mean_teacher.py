@@ -15,6 +15,7 @@ from torch.nn import functional
 from mage_stac.adapt import augment, mixing
 from mage_stac.adapt.augment import Chips
 from mage_stac.adapt.methods import Moment
+from mage_stac.classes import NOT_OBSERVED
 from mage_stac.models import together
 
 BUILDING = 0.5
@@ -51,7 +52,7 @@ def pseudo(moment: Moment, threshold: float) -> tuple[Tensor, Tensor]:
     sure = torch.stack(
         [_share(torch.maximum(p, 1 - p) > threshold, seen), _share(grades.amax(1) > threshold, seen & there)], dim=1
     )
-    return torch.where(seen, labels, 255), sure
+    return torch.where(seen, labels, NOT_OBSERVED), sure
 
 
 def _share(what: Tensor, of: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
+from mage_stac.classes import NOT_OBSERVED
+
 BINS = 15
 """Of the expected calibration error (Guo et al. 2017)."""
 COOLEST, HOTTEST = 0.2, 5.0
@@ -72,7 +74,7 @@ def measure(batches: Iterable[tuple[Mapping[str, Tensor], Tensor, Tensor]]) -> C
     """
     building, damage = [], []
     for outputs, mask, valid in batches:
-        seen = (valid & (mask != 255))[:, ::STRIDE, ::STRIDE]
+        seen = (valid & (mask != NOT_OBSERVED))[:, ::STRIDE, ::STRIDE]
         truth = mask[:, ::STRIDE, ::STRIDE]
         logit = outputs["building"].float().cpu()[:, 0, ::STRIDE, ::STRIDE]
         grades = outputs["damage"].float().cpu()[:, :, ::STRIDE, ::STRIDE].movedim(1, -1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mage_stac import chips, confusion, models, tally
+from mage_stac.classes import NOT_OBSERVED
 from mage_stac.recipe import Recipe
 from mage_stac.tally import ChipIndex
 from mage_stac.unread import Problem
@@ -60,7 +61,7 @@ def measured(said: Iterable[Said]) -> dict[str, Any]:
     matrix = np.zeros((5, 5), np.int64)
     for logits, mask, valid in said:
         predicted = models.classes(models.probabilities(logits)).cpu().numpy()
-        matrix += confusion.count(np.where(valid, mask, 255), predicted)
+        matrix += confusion.count(np.where(valid, mask, NOT_OBSERVED), predicted)
     every = confusion.figures(matrix)
     built = matrix[1:, 1:].sum()
     union = matrix.sum() - matrix[0, 0]

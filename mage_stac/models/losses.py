@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mage_stac.classes import NOT_OBSERVED
 from mage_stac.models import together
 from mage_stac.models.siamese import GRADES
 from mage_stac.recipe import Loss
 
 LITTLE = 1e-9
 """Stands for no weight at all."""
-UNOBSERVED = 255
-"""Value of a damage mask where nothing could be seen."""
 
 
 def class_weights(counts: Sequence[int], balance: float) -> tuple[float, ...]:
@@ -53,7 +52,7 @@ def total(
         loss: the recipe's weights and exponents.
         lost: (B, H, W) uint8 as in `augment.Chips`.
     """
-    seen = valid & (mask != UNOBSERVED)
+    seen = valid & (mask != NOT_OBSERVED)
     grades = dilate(mask, seen, loss.dilation)
     terms = {
         "building": building(outputs["building"][:, 0], (mask > 0) & seen, seen),
@@ -61,7 +60,7 @@ def total(
         "ordinal": ordinal(outputs["damage"], grades, weights),
     }
     if lost is not None:
-        terms["lost"] = roof(outputs["lost"][:, 0], torch.where(seen, lost, UNOBSERVED))
+        terms["lost"] = roof(outputs["lost"][:, 0], torch.where(seen, lost, NOT_OBSERVED))
     total = sum((getattr(loss, name) * term for name, term in terms.items()), torch.zeros(()))
     return {"total": total, **terms}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import segmentation_models_pytorch as smp
 import torch
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
 from mage_stac.errors import RecipeError
+from mage_stac.models import siamese
 
 SPECTRUM = 32
 """Channels of the part that sees each pixel alone: at 10 m a parcel is a few pixels wide, which the U-Net's first
@@ -33,13 +33,9 @@ class WaterUnet(nn.Module):
         super().__init__()
         if len(decoder) != 5:
             raise RecipeError(f"network.decoder = {list(decoder)}: the water head needs five, one for each halving")
-        try:
-            self.encoder = smp.encoders.get_encoder(encoder, in_channels=bands, depth=5, weights=None)
-        except (KeyError, RuntimeError) as error:
-            raise RecipeError(
-                f"network.encoder = {encoder!r}: not an encoder of segmentation-models-pytorch; resnet18 is one"
-            ) from error
-        self.decoder = UnetDecoder([int(n) for n in self.encoder.out_channels], tuple(decoder), n_blocks=5)
+        self.encoder = siamese.encoder_of(encoder, bands)
+        channels = [int(n) for n in self.encoder.out_channels]  # type: ignore[union-attr] # a list, not a module
+        self.decoder = UnetDecoder(channels, tuple(decoder), n_blocks=5)
         self.spectrum = nn.Sequential(
             nn.Conv2d(bands, SPECTRUM, 1),
             nn.ReLU(inplace=True),

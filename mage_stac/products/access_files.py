@@ -12,6 +12,7 @@ import numpy as np
 import pystac
 import shapely
 
+from mage_stac import publish
 from mage_stac.cog import writing
 from mage_stac.products import buildings, obstruction
 from mage_stac.products.obstruction import Condition
@@ -130,9 +131,7 @@ def assets(found: Findings) -> dict[str, pystac.Asset]:
             key: pystac.Asset(f"{key}.geojson", title=title, media_type=pystac.MediaType.GEOJSON, roles=["data"])
             for key, title in TITLES.items()
         },
-        "thumbnail": pystac.Asset(
-            "thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
-        ),
+        "thumbnail": publish.thumbnail("thumbnail.png"),
     }
     if found.routes["reachable"].any():
         made["gpx"] = pystac.Asset(

@@ -13,7 +13,6 @@ import rasterio.features
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.windows import Window
 
 from mage_stac import catalogue, grid, publish, vectors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED
@@ -22,7 +21,7 @@ from mage_stac.errors import AssetError
 from mage_stac.overlap import moved, pixel_metres
 from mage_stac.products import buildings, derived, heat, wilson
 from mage_stac.products.units import Units, extent
-from mage_stac.raster import opened
+from mage_stac.raster import opened, strips
 
 COLLECTION = "areas"
 TEMPLATE = {
@@ -180,21 +179,19 @@ def _chance(graded: Any) -> NDArray[np.float64]:
 
 
 def _seen(units: Units, damage: Path) -> NDArray[np.float64]:
-    """Square metres of each unit that the map observed, reading `buildings.ROWS` rows at a time."""
+    """Square metres of each unit that the map observed, strip by strip."""
     size = len(units.frame)
     seen = np.zeros(size)
     with opened(damage) as source:
         geobox = grid.of_dataset(source)
         shapes = moved(units.frame.geometry.to_crs(str(geobox.crs)).to_numpy(), ~geobox.affine)
-        rows, columns = geobox.shape
-        for row in range(0, rows, buildings.ROWS):
-            height = min(buildings.ROWS, rows - row)
+        for strip in strips(source):
             owner = rasterio.features.rasterize(
-                zip(shapes, range(size), strict=True), (height, columns), fill=-1,
-                transform=Affine.translation(0, row), dtype="int32",
+                zip(shapes, range(size), strict=True), (strip.height, strip.width), fill=-1,
+                transform=Affine.translation(0, strip.row_off), dtype="int32",
             )  # fmt: skip
-            values = source.read(1, window=Window(0, row, columns, height))
-            pixel = math.prod(pixel_metres(grid.crop(geobox, slice(row, row + height), slice(0, columns))))
+            values = source.read(1, window=strip)
+            pixel = math.prod(pixel_metres(grid.crop(geobox, *strip.toslices())))
             seen += pixel * np.bincount(owner[(owner >= 0) & (values != NOT_OBSERVED)], minlength=size)
     return seen
 
@@ -284,7 +281,5 @@ def _assets(ranked: Any, geobox: GeoBox) -> dict[str, pystac.Asset]:
         "csv": pystac.Asset("areas.csv", title="Affected areas as a table", media_type="text/csv", roles=["data"]),
         "heat": density,
         "visual": picture,
-        "thumbnail": pystac.Asset(
-            "thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
-        ),
+        "thumbnail": publish.thumbnail("thumbnail.png"),
     }

@@ -29,13 +29,10 @@ from mage_stac.grid import of_dataset
 from mage_stac.mosaic import LEVELS
 from mage_stac.overlap import moved, pixel_metres, place
 from mage_stac.products import grading, squaring
-from mage_stac.raster import opened
+from mage_stac.raster import opened, strips
 
 NAMES = {entry.value: entry.name for entry in DAMAGE_CLASSES}
 CLASSES = tuple(entry.name for entry in DAMAGE_CLASSES if not entry.nodata)
-
-ROWS = 512
-"""Rows of the map in memory at a time: the block size of our COGs."""
 
 INSET = 1.0
 """Pixels by which a footprint is eroded before its grade is taken: the rim mixes with the ground, and two dates never
@@ -107,11 +104,8 @@ def footprints(path: Path, geobox: GeoBox, layer: str | None = None) -> Any:
         AssetError: the file cannot be read.
         GridError: it holds no polygons, has no CRS, or no footprint touches the grid.
     """
-    frame = vectors.read(path, layer=layer)
-    polygons = frame[frame.geom_type.isin(("Polygon", "MultiPolygon"))]
-    if polygons.empty:
-        raise GridError(f"{path} holds no polygons ({', '.join(sorted(set(frame.geom_type))) or 'no features'})")
-    ids = next((polygons[name] for name in IDS if name in polygons), polygons.index.to_series()).astype(str)
+    polygons = vectors.polygons(path, layer=layer)
+    ids = vectors.ids(polygons, IDS)
     there = polygons.geometry.make_valid().to_crs(str(geobox.crs))
     touching = there.intersects(geobox.extent.geom)
     if not touching.any():
@@ -219,15 +213,12 @@ def repainted(damage: Path, frame: Any) -> Iterator[tuple[int, NDArray[np.uint8]
         layers = np.concatenate([shapely.buffer(polygons, RIM), polygons])
         grades = np.tile(frame["grade"].to_numpy(), 2)
         bounds = shapely.bounds(layers).reshape(-1, 4)
-        rows, columns = source.shape
-        for row in range(0, rows, ROWS):
-            height = min(ROWS, rows - row)
-            classes: NDArray[np.uint8] = source.read(1, window=Window(0, row, columns, height))
-            near = np.flatnonzero((bounds[:, 1] < row + height) & (bounds[:, 3] > row))
-            owner = _burnt(layers, near, (row, height, columns))
+        for strip in strips(source):
+            classes: NDArray[np.uint8] = source.read(1, window=strip)
+            owner = _burnt(layers, _near(bounds, strip), strip)
             grade = np.where(owner >= 0, grades[owner] if len(grades) else 0, NOT_OBSERVED)
             built = (classes > 0) & (classes != NOT_OBSERVED) & (grade != NOT_OBSERVED)
-            yield row, np.where(built, grade, classes).astype(np.uint8)
+            yield strip.row_off, np.where(built, grade, classes).astype(np.uint8)
 
 
 def _expected(polygons: NDArray[Any], whole: Tally, shape: tuple[int, int]) -> NDArray[np.float64]:
@@ -238,7 +229,7 @@ def _expected(polygons: NDArray[Any], whole: Tally, shape: tuple[int, int]) -> N
 
 
 def tally(source: Any, polygons: NDArray[Any]) -> Tally:
-    """Sum the map over each polygon (in pixels: x right, y down), reading ROWS rows at a time.
+    """Sum the map over each polygon (in pixels: x right, y down), strip by strip.
 
     A pixel belongs to the polygon that holds its centre, the last of those that overlap; polygons smaller than FEWEST
     pixels look at every pixel within one of theirs, whosever it is.
@@ -246,28 +237,30 @@ def tally(source: Any, polygons: NDArray[Any]) -> Tally:
     small = shapely.area(polygons) < FEWEST
     polygons = np.where(small, shapely.buffer(polygons, INSET), polygons)
     bounds = shapely.bounds(polygons).reshape(-1, 4)
-    rows, columns = source.shape
     sums = np.zeros((8, len(polygons)))
-    for row in range(0, rows, ROWS):
-        height = min(ROWS, rows - row)
-        near = np.flatnonzero((bounds[:, 1] < row + height) & (bounds[:, 3] > row))
+    for strip in strips(source):
+        near = _near(bounds, strip)
         if len(near):
-            block = source.read(window=Window(0, row, columns, height))
+            block = source.read(window=strip)
             for kind in (small, ~small):
-                owner = _burnt(polygons, near[kind[near]], (row, height, columns))
+                owner = _burnt(polygons, near[kind[near]], strip)
                 sums += _sums(block, owner, len(polygons))
     return Tally(
         probabilities=sums[:5].T, damaged=sums[5].astype(int), observed=sums[6].astype(int), pixels=sums[7].astype(int)
     )
 
 
-def _burnt(polygons: NDArray[Any], near: NDArray[np.int64], strip: tuple[int, int, int]) -> NDArray[np.int32]:
+def _near(bounds: NDArray[np.float64], strip: Window) -> NDArray[np.int64]:
+    """Numbers of those whose bounds (n, 4) reach into the rows of a strip."""
+    return np.flatnonzero((bounds[:, 1] < strip.row_off + strip.height) & (bounds[:, 3] > strip.row_off))
+
+
+def _burnt(polygons: NDArray[Any], near: NDArray[np.int64], strip: Window) -> NDArray[np.int32]:
     """Number of the polygon of those `near` that owns each pixel of a strip, -1 for none."""
-    row, height, columns = strip
-    owner = np.full((height, columns), -1, np.int32)
+    owner = np.full((strip.height, strip.width), -1, np.int32)
     chosen = [(polygons[i], i) for i in near if not polygons[i].is_empty]
     if chosen:
-        rasterio.features.rasterize(chosen, out=owner, transform=Affine.translation(0, row))
+        rasterio.features.rasterize(chosen, out=owner, transform=Affine.translation(0, strip.row_off))
     return owner
 
 

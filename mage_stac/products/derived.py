@@ -10,7 +10,6 @@ from typing import Any
 import pystac
 from pystac.utils import datetime_to_str
 
-import mage_stac
 from mage_stac import catalogue, publish
 from mage_stac.errors import CatalogueError
 
@@ -57,7 +56,7 @@ def item(
             "created": datetime_to_str(datetime.now(UTC)),
             "processing:level": "L4",
             "processing:lineage": words["lineage"],
-            "processing:software": {"mage-stac": mage_stac.__version__},
+            "processing:software": publish.SOFTWARE,
             **fields,
         },
         collection=collection,

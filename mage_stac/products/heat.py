@@ -15,11 +15,10 @@ from PIL import Image
 from mage_stac.classes import DAMAGE_CLASSES, colour_table
 from mage_stac.cog import write_cog, writing
 from mage_stac.products.units import Units
+from mage_stac.quicklook import THUMBNAIL
 
 SIDE = 1024
 """Pixels along the longer side where units are no grid."""
-
-THUMBNAIL = 512
 
 BANDS = ("damaged-per-km2", "damaged-share")
 

@@ -17,7 +17,7 @@ from mage_stac import grid
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import AccessError
 from mage_stac.products.roads import Roads
-from mage_stac.raster import opened
+from mage_stac.raster import ROWS, opened
 
 REACH = 4.0
 """Metres that the debris of a collapsed house lies beyond its walls: half the height of two storeys with a roof. A
@@ -40,8 +40,6 @@ DOUBT = 0.1
 
 STEP = 5.0
 """Metres between the points of a road at which rasters are looked at."""
-
-ROWS = 512
 
 STATES = ("open", "slowed", "closed", "not-observed")
 

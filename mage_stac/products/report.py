@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pystac
 
-from mage_stac import catalogue, grid
+from mage_stac import catalogue, grid, publish
 from mage_stac.cog import writing
 from mage_stac.errors import CatalogueError
 from mage_stac.products import areas, derived, report_html, report_pdf, units
 from mage_stac.products.report_facts import Facts, facts
-from mage_stac.products.report_pictures import SIDE
 from mage_stac.products.units import Units
+from mage_stac.quicklook import THUMBNAIL
 from mage_stac.score import score
 
 COLLECTION = "reports"
@@ -25,8 +25,6 @@ TEMPLATE = {
     "keywords": ["damage", "buildings", "report"],
     "providers": [{"name": "mage-stac", "roles": ["processor"]}],
 }
-
-THUMBNAIL = 512
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +105,7 @@ def _write(folder: Path, told: Facts, *, pdf: bool) -> None:
         (folder / "report.html").write_text(report_html.html(told), "utf-8")
         told.listed.to_csv(folder / "buildings.csv", index=False)
         small = told.pictures.map.copy()
-        small.thumbnail((min(SIDE, THUMBNAIL),) * 2)
+        small.thumbnail((THUMBNAIL, THUMBNAIL))
         small.save(folder / "thumbnail.png")
     areas.write_csv(folder / "areas.csv", told.ranked)
 
@@ -120,9 +118,7 @@ def _item(name: str, told: Facts, *, pdf: bool) -> pystac.Item:
         )
     for key, title in (("buildings", "Buildings as a table"), ("areas", "Affected areas as a table")):
         assets[key] = pystac.Asset(f"{key}.csv", title=title, media_type="text/csv", roles=["data"])
-    assets["thumbnail"] = pystac.Asset(
-        "thumbnail.png", title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"]
-    )
+    assets["thumbnail"] = publish.thumbnail("thumbnail.png")
     return derived.item(
         name, told.item, COLLECTION,
         words={

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pystac
 from odc.geo.geobox import GeoBox
-from rasterio.windows import Window
 
 from mage_stac import catalogue, grid
 from mage_stac.classes import NOT_OBSERVED
@@ -20,7 +19,7 @@ from mage_stac.overlap import pixel_metres
 from mage_stac.products import areas, buildings, units, wilson
 from mage_stac.products.report_pictures import Pictures, drawn, round_length
 from mage_stac.products.units import Units
-from mage_stac.raster import opened
+from mage_stac.raster import opened, strips
 from mage_stac.score import Scores, Table
 
 CELLS = 8
@@ -101,9 +100,8 @@ def facts(
 def _observed(damage: Path) -> float:
     """Share of a map's pixels that are not 255."""
     with opened(damage) as source:
-        rows, columns = source.shape
-        strips = (Window(0, row, columns, min(buildings.ROWS, rows - row)) for row in range(0, rows, buildings.ROWS))
-        return float(sum((source.read(1, window=strip) != NOT_OBSERVED).sum() for strip in strips) / (rows * columns))
+        seen = sum(int((source.read(1, window=strip) != NOT_OBSERVED).sum()) for strip in strips(source))
+        return float(seen / (source.height * source.width))
 
 
 def place(told: Facts) -> str:

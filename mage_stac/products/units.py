@@ -67,14 +67,11 @@ def of_file(path: Path, geobox: GeoBox, *, name: str | None = None, layer: str |
         AssetError: the file cannot be read.
         GridError: no polygons, none on the map, no such column, or polygons that overlap.
     """
-    frame = vectors.read(path, layer=layer)
-    polygons = frame[frame.geom_type.isin(("Polygon", "MultiPolygon"))]
-    if polygons.empty:
-        raise GridError(f"{path} holds no polygons ({', '.join(sorted(set(frame.geom_type))) or 'no features'})")
+    polygons = vectors.polygons(path, layer=layer)
     if name is not None and name not in polygons:
         raise GridError(f"{path} has no column {name!r}; it has: {', '.join(map(str, polygons.columns))}")
     crs = metric(geobox)
-    ids = next((polygons[key] for key in IDS if key in polygons), polygons.index.to_series()).astype(str)
+    ids = vectors.ids(polygons, IDS)
     names = next((polygons[key] for key in (name, *NAMES) if key in polygons), ids).fillna("").astype(str)
     shapes = polygons.geometry.make_valid().to_crs(crs)
     border = extent(geobox, crs)
