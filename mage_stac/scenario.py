@@ -127,6 +127,7 @@ class RenderSpec:
         for phase in ("pre", "post"):
             if self.sensor_of(phase).radar is None:
                 imaging.band_order(self.sensor_of(phase))
+        shots.check(self)
         if self.like is not None:
             _framed(self)
         if self.place is not None:

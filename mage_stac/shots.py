@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import SeedSequence
 
 from mage_stac import clouds, imaging
+from mage_stac.errors import RenderError
 from mage_stac.imaging import Look
 from mage_stac.scene.scene import Scene, View
 
@@ -31,6 +32,23 @@ class Shot:
     scene: Scene
     look: Look
     noise: SeedSequence
+
+
+def check(spec: RenderSpec) -> None:
+    """Refuse a lean or an altitude that none of the spec's cameras takes.
+
+    Raises:
+        RenderError: all sensors are radars, or all cameras fly low and look straight down.
+    """
+    cameras = [one for one in map(spec.sensor_of, ("pre", "post")) if one.radar is None]
+    asked = "altitude" if spec.altitude else "least off-nadir" if spec.off_nadir_from else None
+    if asked and not cameras:
+        raise RenderError(f"{asked}: {spec.sensor} is a radar, whose view is its own (radar.incidence): leave it out")
+    if spec.off_nadir_from and all(spec.altitude or one.altitude for one in cameras):
+        raise RenderError(
+            f"least off-nadir {spec.off_nadir_from}: a camera near the ground looks straight down and shows its"
+            " perspective: leave it out, or give no altitude and a sensor that has none"
+        )
 
 
 def take(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedSequence, phase: str) -> Shot:

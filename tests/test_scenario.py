@@ -73,6 +73,10 @@ def test_some_pairs_stay_undamaged() -> None:
         ({"workers": 0}, "workers 0"),
         ({"off_nadir": 10.0, "off_nadir_from": 20.0}, r"least off-nadir 20\.0 is outside 0\.0\.\.10\.0"),
         ({"timeout": 0.0}, "timeout 0.0"),
+        ({"sensor": "drone", "off_nadir_from": 5.0}, r"least off-nadir 5\.0: a camera near the ground"),
+        ({"altitude": 60.0, "off_nadir_from": 5.0}, r"least off-nadir 5\.0: a camera near the ground"),
+        ({"sensor": "sar-x", "altitude": 60.0}, "altitude: sar-x is a radar"),
+        ({"sensor": "sar-x", "off_nadir_from": 5.0}, "least off-nadir: sar-x is a radar"),
     ],
 )
 def test_specs_that_cannot_be_are_refused(change: dict[str, Any], message: str) -> None:
