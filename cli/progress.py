@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-Step = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do, and what is being done."""
+from mage_stac.progress import Step
 
 
 @contextmanager

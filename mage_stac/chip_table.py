@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from mage_stac import chip_pieces, remote, unread
 from mage_stac.chip_pieces import Planes
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import AssetError, CatalogueError
+from mage_stac.progress import Step
 from mage_stac.stack import Stack
 from mage_stac.unread import Problem
 
@@ -31,8 +32,6 @@ WHOLE = 1 << 26
 """Pixels of a stack up to which every pixel is looked at; larger ones are looked at thinned, through overviews."""
 THINNED = 8
 """Pixels a side for which one is looked at then: 16 a cell."""
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +116,7 @@ def build(
     *,
     reader: Planes | None = None,
     saved: Path | None = None,
-    progress: Progress | None = None,
+    progress: Step | None = None,
     on_problem: Problem | None = None,
 ) -> ChipTable:
     """Look once at every stack and write down where it was observed and what its label shows.

@@ -16,10 +16,9 @@ from odc.geo.geobox import GeoBox
 from mage_stac import catalogue, cube, grid, pairs, picture, recipe, score, search, synthesis
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import CatalogueError
+from mage_stac.progress import Step
 from mage_stac.query import Query
 
-Step = Callable[[int, int, str], None]
-"""Told what is done, what there is to do, and what is being done."""
 Progress = Callable[[str], Step]
 """Given the name of a step, returns the function that is told of its progress."""
 

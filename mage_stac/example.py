@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import pystac
 
 from mage_stac import catalogue, synthesis
 from mage_stac.errors import CatalogueError, ModelError, RenderError
-
-Progress = Callable[[int, int, str], None]
+from mage_stac.progress import Step
 
 TITLE = "mage-stac example: a rendered tornado"
 PAIR = synthesis.RenderSpec(hazard="wind", style="suburb", seed=2029, size_px=320, gsd=0.6, undamaged_share=0.0)
@@ -21,7 +19,7 @@ PAIR = synthesis.RenderSpec(hazard="wind", style="suburb", seed=2029, size_px=32
 CARD = "The weights are not part of this example: train the recipe, or use `mage-stac demo`."
 
 
-def make(out: Path, *, model: Path, spec: synthesis.RenderSpec = PAIR, progress: Progress | None = None) -> Path:
+def make(out: Path, *, model: Path, spec: synthesis.RenderSpec = PAIR, progress: Step | None = None) -> Path:
     """Render a pair, map its damage with a model, and write both with the model's card into one catalogue.
 
     Args:
@@ -49,7 +47,7 @@ def make(out: Path, *, model: Path, spec: synthesis.RenderSpec = PAIR, progress:
     return out
 
 
-def _fill(out: Path, model: pystac.Item, spec: synthesis.RenderSpec, progress: Progress | None) -> None:
+def _fill(out: Path, model: pystac.Item, spec: synthesis.RenderSpec, progress: Step | None) -> None:
     report = synthesis.render_pairs(spec, out, progress)
     if report.failed:
         raise RenderError(f"the example's pair cannot be rendered: {next(iter(report.failed.values()))}")

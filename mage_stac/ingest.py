@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ from scipy import ndimage
 
 from mage_stac import catalogue, cog, grid, publish, raster, sensors
 from mage_stac.errors import AssetError, CatalogueError, GridError
+from mage_stac.progress import Step
 from mage_stac.raster import opened
 from mage_stac.sensors import Band, Sensor
-
-Progress = Callable[[int, int, str], None]
 
 LICENCE = re.compile(r"[\w.+\-]+")
 """What STAC takes for one."""
@@ -74,7 +73,7 @@ class Plan:
     """Who made them and is to be named."""
 
 
-def ingest(paths: Sequence[Path], plan: Plan, progress: Progress | None = None) -> Ingested:
+def ingest(paths: Sequence[Path], plan: Plan, progress: Step | None = None) -> Ingested:
     """Make an Item of each raster, under `plan.out`; folders stand for the rasters in them. See `ingest_file`.
 
     Files that fail do not stop the others: what could be made is indexed first. An Item made before from the same file

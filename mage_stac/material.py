@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,10 @@ from mage_stac.classes import GRADES
 from mage_stac.errors import CatalogueError, RecipeError
 from mage_stac.graded import Outlines
 from mage_stac.models import losses
+from mage_stac.progress import Step
 from mage_stac.recipe import Recipe
 from mage_stac.tally import ChipIndex
 from mage_stac.unread import Problem
-
-Step = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do, and what is being done."""
 
 
 @dataclass(frozen=True, kw_only=True)

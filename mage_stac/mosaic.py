@@ -17,6 +17,7 @@ from mage_stac import grid
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import GridError
 from mage_stac.jobs import Answer, Jobs
+from mage_stac.progress import Step
 
 CLASSES = 5
 """Probabilities per pixel: the damage classes 0-4."""
@@ -32,9 +33,6 @@ Scene = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 Read = Callable[[slice, slice], Scene]
 """Rows and columns of the grid -> what lies there."""
-
-Progress = Callable[[int, int, str], None]
-"""Windows done, windows in all, what is being done."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +133,7 @@ def strips(
     tiling: Tiling,
     read: Read,
     jobs: Jobs,
-    progress: Progress | None = None,
+    progress: Step | None = None,
     *,
     after: Pending | None = None,
 ) -> Iterator[tuple[Strip, Pending]]:

@@ -37,10 +37,11 @@ from mage_stac import (
 from mage_stac.errors import CatalogueError, ModelError
 from mage_stac.jobs import Network
 from mage_stac.models import LoadedModel
-from mage_stac.mosaic import Progress, Scene, Tiling
+from mage_stac.mosaic import Scene, Tiling
 from mage_stac.pairs import IMAGE
 from mage_stac.prediction import COLLECTION, Facts, Sources
 from mage_stac.products import buildings
+from mage_stac.progress import Step
 from mage_stac.registration import Shift
 
 UNIT = (0.0, 1.0)
@@ -96,7 +97,7 @@ def predict(  # noqa: PLR0913 - what a map is made from, by name
     layer: str | None = None,
     id: str | None = None,  # noqa: A002 - STAC's word
     options: Options | None = None,
-    progress: Progress | None = None,
+    progress: Step | None = None,
 ) -> Path:
     """Map the damage between two dates and write it as an Item of the catalogue `out`; returns the Item's folder.
 
@@ -137,7 +138,7 @@ def publish_map(
     out: Path,
     name: str,
     options: Options,
-    progress: Progress | None = None,
+    progress: Step | None = None,
 ) -> Path:
     """What `predict` does once the network is at hand: any callable will do.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from mage_stac import catalogue, hrefs, item_table
 from mage_stac.errors import PushError
+from mage_stac.progress import Step
 
-Progress = Callable[[int, int, str], None]
 Document = dict[str, Any]
 
 SCHEMES = (*hrefs.REMOTE, "file")
@@ -64,7 +64,7 @@ class Pushed:
     items: Tally
 
 
-def push(path: Path, server: Server, *, base_url: str | None = None, progress: Progress | None = None) -> Pushed:
+def push(path: Path, server: Server, *, base_url: str | None = None, progress: Step | None = None) -> Pushed:
     """Bring a catalogue or Collection on disk to a server. Run again, it changes what has changed; it deletes nothing.
 
     Assets on this disk become URLs below `base_url`, which stands for the catalogue's folder. Links between the Items
@@ -91,7 +91,7 @@ def push(path: Path, server: Server, *, base_url: str | None = None, progress: P
     return Pushed(collections=tuple(names), items=tally)
 
 
-def _told(documents: Iterator[Document], progress: Progress | None, done: int, total: int) -> Iterator[Document]:
+def _told(documents: Iterator[Document], progress: Step | None, done: int, total: int) -> Iterator[Document]:
     for number, document in enumerate(documents, start=done):
         if progress:
             progress(number, total, str(document["id"]))

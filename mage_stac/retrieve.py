@@ -19,10 +19,9 @@ from mage_stac import band_fields, catalogue, folders, hrefs, publish
 from mage_stac.cut import cut
 from mage_stac.errors import AssetError, GridError, SearchError
 from mage_stac.gather import Wanted, gather
+from mage_stac.progress import Step
 from mage_stac.query import Query
 from mage_stac.search import Found, signer
-
-Progress = Callable[[int, int, str], None]
 
 QUERIES = "mage:queries"
 """Field of a Collection: the searches that filled it, each with its date, what matched and what was taken."""
@@ -49,7 +48,7 @@ def save(
     download: bool = False,
     assets: tuple[str, ...] = (),
     image: Wanted | None = None,
-    progress: Progress | None = None,
+    progress: Step | None = None,
 ) -> Saved:
     """Write what was found as a catalogue; with `download`, assets cut to the area as COGs, else their URLs.
 

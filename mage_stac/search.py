@@ -20,9 +20,8 @@ from urllib3 import Retry
 
 from mage_stac import catalogue, hrefs, local
 from mage_stac.errors import AssetError, SearchError
+from mage_stac.progress import Step
 from mage_stac.query import Api, Query, expression, interval_text, passes, resolve
-
-Progress = Callable[[int, int, str], None]
 
 PAGE = 100
 """Items asked for at once."""
@@ -58,7 +57,7 @@ class Found:
     notices: tuple[str, ...] = ()
 
 
-def search(query: Query, patience: Patience | None = None, progress: Progress | None = None) -> Found:
+def search(query: Query, patience: Patience | None = None, progress: Step | None = None) -> Found:
     """All Items that answer a query, in the order of the API; at most `query.max_items`.
 
     Raises:
@@ -83,7 +82,7 @@ def _on_disk(api: Api, query: Query) -> Found:
     )
 
 
-def _online(api: Api, query: Query, patience: Patience, progress: Progress | None) -> Found:
+def _online(api: Api, query: Query, patience: Patience, progress: Step | None) -> Found:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what an API does not conform to is checked here, where it matters
         try:
@@ -169,7 +168,7 @@ class _Reader:
     matched: int | None = None
     notices: list[str] = field(default_factory=list)
 
-    def items(self, progress: Progress | None) -> list[pystac.Item]:
+    def items(self, progress: Step | None) -> list[pystac.Item]:
         limit = self.query.max_items
         found: dict[tuple[str | None, str], pystac.Item] = {}
         seen: set[tuple[str | None, str]] = set()

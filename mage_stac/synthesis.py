@@ -13,13 +13,12 @@ from pathlib import Path
 from mage_stac import blender, catalogue, cluster, kept, workers
 from mage_stac.errors import CatalogueError, MageStacError, RenderError
 from mage_stac.hazards.limits import UNTOUCHED
+from mage_stac.progress import Step
 from mage_stac.rendering import render_pair
 from mage_stac.scenario import RenderSpec
 
 __all__ = ["RenderSpec", "Report", "render_pairs"]
 
-Progress = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do, and what is being done."""
 FAILURES = "failures.json"
 HOPELESS = 5
 """Failures without a single success after which a run stops."""
@@ -53,7 +52,7 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def render_pairs(spec: RenderSpec, out: Path, progress: Progress | None = None) -> Report:
+def render_pairs(spec: RenderSpec, out: Path, progress: Step | None = None) -> Report:
     """Render the pairs of a spec that `out` does not yet hold, as Items of the collection `<hazard>-pairs`.
 
     A pair is complete when its label Item is there, which is written last. A pair that fails is recorded in

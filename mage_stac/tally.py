@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from mage_stac.chip_table import ChipTable
 from mage_stac.classes import DAMAGE_CLASSES, GRADES, NOT_OBSERVED
 from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.pairs import LABEL, Pair
+from mage_stac.progress import Step
 from mage_stac.unread import Problem
 
 CLASSES = tuple(entry.value for entry in DAMAGE_CLASSES if entry.value != NOT_OBSERVED)
@@ -51,7 +52,7 @@ def index(
     *,
     bands: Sequence[str],
     gsd: float,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Step | None = None,
     on_problem: Problem | None = None,
 ) -> ChipIndex:
     """Find the labelled pairs of some catalogues and count their label's classes; as `build` below.
@@ -78,7 +79,7 @@ def index(
 def build(
     found: Sequence[Pair],
     *,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Step | None = None,
     on_problem: Problem | None = None,
 ) -> ChipIndex:
     """The index of the pairs that show anything, whatever the classes of their labels.

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,10 @@ from mage_stac.material import Material, gather, graded_pairs
 from mage_stac.models import calibration, checkpoint, held_out, item, pretrained, together
 from mage_stac.models.average import Average
 from mage_stac.models.checkpoint import Progress, State
+from mage_stac.progress import Step
 from mage_stac.recipe import Recipe
 from mage_stac.samplers import Sampling
 from mage_stac.unread import Unread
-
-Step = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do, and what is being done."""
 
 START, END = 1 / 25, 1 / 1000
 """Learning rate at the first and the last step, as shares of the highest (one-cycle: Smith and Topin 2018)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pystac
@@ -10,6 +10,7 @@ import pystac
 from mage_stac import chip_table, overlap, pairs, stack
 from mage_stac.chip_table import ChipTable
 from mage_stac.errors import CatalogueError
+from mage_stac.progress import Step
 
 
 def images(root: Path, *, dates: int = 2) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
@@ -37,7 +38,7 @@ def table(
     bands: Sequence[str],
     gsd: float,
     dates: int = 2,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Step | None = None,
 ) -> ChipTable:
     """Where both dates of a real catalogue were observed, on the grid on which they would be mapped.
 

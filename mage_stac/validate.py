@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,8 +18,7 @@ from referencing.exceptions import NoSuchResource, Unresolvable
 from mage_stac import catalogue, extensions, hrefs, item_table
 from mage_stac.errors import CatalogueError, MageStacError
 from mage_stac.inspection import asset_problems
-
-Progress = Callable[[int, int, str], None]
+from mage_stac.progress import Step
 
 PROJJSON = "https://proj.org/schemas/v0.7/projjson.schema.json"
 """Referred to by the projection extension and held nowhere here: anything that is an object passes."""
@@ -151,7 +150,7 @@ def _shortened(message: str) -> str:
     return line if len(line) <= 200 else f"{line[:120]} ... {line[-70:]}"
 
 
-def validate(root: Path, schemas: Path | None = None, progress: Progress | None = None) -> Report:
+def validate(root: Path, schemas: Path | None = None, progress: Step | None = None) -> Report:
     """Check every STAC object below a folder. Needs no network where the schemas lie in a folder.
 
     Looked at: the schemas of STAC and of every extension declared; that local links and assets lead somewhere; that

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +44,7 @@ from mage_stac.models import blank, losses, normalise
 from mage_stac.models.average import Average
 from mage_stac.models.water_unet import WaterUnet
 from mage_stac.mosaic import LEVELS
+from mage_stac.progress import Step
 from mage_stac.recipe import Recipe
 from mage_stac.samplers import Sampling
 from mage_stac.tally import ChipIndex
@@ -57,9 +58,6 @@ CORE, MARGIN = 256, 64
 """Pixels a side of what is mapped at a time, and of what is looked at around it."""
 SIZES = (0.5, 2.0)
 """Sizes of an image's pixels, in those that the network learnt from, between which it is used."""
-
-Step = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do, and what is being done."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,8 @@ from web import Site, served
 from mage_stac import chips, recipe, remote, tally, train
 from mage_stac.errors import AssetError
 from mage_stac.loader import Access
+from mage_stac.progress import Step
 from mage_stac.recipe import Data, Network, Optimiser, Recipe, Run
-from mage_stac.train import Step
 
 RECIPE = Recipe(
     name="tiny",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +19,8 @@ from mage_stac.graded import Outlines
 from mage_stac.material import graded_pairs
 from mage_stac.models import LoadedModel, held_out, item
 from mage_stac.models.held_out import Said
+from mage_stac.progress import Step
 from mage_stac.recipe import Event, Recipe
-
-Step = Callable[[int, int, str], None]
 
 
 def refit(

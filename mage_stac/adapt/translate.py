@@ -6,7 +6,7 @@ The images change, their labels do not. The flow is learnt here, from the render
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,9 @@ from mage_stac.chip_table import ChipTable
 from mage_stac.errors import CatalogueError
 from mage_stac.models import checkpoint
 from mage_stac.pairs import IMAGE, Pair
+from mage_stac.progress import Step
 from mage_stac.raster import opened
 from mage_stac.recipe import Data
-
-Step = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
