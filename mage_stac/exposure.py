@@ -83,14 +83,14 @@ def of(spec: RenderSpec, shot: Shot, phase: str, scratch: Path) -> Exposure:
     return _optical(spec, shot, sensor, scratch) if sensor.radar is None else _radar(spec, shot, sensor, scratch)
 
 
-def water(spec: RenderSpec, scratch: Path) -> NDArray[np.bool_]:
-    """(rows, columns) True where water makes up more than half of what the label pass in `scratch` shows of a pixel.
+def water(spec: RenderSpec, scratch: Path) -> NDArray[np.floating]:
+    """(rows, columns) 0..1: how much of what the label pass in `scratch` shows of a pixel is water.
 
     Raises:
         RenderError: the pass cannot be read.
     """
     shown = passes.read_labels(scratch / "labels.exr").semantic == SEMANTIC["water"]
-    return _inside(_mostly(shown, shown.shape[0] // (spec.size_px + 2 * MARGIN)))
+    return _inside(_shares(shown, shown.shape[0] // (spec.size_px + 2 * MARGIN)))
 
 
 def _optical(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exposure:
@@ -116,8 +116,9 @@ def _radar(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Expos
     found = radar.scan(seen, gsd=spec.gsd / finer, incidence=view.off_nadir, azimuth=view.azimuth)
     chance = np.random.default_rng(shot.noise)
     numbers = radar.expose(found.power, sensor=sensor, look=shot.look, oversample=finer, rng=chance)
-    unseen = _inside(_mostly(found.shadow, finer))
-    shadow, layover = (_inside(_mostly(_displaced(mask, shot, finer), finer)) for mask in (found.shadow, found.layover))
+    unseen = _inside(_shares(found.shadow, finer) > 0.5)
+    moved = (_displaced(mask, shot, finer) for mask in (found.shadow, found.layover))
+    shadow, layover = (_inside(_shares(mask, finer) > 0.5) for mask in moved)
     classes = np.where(layover, 1, np.where(shadow, 2, 0)).astype(np.uint8)
     return Exposure(
         sensor=sensor, numbers=_inside(numbers), unseen=unseen, properties=_sar(sensor, shot), radar=classes
@@ -150,11 +151,11 @@ def _sar(sensor: Sensor, shot: Shot) -> dict[str, Any]:
     }
 
 
-def _mostly(mask: NDArray[np.bool_], finer: int) -> NDArray[np.bool_]:
-    """Pixels of which more than half is True."""
+def _shares(mask: NDArray[np.bool_], finer: int) -> NDArray[np.floating]:
+    """How much of each pixel is True."""
     rows, columns = mask.shape
     shares: NDArray[np.floating] = mask.reshape(rows // finer, finer, columns // finer, finer).mean(axis=(1, 3))
-    return np.asarray(shares > 0.5)
+    return shares
 
 
 def _inside(numbers: NDArray[Any]) -> NDArray[Any]:

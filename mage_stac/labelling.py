@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from rasterio.features import rasterize
+from scipy import ndimage
 
 from mage_stac import catalogue, footprint, publish, quicklook, visible
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, UNSEEN, WATER_CLASSES, Class, Classes, colour_table
@@ -26,6 +27,8 @@ ROOF_SLOPE = 0.05
 """Least upward part of a surface's normal for it to count as roof, not as wall."""
 EAVES_SLACK = 0.1
 """Metres under the eaves from which a wall counts as roof: fascias and gutters."""
+OPEN = 0.75
+"""Away from its shore a flood is open water where more of a pixel than this shows it: of its four rays, all."""
 SEMANTIC_COLOURS = {
     "ground": "A89F91", "building": "E31A1C", "road": "636363", "tree": "1B7837", "grass": "7FBF7B", "water": "2B8CBE",
     "vehicle": "FFD92F", "debris": "B35806", "paved": "BDBDBD", "bare": "D8B365", "field": "E6F598", "object": "C51B7D",
@@ -154,9 +157,18 @@ def _plans(scenario: Scenario) -> NDArray[np.uint32]:
     return burnt
 
 
-def surface(truth: Rasters, shown: NDArray[np.bool_]) -> Rasters:
-    """The labels with water only where it is `shown`, (rows, columns); `flood_depth` still has what plants hide."""
-    return replace(truth, water=np.where(shown, truth.water, np.uint8(0)))
+def surface(truth: Rasters, shown: NDArray[np.floating]) -> Rasters:
+    """The labels with water only where it shows; `flood_depth` still has what plants hide.
+
+    Along a shore that is where most of a pixel is water; farther out, where what is no water stands in it, where
+    hardly anything else is, as people who draw water leave out what plants stand in.
+
+    Args:
+        truth: water as the ground is covered.
+        shown: (rows, columns) 0..1, the part of each pixel that is seen to be water.
+    """
+    inner = ndimage.minimum_filter(truth.water != 0, 3)
+    return replace(truth, water=np.where(shown > np.where(inner, OPEN, 0.5), truth.water, np.uint8(0)))
 
 
 def hide(truth: Rasters, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Rasters:

@@ -134,9 +134,24 @@ def test_what_hides_water_is_no_water_but_its_depth_is_known(scenario: Scenario)
     wet = replace(scenario, truth=replace(scenario.truth, water=flooded, flood_depth=depth))
     crown = np.zeros((SIZE, SIZE), bool)
     crown[10:15, 20:30] = True
-    made = labelling.surface(labelling.rasters(seen, seen, wet), ~crown)
+    made = labelling.surface(labelling.rasters(seen, seen, wet), 1.0 - crown)
     np.testing.assert_array_equal(made.water, np.where(crown, 0, 1))
     assert (made.flood_depth == 0.5).all()
+
+
+def test_plants_in_the_middle_of_a_flood_are_told_from_its_shore(scenario: Scenario) -> None:
+    """Rows of a pixel each: three quarters water, a half; the flood's first and last columns are its shore."""
+    seen = passes_of(scenario)
+    flooded = np.zeros((int(SIDE), int(SIDE)), np.uint8)
+    flooded[:, 30:40] = 1
+    wet = replace(scenario, truth=replace(scenario.truth, water=flooded, flood_depth=flooded.astype(np.float32)))
+    shown = np.ones((SIZE, SIZE))
+    shown[10], shown[20] = 0.75, 0.5
+    made = labelling.surface(labelling.rasters(seen, seen, wet), shown).water
+    expected = (flooded[MARGIN:-MARGIN, MARGIN:-MARGIN] == 1).astype(int)
+    expected[10, 31 - MARGIN : 39 - MARGIN] = 0
+    expected[20] = 0
+    np.testing.assert_array_equal(made, expected)
 
 
 def test_truth_rasters_of_another_cell_size_are_taken_at_pixel_centres(scenario: Scenario) -> None:
