@@ -208,9 +208,10 @@ def _looked(
 
 
 def statistics(
-    part: ChipIndex, seed: int, on_problem: Problem | None = None
+    part: ChipIndex, seed: int, on_problem: Problem | None = None, *, by_date: bool = False
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each band over random windows of both dates, 0..1.
+    """Mean and standard deviation of each band over random windows of both dates, 0..1; `by_date` those of before,
+    then those of after.
 
     Raises:
         AssetError: a file cannot be read and nobody is told, or none can.
@@ -220,5 +221,6 @@ def statistics(
     with closing(loader.epoch(part.table, places, edge=STATISTICS_EDGE, batch=len(places), access=access)) as stream:
         chips = next(stream)
     seen = chips["image"].permute(0, 3, 4, 1, 2)[chips["valid"]].double()  # (pixels, T, C)
-    mean, std = seen.mean(dim=(0, 1)), seen.std(dim=(0, 1)).clamp(min=1e-3)
-    return tuple(mean.tolist()), tuple(std.tolist())
+    over = (0,) if by_date else (0, 1)
+    mean, std = seen.mean(dim=over), seen.std(dim=over).clamp(min=1e-3)
+    return tuple(mean.flatten().tolist()), tuple(std.flatten().tolist())

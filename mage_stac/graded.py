@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio import features
 
-from mage_stac import catalogue, cube, dates, grid, overlap, pairs, publish, reference, sensors
+from mage_stac import catalogue, cube, dates, grid, overlap, pairs, publish, readings, reference, sensors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.errors import AssetError, CatalogueError
+from mage_stac.readings import Bands, Reading
 from mage_stac.sensors import Band, Sensor
 
 COLLECTION = "graded-pairs"
@@ -40,7 +41,7 @@ class Outlines:
     """Of a map's own buildings (`buildings.parquet`), only those whose state is at least so probable, 0..1."""
 
 
-def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Sequence[str], gsd: float) -> Path:
+def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Bands, gsd: float) -> Path:
     """Write the pairs around all graded buildings, as the collection `graded-pairs` of a catalogue.
 
     Labels hold the grade over each graded outline, no building (0) on APRON around it, and 255 everywhere else: the
@@ -50,7 +51,7 @@ def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Sequence[
         real: catalogue of images of both dates (pairs.by_phase).
         gradings: the buildings.
         out: the catalogue; pairs of an earlier call are replaced.
-        bands: names of the bands to take.
+        bands: names of the bands to take, or how each date is read.
         gsd: metres.
 
     Returns:
@@ -154,16 +155,17 @@ def write_pair(
     name: str,
     part: GeoBox,
     sides: Sequence[Sequence[pystac.Item]],
-    bands: Sequence[str],
+    bands: Bands,
     truth: NDArray[np.uint8],
 ) -> None:
     """Write the three Items of a pair on the grid `part`: images of two dates, and damage classes on that grid."""
-    sensor = _sensor(bands, float(overlap.pixel_metres(part)[0]))
-    images = []
-    for phase, items in zip(pairs.PHASES, sides, strict=True):
-        at = pairs.positions(items, bands)
+    gsd, images = float(overlap.pixel_metres(part)[0]), []
+    for phase, items, reading in zip(pairs.PHASES, sides, readings.of(bands), strict=True):
+        sensor = _sensor(reading, gsd)
+        at = pairs.positions(items, [band.name for band in sensor.bands])
         values, valid = cube.read(items, part, asset=pairs.IMAGE, bands=at)
-        numbers = np.where(valid, np.rint(values / sensor.scale).clip(1, 65535), 0).astype(np.uint16)
+        steps = np.rint((values - sensor.offset) / sensor.scale)
+        numbers = np.where(valid, steps.clip(1, 65535), 0).astype(np.uint16)
         with catalogue.staged(out, COLLECTION, f"{name}-{phase}") as folder:
             publish.write_cog(folder / "image.tif", numbers, part, nodata=0)
             item = publish.imagery_item(
@@ -181,12 +183,21 @@ def write_pair(
     _write_label(out, name, part, truth, images)
 
 
-def _sensor(bands: Sequence[str], gsd: float) -> Sensor:
-    """Values 0..1 of any image, without loss for 8 bits, in 16."""
-    like = sensors.read("aerial-rgb")
-    listed = tuple(Band(name=band, common_name=band, index=number) for number, band in enumerate(bands, 1))
+def _sensor(reading: Reading, gsd: float) -> Sensor:
+    """The reading's range of any image, without loss for 8 bits, in 16."""
+    like, (low, high) = sensors.read("aerial-rgb"), reading.range
+    names = enumerate(dict.fromkeys(reading.bands), 1)
+    listed = tuple(Band(name=band, common_name=band, index=number) for number, band in names)
     return replace(
-        like, name="real", title="Real image", gsd=gsd, dtype="uint16", scale=1 / (255 * 257), nodata=0.0, bands=listed
+        like,
+        name="real",
+        title="Real image",
+        gsd=gsd,
+        dtype="uint16",
+        scale=(high - low) / (255 * 257),
+        offset=low,
+        nodata=0.0,
+        bands=listed,
     )
 
 

@@ -199,7 +199,7 @@ def _bands(source: Any, sensor: str | None) -> list[int]:
 def _fitting(path: Path, source: Any, bands: list[int], name: str | None) -> Sensor:
     """The sensor asked for, or one made of what the file says; its ground sampling distance is the file's."""
     if name is not None:
-        sensor = sensors.read(name)
+        sensor = _in_decibels(path, source, bands, sensors.read(name))
     elif _is_picture(source, bands):
         sensor = sensors.read("aerial-rgb")
     else:
@@ -210,6 +210,24 @@ def _fitting(path: Path, source: Any, bands: list[int], name: str | None) -> Sen
             f" {sensor.dtype}: give another --sensor, or none"
         )
     return replace(sensor, gsd=round(grid.ground_resolution(grid.of_dataset(source)), 3))
+
+
+def _in_decibels(path: Path, source: Any, bands: list[int], sensor: Sensor) -> Sensor:
+    """The sensor, whose numbers are decibels themselves if it is a radar's and the file holds floating point numbers.
+
+    Raises:
+        AssetError: those cannot be decibels, as none is negative.
+    """
+    if sensor.radar is None or source.dtypes[0] != "float32":
+        return sensor
+    values = source.read(bands, out_shape=(len(bands), *raster.thinned(source.shape, THIN)), masked=True)
+    known = np.ma.masked_invalid(values).compressed()
+    if known.size and known.min() >= 0:
+        raise AssetError(
+            f"{path} holds no value below 0, but values of sensor {sensor.name} are decibels: convert power P to"
+            " 10 log10(P), amplitude A to 20 log10(A), or leave --sensor out"
+        )
+    return replace(sensor, dtype="float32", scale=1.0, offset=0.0, nodata=None)
 
 
 def _is_picture(source: Any, bands: list[int]) -> bool:

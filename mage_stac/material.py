@@ -62,14 +62,16 @@ def gather(
 ) -> Material:
     """Index the pairs, hold whole places out, and measure what normalisation and class weights need."""
     data = recipe.data
-    whole = tally.index(roots, bands=data.bands, gsd=data.gsd, progress=progress, on_problem=on_problem)
+    whole = tally.index(roots, bands=data.readings, gsd=data.gsd, progress=progress, on_problem=on_problem)
     training, validation = tally.split(whole, data.holdout)
     tally.check_classes(training, graded=recipe.network.dates == 2)
     first = None if start is None else models.load(catalogue.read_item(start))
-    mean, std = chips.statistics(training, recipe.seed, on_problem) if first is None else _scaling(first)
+    measured = chips.statistics(training, recipe.seed, on_problem, by_date=bool(data.post_bands))
+    _check_unit(recipe, measured[0])
+    mean, std = measured if first is None else _scaling(first)
     looks = None
     if real is not None and recipe.style.method != "none":
-        pre, post = pairs.unlabelled(real, bands=data.bands)
+        pre, post = pairs.unlabelled(real, bands=data.readings)
         looks = Looks(pre=pre, post=post, gsd=data.gsd, on_problem=on_problem)
     totals = training.totals()
     return Material(
@@ -86,6 +88,20 @@ def gather(
     )
 
 
+def _check_unit(recipe: Recipe, mean: Sequence[float]) -> None:
+    """Refuse values that light and its changes, which are made up between 0 and 1, would cut away.
+
+    Raises:
+        RecipeError: a band's mean lies beyond.
+    """
+    worst = max(mean, key=lambda value: abs(value - 0.5))
+    if not 0 <= worst <= 1:
+        raise RecipeError(
+            f"recipe {recipe.name}: a band of the pairs has a mean of {worst:.4g}, but images are 0..1: set data.range"
+            " (or data.post_range) to the values that are to be 0 and 1, such as [-35, 15] for a radar's dB"
+        )
+
+
 def _scaling(model: models.LoadedModel) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(model.mean.tolist()), tuple(model.std.tolist())
 
@@ -95,7 +111,7 @@ def _target(recipe: Recipe, real: Path | None) -> ChipTable | None:
         return None
     if real is None:
         raise RecipeError(f"recipe {recipe.name} adapts to an event's real images: give them with --real")
-    return unlabelled.table(real, bands=recipe.data.bands, gsd=recipe.data.gsd, dates=recipe.network.dates)
+    return unlabelled.table(real, bands=recipe.data.readings, gsd=recipe.data.gsd, dates=recipe.network.dates)
 
 
 def graded_pairs(recipe: Recipe, real: Path | None, gradings: Outlines, out: Path) -> Path:
@@ -106,4 +122,4 @@ def graded_pairs(recipe: Recipe, real: Path | None, gradings: Outlines, out: Pat
     """
     if real is None:
         raise CatalogueError(f"graded buildings ({gradings.path}) need the real images that show them: give --real")
-    return graded.publish_pairs(real, gradings, out, bands=recipe.data.bands, gsd=recipe.data.gsd)
+    return graded.publish_pairs(real, gradings, out, bands=recipe.data.readings, gsd=recipe.data.gsd)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import pystac
 from odc.geo.geobox import GeoBox
 
-from mage_stac import band_fields, catalogue, dates, grid, raster
+from mage_stac import band_fields, catalogue, dates, grid, raster, readings
 from mage_stac.errors import AssetError, CatalogueError, GridError, RecipeError
+from mage_stac.readings import Bands, Reading, Readings
 
 IMAGE, LABEL = "image", "damage"
 """Asset keys."""
@@ -22,7 +23,7 @@ GSD_TOLERANCE = 0.1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layer:
-    """An image asset, ready to be read: value = DN * scale + offset, 0..1."""
+    """An image asset, ready to be read: value = DN * scale + offset."""
 
     item_id: str
     path: str
@@ -52,12 +53,12 @@ class Pair:
     """Images are real, and graded by a person: such pairs are never held out."""
 
 
-def read(roots: Sequence[Path], *, bands: Sequence[str], gsd: float) -> tuple[Pair, ...]:
+def read(roots: Sequence[Path], *, bands: Bands, gsd: float) -> tuple[Pair, ...]:
     """The labelled pairs of some catalogues, sorted by id.
 
     Args:
         roots: catalogue folders.
-        bands: names (or common names) of the bands wanted.
+        bands: names (or common names) of the bands wanted, or how each date is read.
         gsd: metres; pairs must have it within GSD_TOLERANCE.
 
     Raises:
@@ -70,7 +71,7 @@ def read(roots: Sequence[Path], *, bands: Sequence[str], gsd: float) -> tuple[Pa
     for item in (item for root in roots for item in catalogue.read_items(root)):
         if (name := _told(item, "pair")) is not None:
             groups.setdefault(name, []).append(item)
-    found = [_pair(name, items, bands) for name, items in sorted(groups.items()) if _labels(items)]
+    found = [_pair(name, items, readings.of(bands)) for name, items in sorted(groups.items()) if _labels(items)]
     if not found:
         raise CatalogueError(
             f"{', '.join(map(str, roots))}: no labelled pairs (Items that share synthetic:pair or mage:pair, one"
@@ -91,7 +92,7 @@ def _labels(items: Iterable[pystac.Item]) -> list[pystac.Item]:
     return [item for item in items if LABEL in item.assets]
 
 
-def _pair(name: str, items: Sequence[pystac.Item], bands: Sequence[str]) -> Pair:
+def _pair(name: str, items: Sequence[pystac.Item], each: Readings) -> Pair:
     images = {_told(item, "phase"): item for item in items if IMAGE in item.assets}
     missing = [phase for phase in PHASES if phase not in images]
     if missing:
@@ -104,8 +105,8 @@ def _pair(name: str, items: Sequence[pystac.Item], bands: Sequence[str]) -> Pair
         id=name,
         place=_told(pre, "place") or name,
         real="mage:pair" in pre.properties,
-        pre=layer(pre, bands),
-        post=layer(post, bands),
+        pre=read_as(pre, each[0]),
+        post=read_as(post, each[1]),
         label=catalogue.asset_path(label, LABEL),
         geobox=geobox,
         items=(pre, post, label),
@@ -144,6 +145,13 @@ def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
     gsd = item.properties.get("gsd") or asset.extra_fields.get("gsd")
     gsd = gsd or round(grid.ground_resolution(grid.of_asset(item, IMAGE)), 6)  # carried to UTM: not to the last bit
     return Layer(item_id=item.id, path=path, bands=at, scale=scale, offset=offset, gsd=float(gsd))
+
+
+def read_as(item: pystac.Item, reading: Reading) -> Layer:
+    """How to read the bands of a date's `image` as 0..1; raises as `layer`."""
+    found = layer(item, reading.bands)
+    scale, offset = reading.units(found.scale, found.offset)
+    return replace(found, scale=scale, offset=offset)
 
 
 def positions(items: Sequence[pystac.Item], names: Sequence[str]) -> tuple[int, ...]:
@@ -211,16 +219,22 @@ def held_out(places: Mapping[str, float], share: float) -> frozenset[str]:
     return frozenset(order[int((i + 0.5) * step)] for i in range(kept))
 
 
-def unlabelled(root: Path, *, bands: Sequence[str]) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+def unlabelled(root: Path, *, bands: Bands) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """Images of a real catalogue before and after its event; labels, if any, are not looked at.
 
-    Where all images lie on one side (see `by_phase`), every image serves on both.
+    Where all images lie on one side (see `by_phase`), every image serves on both, if both are read alike.
 
     Raises:
         CatalogueError: no Item has an `image` asset, or one has no date.
         AssetError: an Item lacks a band.
     """
-    pre, post = (tuple(layer(item, bands) for item in side) for side in by_phase(images(root)))
+    sides, each = by_phase(images(root)), readings.of(bands)
+    if each[0] != each[1] and not all(sides):
+        raise CatalogueError(
+            f"{root}: all images lie on one side of the event, but its two dates are read from different sensors: add"
+            " the images of the other date"
+        )
+    pre, post = (tuple(read_as(item, one) for item in side) for side, one in zip(sides, each, strict=True))
     return pre or post, post or pre
 
 

@@ -30,6 +30,7 @@ from mage_stac import (
     overlap,
     pairs,
     prediction,
+    readings,
     registration,
     resumption,
     value_range,
@@ -42,10 +43,8 @@ from mage_stac.pairs import IMAGE
 from mage_stac.prediction import COLLECTION, Facts, Sources
 from mage_stac.products import buildings
 from mage_stac.progress import Step
+from mage_stac.readings import Bands, Range
 from mage_stac.registration import Shift
-
-UNIT = (0.0, 1.0)
-"""What networks that grade damage learn from: reflectance, or grey levels as shares of the brightest."""
 
 ALIGN_FROM = 0.5
 """Pixels: a smaller shift is left as it is, for moving the post image blurs it and gains nothing."""
@@ -85,6 +84,8 @@ class Imagery:
     post: tuple[pystac.Item, ...]
     bands: tuple[tuple[int, ...], tuple[int, ...]]
     """Positions in the asset from 1, of pre and of post."""
+    ranges: tuple[Range, Range]
+    """Values that are 0 and 1 to the network, of pre and of post."""
 
 
 def predict(  # noqa: PLR0913 - what a map is made from, by name
@@ -126,15 +127,14 @@ def predict(  # noqa: PLR0913 - what a map is made from, by name
     if prediction.is_made(out, name, digest):
         return prediction.completed(out / COLLECTION / name, chosen.formats)
     model = models.load(sources.model, _device("cpu" if chosen.scheduler else chosen.device))
-    return publish_map(
-        sources, network_of(model, flips=chosen.flips), (model.bands, model.gsd), out, name, chosen, progress
-    )
+    taught = model.recipe.data.readings, model.gsd
+    return publish_map(sources, network_of(model, flips=chosen.flips), taught, out, name, chosen, progress)
 
 
 def publish_map(
     sources: Sources,
     network: Network,
-    taught: tuple[tuple[str, ...], float],
+    taught: tuple[Bands, float],
     out: Path,
     name: str,
     options: Options,
@@ -145,17 +145,18 @@ def publish_map(
     Args:
         sources: Items and footprints.
         network: images and validity of windows -> probabilities.
-        taught: band names in the network's order, and its ground sampling distance in metres.
+        taught: how the network reads each date, and its ground sampling distance in metres.
         out: catalogue folder.
         name: id of the Item.
         options: how to make it.
         progress: told of every batch of windows.
     """
-    bands, gsd = taught
+    (before, after), gsd = readings.of(taught[0]), taught[1]
     imagery = Imagery(
         pre=sources.pre,
         post=sources.post,
-        bands=(pairs.positions(sources.pre, bands), pairs.positions(sources.post, bands)),
+        bands=(pairs.positions(sources.pre, before.bands), pairs.positions(sources.post, after.bands)),
+        ranges=(before.range, after.range),
     )
     geobox = overlap.grid_of_both(sources.pre, sources.post, IMAGE, gsd)
     outlines = _outlines(sources, geobox)
@@ -250,7 +251,8 @@ def reader(imagery: Imagery, geobox: GeoBox, shift: Shift) -> mosaic.Read:
             cube.read(items, grid.crop(pixels, rows, columns), asset=IMAGE, bands=bands)
             for items, pixels, bands in zip((imagery.pre, imagery.post), (geobox, later), imagery.bands, strict=True)
         ]
-        return np.stack([image for image, _ in both]), np.stack([seen for _, seen in both])
+        images = [readings.unit(image, limits) for (image, _), limits in zip(both, imagery.ranges, strict=True)]
+        return np.stack(images), np.stack([seen for _, seen in both])
 
     return read
 
@@ -260,8 +262,10 @@ def _patches(imagery: Imagery, geobox: GeoBox) -> Iterator[tuple[Any, Any, NDArr
     read = reader(imagery, geobox, registration.UNKNOWN)
     for rows, columns in registration.patches(geobox):
         image, seen = read(rows, columns)
-        for values, known, items in zip(image, seen, (imagery.pre, imagery.post), strict=True):
-            value_range.check(values, known, UNIT, f"the image of Item {items[0].id}")
+        sides = zip(image, seen, (imagery.pre, imagery.post), imagery.ranges, strict=True)
+        for values, known, items, limits in sides:
+            given = readings.values(values, limits)
+            value_range.check(given, known, limits, f"the image of Item {items[0].id}")
         grey = image.mean(axis=1)
         yield grey[0], grey[1], np.logical_and(*seen)
 

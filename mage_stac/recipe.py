@@ -7,6 +7,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from mage_stac import presets
 from mage_stac.errors import RecipeError
+from mage_stac.readings import UNIT, Reading, Readings
 
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -58,8 +60,31 @@ class Data:
     """Share of chips drawn anywhere; the rest are drawn around a grade, each grade equally often."""
     reuse: Count = 1
     """Chips cut around each place drawn: more come faster from large scenes, and are more alike."""
-    range: Range = (0.0, 1.0)
-    """Values of the images that a water head takes as 0 and 1; of a radar, in dB."""
+    range: Range = UNIT
+    """Values of the images that are taken as 0 and 1; of a radar, in dB."""
+    post_bands: tuple[str, ...] = ()
+    """Of the image after, where another sensor took it, such as VV of a radar: at most as many as `bands`, and repeated
+    until they are as many. The network then has an encoder for each date."""
+    post_range: Range = UNIT
+    """Like `range`, of `post_bands`."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for bands of after that do not fit into those of before, or an empty range."""
+        if len(self.post_bands) > len(self.bands):
+            raise ValueError(f"post_bands may be no more than the {len(self.bands)} of bands: leave some out")
+        if self.post_range != UNIT and not self.post_bands:
+            raise ValueError("post_range is that of post_bands, which are not given: set range, or name post_bands too")
+        if self.range[0] == self.range[1] or self.post_range[0] == self.post_range[1]:
+            raise ValueError("the two values of a range must differ")
+
+    @property
+    def readings(self) -> Readings:
+        """How the images of each date are read."""
+        pre = Reading(bands=self.bands, range=self.range)
+        if not self.post_bands:
+            return pre, pre
+        repeated = tuple(islice(cycle(self.post_bands), len(self.bands)))
+        return pre, Reading(bands=repeated, range=self.post_range)
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -249,7 +274,10 @@ class Recipe:
 
 _ADAPTER: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 _PLAIN = Recipe(name="plain")
-METHODS = ("task", "data.range", "self_training", "consistency", "event", "optimiser.accumulate", "network.dates")
+METHODS = (
+    "task", "data.range", "data.post_bands", "data.post_range", "self_training", "consistency", "event",
+    "optimiser.accumulate", "network.dates",
+)  # fmt: skip
 """Tables and fields that change nothing unless asked for."""
 
 

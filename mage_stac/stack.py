@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import pystac
 from odc.geo.geobox import GeoBox
 
-from mage_stac import band_fields, grid, hiding
+from mage_stac import band_fields, grid, hiding, pairs, readings
 from mage_stac.catalogue import asset_path
 from mage_stac.errors import AssetError, GridError
 from mage_stac.hiding import Hiding
 from mage_stac.pairs import IMAGE, LABEL, Layer, Pair
 from mage_stac.raster import data_bands, opened
+from mage_stac.readings import UNIT, Bands, Reading
 
 EVENTS = ("mage:event", "synthetic:hazard")
 """Properties that tell which event an Item belongs to; without one it is its Collection."""
@@ -184,6 +185,26 @@ def on_grid(
         raise AssetError(f"the images of a stack differ in their number of bands ({said}): name the bands")
     first = dates[0][0]
     return Stack(id=first.id, event=event(first), geobox=geobox, dates=mosaics)
+
+
+def of_dates(dates: Sequence[Sequence[pystac.Item]], geobox: GeoBox, bands: Bands) -> Stack:
+    """The images of before and of after as mosaics on one given grid, each read in its own way; raises as `on_grid`."""
+    before, after = (
+        on_grid([items], geobox, bands=one.bands) for items, one in zip(dates, readings.of(bands), strict=True)
+    )
+    mosaics = tuple(
+        tuple(_in_unit(image, item, one) for image, item in zip(found.dates[0], items, strict=True))
+        for found, items, one in zip((before, after), dates, readings.of(bands), strict=True)
+    )
+    return replace(before, dates=mosaics)
+
+
+def _in_unit(image: Raster, item: pystac.Item, reading: Reading) -> Raster:
+    """The raster with values of a range as 0..1; as it is if those are its values."""
+    if reading.range == UNIT:
+        return image
+    layer, count = pairs.read_as(item, reading), len(reading.bands)
+    return replace(image, scale=(layer.scale,) * count, offset=(layer.offset,) * count)
 
 
 def of_pair(pair: Pair) -> Stack:

@@ -16,6 +16,7 @@ from mage_stac.classes import DAMAGE_CLASSES, GRADES, NOT_OBSERVED
 from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.pairs import LABEL, Pair
 from mage_stac.progress import Step
+from mage_stac.readings import Bands
 from mage_stac.unread import Problem
 
 CLASSES = tuple(entry.value for entry in DAMAGE_CLASSES if entry.value != NOT_OBSERVED)
@@ -50,7 +51,7 @@ class ChipIndex:
 def index(
     roots: Sequence[Path],
     *,
-    bands: Sequence[str],
+    bands: Bands,
     gsd: float,
     progress: Step | None = None,
     on_problem: Problem | None = None,

@@ -172,7 +172,9 @@ def _network(material: Material, processes: int) -> nn.Module:
     torch.manual_seed(recipe.seed)
     network = models.build(recipe)
     if recipe.network.weights == "imagenet":
-        pretrained.start(network.encoder, recipe.network.encoder)
+        for encoder in (network.encoder, getattr(network, "post_encoder", None)):  # one encoder if it sees one date
+            if encoder is not None:
+                pretrained.start(encoder, recipe.network.encoder)
     if material.start is not None:
         _go_on(network, material.start)
     if processes > 1:

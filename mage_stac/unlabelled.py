@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pystac
@@ -11,6 +10,7 @@ from mage_stac import chip_table, overlap, pairs, stack
 from mage_stac.chip_table import ChipTable
 from mage_stac.errors import CatalogueError
 from mage_stac.progress import Step
+from mage_stac.readings import Bands
 
 
 def images(root: Path, *, dates: int = 2) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
@@ -35,7 +35,7 @@ def images(root: Path, *, dates: int = 2) -> tuple[tuple[pystac.Item, ...], tupl
 def table(
     root: Path,
     *,
-    bands: Sequence[str],
+    bands: Bands,
     gsd: float,
     dates: int = 2,
     progress: Step | None = None,
@@ -44,7 +44,7 @@ def table(
 
     Args:
         root: catalogue of real images.
-        bands: names, in the network's order.
+        bands: names, in the network's order, or how each date is read.
         gsd: metres, the network's.
         dates: that the network looks at.
         progress: called when the images were looked at.
@@ -56,4 +56,4 @@ def table(
     """
     pre, post = images(root, dates=dates)
     geobox = overlap.grid_of_both(pre, post, pairs.IMAGE, gsd)
-    return chip_table.build([stack.on_grid([pre, post], geobox, bands=bands)], progress=progress)
+    return chip_table.build([stack.of_dates((pre, post), geobox, bands)], progress=progress)

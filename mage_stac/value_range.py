@@ -14,13 +14,21 @@ FAR = 5.0
 def check(image: NDArray[np.float32], seen: NDArray[np.bool_], limits: tuple[float, float], what: str) -> None:
     """Refuse an image (C, H, W) whose values, where seen (H, W), are of another unit than `limits`, low and high.
 
+    A range that begins below 0 is of decibels, of which a radar image has negative ones; power and amplitude are never
+    negative, and their numbers may lie near those of decibels.
+
     Raises:
-        ModelError: their median lies far beyond.
+        ModelError: their median lies far beyond, or there are no decibels.
     """
     if not seen.any():
         return
-    low, high = limits
-    middle = float(np.median(image[:, seen]))
+    (low, high), values = limits, image[:, seen]
+    middle = float(np.median(values))
+    if low < 0 <= values.min():
+        raise ModelError(
+            f"{what} holds no value below 0, but the model learnt from decibels, {low:g} to {high:g}: convert power P"
+            " to 10 log10(P), amplitude A to 20 log10(A), with what the provider adds for calibration"
+        )
     if not low - FAR * (high - low) <= middle <= high + FAR * (high - low):
         raise ModelError(
             f"{what} holds values about {middle:.4g}, but the model learnt from {low:g} to {high:g}: its Item must"

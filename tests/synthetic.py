@@ -3,6 +3,7 @@ damage takes their roof away."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from mage_stac import catalogue, publish, sensors
+from mage_stac.sensors import Sensor
 
 GSD = 0.6
 COLLECTION = "blocks-pairs"
@@ -73,17 +75,43 @@ def _properties(pair: str, phase: str) -> dict[str, object]:
     return {"synthetic:pair": pair, "synthetic:phase": phase}
 
 
-def write_image(root: Path, pair: str, phase: str, image: NDArray, grid: GeoBox, date: str) -> pystac.Item:
+def write_image(
+    root: Path, pair: str, phase: str, image: NDArray, grid: GeoBox, date: str, sensor: Sensor | None = None
+) -> pystac.Item:
     name = f"{pair}-{phase}"
     with catalogue.staged(root, COLLECTION, name) as folder:
         publish.write_cog(folder / "image.tif", image, grid)
         item = publish.imagery_item(
-            id=name, geobox=grid, datetime=date, sensor=sensors.read("aerial-rgb"), folder=folder,
+            id=name, geobox=grid, datetime=date, sensor=sensor or sensors.read("aerial-rgb"), folder=folder,
             properties=_properties(pair, phase),
         )  # fmt: skip
         item.collection_id = COLLECTION
         catalogue.write_item(folder, item)
     return catalogue.read_item(root / COLLECTION / name)
+
+
+def radar() -> Sensor:
+    """A radar whose files hold decibels themselves."""
+    return replace(sensors.read("sar-x"), dtype="float32", scale=1.0, offset=0.0, nodata=None)
+
+
+def decibels(image: NDArray) -> NDArray:
+    """(1, H, W) float32: the green band of an image as a radar's, -25 to 5 dB."""
+    return (image[1:2].astype(np.float32) / 255 * 30 - 25).astype(np.float32)
+
+
+def write_seen_by_radar(root: Path, *, scenes: int = 4, size: int = 96) -> Path:
+    """Like `write`, but what is after is seen by a radar."""
+    for number in range(scenes):
+        pre, post, label = draw(np.random.default_rng([0, number]), size, 0.6)
+        pair, grid = f"radar-{number:05d}", geobox(size, number)
+        items = [
+            write_image(root, pair, "pre", pre, grid, "2011-05-01T17:00:00Z"),
+            write_image(root, pair, "post", decibels(post), grid, "2011-05-24T17:00:00Z", radar()),
+        ]
+        write_label(root, pair, label, grid, items)
+    index(root)
+    return root
 
 
 def write_label(root: Path, pair: str, label: NDArray, grid: GeoBox, sources: list[pystac.Item]) -> pystac.Item:

@@ -20,6 +20,7 @@ from test_train import TINY, record
 
 from mage_stac import catalogue, graded, models, pairs, tally, train
 from mage_stac.errors import AssetError, CatalogueError, ModelError
+from mage_stac.recipe import Data
 from mage_stac.validate import validate
 
 RGB = ("red", "green", "blue")
@@ -206,3 +207,20 @@ def test_a_real_side_without_images_is_one_line(gradings: Path, tmp_path: Path) 
     catalogue.index(tmp_path / "real", id="real", title="Real", collections={})
     with pytest.raises(CatalogueError, match="no real side"):
         graded.publish_pairs(tmp_path / "real", graded.Outlines(path=gradings), tmp_path / "out", bands=RGB, gsd=0.6)
+
+
+def test_decibels_come_back_as_they_were(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).uniform(-30, 10, (1, 64, 64)).astype(np.float32)
+    grid, sides = synthetic.geobox(64), []
+    for phase, image, sensor in (
+        ("pre", np.full((3, 64, 64), 90, np.uint8), None),
+        ("post", values, synthetic.radar()),
+    ):
+        sides.append([synthetic.write_image(tmp_path / "real", "p", phase, image, grid, "2011-05-01", sensor)])
+    dates = Data(post_bands=("VV",), post_range=(-35, 15)).readings
+    graded.write_pair(tmp_path / "out", "one", grid, sides, dates, np.ones((64, 64), np.uint8))
+    graded.index(tmp_path / "out", "test")
+    (pair,) = pairs.read([tmp_path / "out"], bands=dates, gsd=0.6)
+    with rasterio.open(pair.post.path) as source:
+        shares = source.read(1) * pair.post.scale + pair.post.offset
+    np.testing.assert_allclose(shares * 50 - 35, values[0], atol=50 / 65535)  # a step of 16 bits

@@ -237,3 +237,28 @@ def test_joplin_as_delivered(shared: Path, tmp_path: Path, schemas: Path) -> Non
     assert post[0].properties["gsd"] == pytest.approx(0.597, abs=0.01)
     assert grid.of_items(pre, "image") == grid.of_raster(raw / "pre" / "tile_337-10160.tif")
     assert validate(tmp_path, schemas).problems == ()
+
+
+def test_a_radar_s_floating_point_numbers_are_decibels(tmp_path: Path, schemas: Path) -> None:
+    power = np.random.default_rng(0).gamma(4.0, 0.02, (1, 20, 20)).astype(np.float32)
+    decibels = (10 * np.log10(power)).astype(np.float32)
+    decibels[:, :3] = -9999
+    source = write_raster(tmp_path / "sigma0.tif", decibels, box(20, 20), nodata=-9999)
+    made = ingest.ingest([source], plan(tmp_path / "out", sensor="sar-x"))
+    item = catalogue.read_item(made.items[0])
+    assert [band["name"] for band in item.assets["image"].extra_fields["bands"]] == ["VV"]
+    values, valid = cube.read([item], box(20, 20))
+    np.testing.assert_array_equal(values[:, valid], decibels[:, 3:].reshape(1, -1))
+    assert not valid[:3].any()
+    assert validate(tmp_path / "out", schemas).problems == ()
+
+
+@pytest.mark.parametrize("wrong", ["power", "amplitude", "whole numbers"])
+def test_what_is_no_decibels_is_refused_as_a_radar_s(tmp_path: Path, wrong: str) -> None:
+    power = np.random.default_rng(0).gamma(4.0, 0.02, (1, 20, 20)).astype(np.float32)
+    image = {"power": power, "amplitude": np.sqrt(power), "whole numbers": (power * 10_000).astype(np.uint16)}[wrong]
+    image[:, 0] = 0
+    source = write_raster(tmp_path / "sigma0.tif", image, box(20, 20))
+    with pytest.raises(AssetError, match="uint16" if wrong == "whole numbers" else "no value below 0.*decibels"):
+        ingest.ingest([source], plan(tmp_path / "out", sensor="sar-x"))
+    assert ingest.ingest([source], plan(tmp_path / "out")).items

@@ -15,7 +15,7 @@ from mage_stac import recipe as recipes
 from mage_stac.errors import ModelError, RecipeError
 from mage_stac.models import item
 from mage_stac.models.siamese import SiameseUnet
-from mage_stac.recipe import Data, Event, Network, Recipe
+from mage_stac.recipe import Augment, Data, Event, Network, Recipe
 
 RECIPE = Recipe(
     name="tiny", data=Data(bands=("red", "nir"), size=64), network=Network(encoder="tu-test_resnet", decoder=(16, 8))
@@ -209,3 +209,35 @@ def test_what_a_network_that_says_what_is_lost_cannot_use_is_refused() -> None:
     for settings in (Event(prior="em"), Event(thresholds=True)):
         with pytest.raises(RecipeError, match="leave them out"):
             models.build(replace(RECIPE, network=replace(RECIPE.network, lost=True), event=settings))
+
+
+@torch.no_grad()
+def test_dates_of_two_sensors_have_an_encoder_each() -> None:
+    other = replace(RECIPE, data=replace(RECIPE.data, post_bands=("VV",)))
+    torch.manual_seed(0)
+    model, one = models.build(other).eval(), images((50, 77))
+    names = {key.split(".")[0] for key in model.state_dict()} - {key.split(".")[0] for key in network().state_dict()}
+    assert names == {"post_encoder"}
+    before = model(one)
+    model.post_encoder.requires_grad_(requires_grad=False)
+    for weight in model.post_encoder.parameters():
+        weight.add_(0.1)
+    after = model(one)
+    assert torch.equal(before["building"], after["building"])
+    assert not torch.allclose(before["damage"], after["damage"])
+    assert after["damage"].shape == (2, 4, 50, 77)
+
+
+def test_each_date_is_normalised_by_its_own() -> None:
+    mean, std = torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([1.0, 2.0, 4.0, 8.0])
+    found = models.normalise(images(), mean, std)
+    wanted = [models.normalise(images()[:, date], *(part[2 * date :][:2] for part in (mean, std))) for date in (0, 1)]
+    torch.testing.assert_close(found, torch.stack(wanted, dim=1))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"network": Network(lost=True)}, {"augment": Augment(swap=0.1)}], ids=["lost", "swap"]
+)
+def test_nothing_is_carried_from_one_sensor_s_image_into_another_s(changes: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match=r"network\.lost and augment\.swap.*another sensor"):
+        models.check(Recipe(name="tiny", data=Data(post_bands=("VV",)), **changes))

@@ -16,6 +16,7 @@ from rasterio.windows import Window
 from mage_stac import catalogue, cube, pairs
 from mage_stac.errors import AssetError, CatalogueError, GridError, RecipeError
 from mage_stac.reader import Reader
+from mage_stac.recipe import Data
 
 RGB = ("red", "green", "blue")
 GREY = np.full((3, 64, 64), 9, np.uint8)
@@ -195,3 +196,22 @@ def test_the_images_of_a_mosaic_have_their_bands_in_one_order(tmp_path: Path) ->
     assert pairs.positions([first, first], ("nir",)) == (2,)
     with pytest.raises(AssetError, match=r"have the bands nir in different places, \(2,\) and \(1,\)"):
         pairs.positions([first, other], ("nir",))  # of one id, as two Collections may have
+
+
+def test_each_date_is_read_in_its_own_bands_and_unit(tmp_path: Path) -> None:
+    root = synthetic.write_seen_by_radar(tmp_path, scenes=1)
+    with pytest.raises(AssetError, match="lacks band red, green, blue; it has VV"):
+        pairs.read([root], bands=RGB, gsd=0.6)
+    (pair,) = pairs.read([root], bands=Data(post_bands=("VV",), post_range=(-35, 15)).readings, gsd=0.6)
+    assert (pair.pre.bands, pair.pre.scale, pair.pre.offset) == ((1, 2, 3), 1 / 255, 0)
+    assert pair.post.bands == (1, 1, 1)
+    for decibels, share in ((-35, 0), (15, 1), (-10, 0.5)):
+        assert decibels * pair.post.scale + pair.post.offset == pytest.approx(share)
+
+
+def test_images_of_one_sensor_do_not_stand_for_another_s(tmp_path: Path) -> None:
+    synthetic.write_image(tmp_path, "p", "pre", np.full((3, 32, 32), 9, np.uint8), synthetic.geobox(32), "2011-05-01")
+    synthetic.index(tmp_path)
+    assert pairs.unlabelled(tmp_path, bands=RGB)
+    with pytest.raises(CatalogueError, match=r"one side of the event.*different sensors"):
+        pairs.unlabelled(tmp_path, bands=Data(post_bands=("VV",)).readings)

@@ -23,6 +23,9 @@ RECIPE = Recipe(name="tiny")
         ('name = "ab"\n[data]\nedge = 64', ["data.edge is unknown", "known in data: bands, gsd, size"]),
         ('name = "ab"\n[data]\ngsd = nan', ["data.gsd = nan", "finite"]),
         ('name = "ab"\n[data]\nbands = ["red", "red"]', ["data.bands", "once"]),
+        ('name = "ab"\n[data]\npost_bands = ["a", "b", "c", "d"]', ["data", "no more than the 3"]),
+        ('name = "ab"\n[data]\npost_range = [-35, 15]', ["data", "name post_bands too"]),
+        ('name = "ab"\n[data]\nrange = [1, 1]', ["data", "must differ"]),
         ('name = "ab"\n[optimiser]\nsteps = 0', ["optimiser.steps = 0", "greater than or equal to 1"]),
         ('name = "ab"\n[augment]\ngain = [2.0, 0.5]', ["augment.gain", "must not exceed"]),
         ('name = "ab"\n[augment]\nscale = [1.0]', ["augment.scale.1 is missing"]),
@@ -68,6 +71,14 @@ def test_the_digest_follows_what_is_learnt_only() -> None:
     assert recipe.digest(RECIPE) != recipe.digest(replace(RECIPE, event=Event(batch_norm=1)))
     assert not [key for key in recipe.decisive(RECIPE) if key.startswith("event.")]
     assert recipe.digest(RECIPE, ["a"]) != recipe.digest(RECIPE, ["b"])
+
+
+def test_bands_of_another_sensor_after_are_repeated_and_change_no_other_digest() -> None:
+    before, after = Data(post_bands=("VV", "VH"), post_range=(-35, 15)).readings
+    assert (before.bands, before.range) == (("red", "green", "blue"), (0, 1))
+    assert (after.bands, after.range) == (("VV", "VH", "VV"), (-35, 15))
+    assert not [key for key in recipe.decisive(RECIPE) if "post" in key]
+    assert recipe.digest(RECIPE) != recipe.digest(replace(RECIPE, data=Data(post_bands=("VV",))))
 
 
 def test_a_difference_names_fields_and_both_values() -> None:

@@ -10,10 +10,10 @@ import pytest
 import synthetic
 import torch
 
-from mage_stac import catalogue, models, train, validate
+from mage_stac import catalogue, models, predict, train, validate
 from mage_stac.adapt import step
 from mage_stac.adapt.chance import Chance
-from mage_stac.errors import CatalogueError, ModelError, RecipeError
+from mage_stac.errors import AssetError, CatalogueError, ModelError, RecipeError
 from mage_stac.recipe import Augment, Consistency, Data, Loss, Network, Optimiser, Recipe, Run
 
 TINY = Recipe(
@@ -225,3 +225,29 @@ def test_it_learns_more_than_that_nothing_happened(tmp_path: Path) -> None:
     assert last["building_iou"] > 0.7
     assert last["macro_f1"] > last["no_damage_macro_f1"] + 0.15
     assert last["damage_recall"] > 0.6
+
+
+def test_optical_before_and_radar_after_are_learnt_from_and_mapped(tmp_path: Path, schemas: Path) -> None:
+    root = synthetic.write_seen_by_radar(tmp_path / "pairs")
+    data = replace(TINY.data, post_bands=("VV",), post_range=(-35, 15))
+    recipe = replace(TINY, data=data, optimiser=Optimiser(steps=2, batch=4))
+    path = train.train(recipe, root, tmp_path / "models", real=root)
+    item = catalogue.read_item(path)
+    assert not validate.validate(tmp_path / "models", schemas).problems
+    (told,) = item.properties["mlm:input"]
+    assert told["bands"] == ["red", "green", "blue", "VV", "VV", "VV"]
+    before, after = (np.mean([one["mean"] for one in told["value_scaling"]][part]) for part in (np.s_[:3], np.s_[3:]))
+    assert 0 < before < 1
+    assert 0 < after < 1
+    pre, post = (root / synthetic.COLLECTION / f"radar-00000-{phase}" for phase in ("pre", "post"))
+    made = predict.predict(path, pre, post, tmp_path / "maps")
+    assert catalogue.read_item(made).properties["mage:buildings"]
+    with pytest.raises(AssetError, match="lacks band VV; it has red"):
+        predict.predict(path, pre, [catalogue.read_item(root / synthetic.COLLECTION / "radar-00001-pre")], tmp_path)
+
+
+def test_decibels_without_a_range_are_refused(tmp_path: Path) -> None:
+    root = synthetic.write_seen_by_radar(tmp_path / "pairs")
+    recipe = replace(TINY, data=replace(TINY.data, post_bands=("VV",)))
+    with pytest.raises(RecipeError, match=r"mean of -\d+.*data\.post_range.*-35, 15"):
+        train.train(recipe, root, tmp_path / "models")

@@ -13,7 +13,7 @@ from mage_stac import catalogue, pairs, raster, tally, validate
 from mage_stac.adapt import translate
 from mage_stac.adapt.flow import FlowNet
 from mage_stac.adapt.translate import Translation
-from mage_stac.errors import CatalogueError
+from mage_stac.errors import CatalogueError, RecipeError
 from mage_stac.models import checkpoint
 from mage_stac.recipe import Data
 
@@ -127,3 +127,8 @@ def test_an_empty_real_side_is_told(blocks: Path, tmp_path: Path) -> None:
     synthetic.index(tmp_path)
     with pytest.raises(CatalogueError, match="no real side"):
         translate.translate([blocks], tmp_path, tmp_path / "out", data=DATA, how=HOW)
+
+
+def test_two_sensors_are_not_translated(blocks: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"data\.post_bands.*both light"):
+        translate.translate([blocks], blocks, tmp_path, data=Data(post_bands=("VV",)), how=Translation())

@@ -28,3 +28,14 @@ def test_what_was_not_observed_is_not_asked() -> None:
     half = SEEN.copy()
     half[2:] = False
     value_range.check(image, half, (0, 1), "it")
+
+
+def test_power_and_amplitude_are_no_decibels() -> None:
+    power = np.random.default_rng(0).gamma(4.0, 0.02, (1, 32, 32)).astype(np.float32)
+    seen = np.ones((32, 32), bool)
+    seen[:4] = False
+    value_range.check(10 * np.log10(power), seen, (-35.0, 15.0), "it")
+    for image in (power, np.sqrt(power)):
+        with pytest.raises(ModelError, match=r"no value below 0.*-35 to 15.*10 log10"):
+            value_range.check(np.where(seen, image, np.float32(-9999)), seen, (-35.0, 15.0), "it")
+    value_range.check(power, seen, (0.0, 1.0), "it")

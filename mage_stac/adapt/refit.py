@@ -68,7 +68,7 @@ def refit(
     models.check(recipe)
     if labels is not None and recipe.network.dates == 1:
         raise RecipeError(f"model {parent.id} looks at one date and grades nothing: graded buildings say nothing to it")
-    table = unlabelled.table(real, bands=loaded.bands, gsd=loaded.gsd, progress=progress)
+    table = unlabelled.table(real, bands=recipe.data.readings, gsd=loaded.gsd, progress=progress)
     stacks = [raster.item_id for stack in table.stacks for mosaic in stack.dates for raster in mosaic]
     told = [] if labels is None else [graded.digest(labels)]
     name = f"{recipe.name}-{recipes.digest(recipe, parent.id, stacks, [str(root) for root in synthetic], *told)}"
@@ -102,7 +102,7 @@ def _by_labels(loaded: LoadedModel, fitted: Fitted, real: Path, labels: Outlines
     recipe = loaded.recipe
     with tempfile.TemporaryDirectory() as folder:
         pairs = graded_pairs(recipe, real, labels, Path(folder))
-        part = tally.index([pairs], bands=recipe.data.bands, gsd=recipe.data.gsd)
+        part = tally.index([pairs], bands=recipe.data.readings, gsd=recipe.data.gsd)
         said = held_out.outputs(
             loaded.model, part, recipe, loaded.mean, loaded.std, size=graded.TILE, limit=len(part.pairs)
         )
@@ -117,6 +117,6 @@ def _by_labels(loaded: LoadedModel, fitted: Fitted, real: Path, labels: Outlines
 def _held_out(loaded: LoadedModel, recipe: Recipe, roots: Sequence[Path]) -> list[Said]:
     if not roots:
         return []
-    whole = tally.index(roots, bands=recipe.data.bands, gsd=recipe.data.gsd)
+    whole = tally.index(roots, bands=recipe.data.readings, gsd=recipe.data.gsd)
     part = tally.split(whole, recipe.data.holdout)[1]
     return list(held_out.outputs(loaded.model, part, recipe, loaded.mean, loaded.std))

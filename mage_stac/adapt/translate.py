@@ -24,11 +24,12 @@ from mage_stac import recipe as recipes
 from mage_stac.adapt import flow
 from mage_stac.adapt.flow import Coupled, FlowNet
 from mage_stac.chip_table import ChipTable
-from mage_stac.errors import CatalogueError
+from mage_stac.errors import CatalogueError, RecipeError
 from mage_stac.models import checkpoint
 from mage_stac.pairs import IMAGE, Pair
 from mage_stac.progress import Step
 from mage_stac.raster import opened
+from mage_stac.readings import UNIT
 from mage_stac.recipe import Data
 
 
@@ -81,7 +82,10 @@ def translate(
         CatalogueError: no pairs, no real images of both dates, or the disk refuses.
         AssetError: an asset or band is missing.
         GridError: the two real dates do not overlap.
+        RecipeError: the dates are of two sensors, or of a radar.
     """
+    if data.post_bands or data.range != UNIT:
+        raise RecipeError("data.post_bands, data.range: only renders whose two dates are both light are translated")
     every = pairs.read(roots, bands=data.bands, gsd=data.gsd)
     sides = gathered(every, real, data, how)
     name = recipes.digest(

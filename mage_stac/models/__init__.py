@@ -40,7 +40,13 @@ def build(recipe: Recipe) -> SiameseUnet | SingleUnet:
     check(recipe)
     network, bands = recipe.network, len(recipe.data.bands)
     model = (
-        SiameseUnet(bands=bands, encoder=network.encoder, decoder=network.decoder, lost=network.lost)
+        SiameseUnet(
+            bands=bands,
+            encoder=network.encoder,
+            decoder=network.decoder,
+            lost=network.lost,
+            shared=not recipe.data.post_bands,
+        )
         if network.dates == 2
         else SingleUnet(bands=bands, encoder=network.encoder, decoder=network.decoder)
     )
@@ -48,7 +54,12 @@ def build(recipe: Recipe) -> SiameseUnet | SingleUnet:
 
 
 def check(recipe: Recipe) -> None:
-    """Raise RecipeError where a network that says what is lost is given what it cannot use."""
+    """Raise RecipeError where a network is given what it cannot use."""
+    if recipe.data.post_bands and (recipe.network.lost or recipe.augment.swap):
+        raise RecipeError(
+            "network.lost and augment.swap carry pixels from before into the image after, which data.post_bands says is"
+            " of another sensor: leave them out"
+        )
     if not recipe.network.lost:
         return
     if recipe.network.dates == 1:
@@ -103,11 +114,11 @@ class LoadedModel:
     """In evaluation mode; takes normalised images."""
     recipe: Recipe
     mean: Tensor
-    """(C,) of the training images, 0..1."""
+    """Of the training images, 0..1: (C,), or (2 C,) of a network with an encoder for each date."""
     std: Tensor
-    """(C,)"""
+    """Likewise."""
     bands: tuple[str, ...]
-    """Names, in the order of C."""
+    """Names, in the order of C; of the image before, if that of after has others."""
     gsd: float
     """Metres."""
     temperatures: Temperatures = field(default_factory=Temperatures)
@@ -133,8 +144,9 @@ class LoadedModel:
 
 
 def normalise(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """(image - mean) / std per band; image (..., C, H, W), mean and std (C,)."""
-    scale, offset = (1 / std)[:, None, None], (-mean / std)[:, None, None]
+    """(image - mean) / std per band; image (..., C, H, W), mean and std (C,); or (..., 2, C, H, W) and (2 C,)."""
+    shape = (-1, 1, 1) if len(mean) == image.shape[-3] else (2, -1, 1, 1)
+    scale, offset = (1 / std).reshape(shape), (-mean / std).reshape(shape)
     return torch.addcmul(offset, image.to(mean.device), scale)  # one pass over the image
 
 
@@ -249,12 +261,13 @@ def _text(path: Path, item: pystac.Item) -> str:
 
 
 def _scaling(item: pystac.Item, recipe: Recipe) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each band, from `mlm:input`."""
+    """Mean and standard deviation of each band, of each date if they differ, from `mlm:input`."""
     inputs: Any = item.properties.get("mlm:input") or [{}]
     scaling = inputs[0].get("value_scaling") or []
-    if len(scaling) != len(recipe.data.bands) or any(entry.get("type") != "z-score" for entry in scaling):
+    wanted = len(recipe.data.bands) * (2 if recipe.data.post_bands else 1)
+    if len(scaling) != wanted or any(entry.get("type") != "z-score" for entry in scaling):
         raise ModelError(
-            f"model Item {item.id}: mlm:input needs a z-score value_scaling for each of its {len(recipe.data.bands)}"
-            f" bands, it has {len(scaling)}"
+            f"model Item {item.id}: mlm:input needs a z-score value_scaling for each of its {wanted} bands, it has"
+            f" {len(scaling)}"
         )
     return [float(entry["mean"]) for entry in scaling], [float(entry["stddev"]) for entry in scaling]

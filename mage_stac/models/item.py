@@ -23,6 +23,8 @@ from mage_stac.classes import DAMAGE_CLASSES
 from mage_stac.errors import CatalogueError
 from mage_stac.models import OFFSETS, TEMPERATURES
 from mage_stac.models.calibration import Offsets, Temperatures
+from mage_stac.pairs import PHASES
+from mage_stac.readings import UNIT, Readings
 from mage_stac.recipe import Recipe
 
 COLLECTION = "models"
@@ -171,7 +173,7 @@ def _properties(trained: Trained) -> dict[str, Any]:
         "title": recipe.title or recipe.name,
         "description": _description(trained),
         "gsd": recipe.data.gsd,
-        "bands": [{"name": name} for name in recipe.data.bands],
+        "bands": [{"name": name} for name in dict.fromkeys(_bands(recipe))],
         "mlm:name": trained.id,
         "mlm:architecture": f"Siamese U-Net, {recipe.network.encoder} encoder",
         "mlm:tasks": TASKS,
@@ -204,8 +206,8 @@ def _description(trained: Trained) -> str:
 def _input(trained: Trained) -> dict[str, Any]:
     data = trained.recipe.data
     return {
-        "name": "Images before and after, in this order, 0..1",
-        "bands": list(data.bands),
+        "name": "Images before and after, in this order, 0..1" + _ranges(data.readings),
+        "bands": list(_bands(trained.recipe)),
         "input": {
             "shape": [-1, 2, len(data.bands), data.size, data.size],
             "dim_order": ["batch", "time", "bands", "height", "width"],
@@ -216,6 +218,18 @@ def _input(trained: Trained) -> dict[str, Any]:
             for mean, std in zip(trained.mean, trained.std, strict=True)
         ],
     }
+
+
+def _bands(recipe: Recipe) -> tuple[str, ...]:
+    """Names of what `value_scaling` lists: of both dates if they are alike, else of before and then of after."""
+    pre, post = recipe.data.readings
+    return (*pre.bands, *post.bands) if recipe.data.post_bands else pre.bands
+
+
+def _ranges(readings: Readings) -> str:
+    """What is taken as 0 and 1, where that is not the values themselves."""
+    told = [f"{name} {one.range[0]:g} to {one.range[1]:g}" for name, one in zip(PHASES, readings, strict=True)]
+    return "" if all(one.range == UNIT for one in readings) else f": {', '.join(told)} in the Items' unit"
 
 
 def _output(recipe: Recipe) -> dict[str, Any]:
@@ -239,7 +253,7 @@ def _assets(trained: Trained, folder: Path) -> dict[str, pystac.Asset]:
     def asset(name: str, title: str, media: str, roles: list[str], **fields: Any) -> pystac.Asset:
         return pystac.Asset(str(folder / name), title=title, media_type=media, roles=roles, extra_fields=fields)
 
-    bands = [{"name": name} for name in trained.recipe.data.bands]
+    bands = [{"name": name} for name in dict.fromkeys(_bands(trained.recipe))]
     return {
         "model": asset(
             "model.safetensors", "Weights", "application/octet-stream", ["mlm:model", "mlm:weights"],

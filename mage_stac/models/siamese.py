@@ -1,4 +1,4 @@
-"""Siamese U-Net: one encoder for both dates, buildings from before, grades from before, after and their difference."""
+"""Siamese U-Net: an encoder for both dates, buildings from before, grades from before, after and their difference."""
 
 from __future__ import annotations
 
@@ -36,11 +36,15 @@ class Fuse(nn.Module):
 class SiameseUnet(nn.Module):
     """Pre and post images -> logits of building and of the grade.
 
-    The encoder's weights serve both dates (as in the xView2 winner, so that a change is a difference of like features).
+    The encoder's weights serve both dates (as in the xView2 winner, so that a change is a difference of like features),
+    unless they are of different sensors, which look alike nowhere (a pseudo-siamese network: Chen et al. 2025,
+    doi:10.5194/essd-17-6217-2025, use them for optical and radar images).
     The building decoder sees the pre image only: what stood there does not depend on what is left of it.
     """
 
-    def __init__(self, *, bands: int, encoder: str, decoder: Sequence[int], lost: bool = False) -> None:
+    def __init__(
+        self, *, bands: int, encoder: str, decoder: Sequence[int], lost: bool = False, shared: bool = True
+    ) -> None:
         """Build with random weights.
 
         Args:
@@ -48,12 +52,14 @@ class SiameseUnet(nn.Module):
             encoder: a name of segmentation-models-pytorch.
             decoder: channels from coarse to fine, at most five.
             lost: whether a third head says what of a roof is lost.
+            shared: whether one encoder serves both dates.
 
         Raises:
             RecipeError: the encoder's name is unknown.
         """
         super().__init__()
         self.encoder = encoder_of(encoder, bands)
+        self.post_encoder = None if shared else encoder_of(encoder, bands)
         channels = [int(n) for n in self.encoder.out_channels]  # type: ignore[union-attr] # a list, not a module
         self.fuse = nn.ModuleList([Fuse(n) for n in channels[1:]])
         for finer in self.fuse[: max(0, len(self.fuse) - len(decoder))]:
@@ -82,7 +88,11 @@ class SiameseUnet(nn.Module):
         return {name: resized(logits, image.shape[-2:]) for name, logits in heads.items()}
 
     def _features(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Per stage, full resolution first: features (B, c, h, w) of each date, from one pass over both."""
+        """Per stage, full resolution first: features (B, c, h, w) of each date; one pass over both if they share."""
+        if self.post_encoder is not None:
+            dates = (image[:, number].contiguous(memory_format=torch.channels_last) for number in (0, 1))
+            before, after = (net(one) for net, one in zip((self.encoder, self.post_encoder), dates, strict=True))
+            return before, after
         stacked = image.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         stages: list[Tensor] = self.encoder(stacked)
         half = image.shape[0]
