@@ -4,10 +4,10 @@
     python benchmarks/render.py memory [--renders 200] [--size 32]
     python benchmarks/render.py same [--size 48]
 
-`pair` makes pairs and prints CPU seconds by stage: time of all cores, so that other work on the machine changes little;
-it keeps the first job for benchmarks/peer_blenderproc.py. `memory` makes small pairs, two renders each, with one Blender
-that is not restarted, and prints what both processes hold. `same` makes pairs by one worker, by two, and in a run that
-is cut in two, and compares.
+`pair` makes pairs and prints CPU seconds by stage: time of all cores, so that other work on the machine changes
+little; it keeps the first job for benchmarks/peer_blenderproc.py. `memory` makes small pairs, two renders each, with
+one Blender that is not restarted, and prints what both processes hold. `same` makes pairs by one worker, by two, and
+in a run that is cut in two, and compares.
 """
 
 from __future__ import annotations
