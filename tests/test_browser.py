@@ -27,7 +27,7 @@ FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader
 """WebGL without a GPU, and no calls home."""
 PAIR = "wind-pairs/wind-2029-00000"
 MAP = "predictions/damage/damage.json"
-PATIENCE = 60_000
+PATIENCE = 180_000
 """Milliseconds."""
 THUMBNAILS = """() => {
   const shown = [...document.querySelectorAll("img")].filter(i => i.getBoundingClientRect().top < window.innerHeight);
