@@ -10,7 +10,8 @@
 Its own start fetches a Blender 4.2, so this is the same Blender as a module (bpy 4.2.0). The scene of JOB_DIR is built
 by our renderers/ there, unlike for us not counted; then BlenderProc's public API renders colours, depth, normals and
 segments and writes its HDF5. Its other defaults stand: adaptive to a noise of 0.01, denoised, 3 bounces. Prints CPU
-seconds and lays PEER's image of the fewest samples beside as JOB_DIR/blenderproc.png.
+seconds and writes its image of the fewest samples as JOB_DIR/blenderproc.png, to look at. The module then ends with a
+segmentation fault while it cleans up.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from renderers import camera, light, meshes
 from renderers import job as jobs
 
 
-def begun(folder: Path) -> jobs.Job:
+def begin(folder: Path) -> None:
     """Our scene under BlenderProc's settings."""
     blenderproc.clean_up(clean_up_camera=True)  # its init() but for the language, which a module does not have
     bpy.context.scene.render.engine = "CYCLES"
@@ -49,12 +50,11 @@ def begun(folder: Path) -> jobs.Job:
         thing["category_id"] = number
     bpy.context.scene.world["category_id"] = 0
     blenderproc.camera.set_resolution(job.width, job.height)
-    # Its poses are rigid and would replace ours, whose matrix slants; a view straight down needs no pose of its own.
+    # Its camera poses are rigid and would replace ours, which slants: a frame to render is all that it is told.
     bpy.context.scene.frame_start, bpy.context.scene.frame_end = 0, 1
     blenderproc.renderer.enable_depth_output(activate_antialiasing=False)
     blenderproc.renderer.enable_normals_output()
     blenderproc.renderer.enable_segmentation_output(map_by=["category_id", "instance", "name"])
-    return job
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     given = parser.parse_args()
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Blender's chatter
-    begun(given.job)
+    begin(given.job)
     for samples in sorted(given.samples):
         blenderproc.renderer.set_max_amount_of_samples(samples)
         start = time.process_time()

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from mage_stac import loader, models, samplers
 from mage_stac.adapt import batch_norm, label_shift
 from mage_stac.chip_table import ChipTable
+from mage_stac.classes import GRADES
 from mage_stac.errors import ModelError
 from mage_stac.models.calibration import STRIDE, Offsets, Temperatures
 from mage_stac.models.held_out import Said
-from mage_stac.models.siamese import GRADES
 from mage_stac.recipe import Event, Recipe
 from mage_stac.samplers import Sampling
 
@@ -95,18 +95,18 @@ def fit(
     images = [image.to(device) for image in real]
     layers = batch_norm.adapt(network, images, settings.batch_norm)
     record: dict[str, Any] = {"batch_norms_changed": layers} if settings.batch_norm else {}
-    bias = np.zeros(GRADES)
-    ratio = np.ones(GRADES)
+    bias = np.zeros(len(GRADES))
+    ratio = np.ones(len(GRADES))
     if settings.prior != "none":
         bias = label_shift.biases(logits, truth)
         said = _said(network, temperatures, images) + bias
         ratio = _ratio(settings.prior, logits + bias, truth, said)
         bias = bias + label_shift.offsets(ratio, settings.strength)
-        before = label_shift.shares(truth, GRADES)
+        before = label_shift.shares(truth, len(GRADES))
         record |= {
             "shares_of_grades": {
                 "held out": _rounded(before),
-                "said of the event": _rounded(label_shift.shares(said.argmax(axis=1), GRADES)),
+                "said of the event": _rounded(label_shift.shares(said.argmax(axis=1), len(GRADES))),
                 "estimated": _rounded(before * ratio),
             }
         }
@@ -124,13 +124,13 @@ def _ratio(
     method: str, logits: NDArray[np.float64], truth: NDArray[np.int64], said: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     if method == "em":
-        return label_shift.em(label_shift.probabilities(said), label_shift.shares(truth, GRADES))
-    called = label_shift.joint(truth, logits.argmax(axis=1), GRADES)
-    return label_shift.bbse(called, label_shift.shares(said.argmax(axis=1), GRADES))
+        return label_shift.em(label_shift.probabilities(said), label_shift.shares(truth, len(GRADES)))
+    called = label_shift.joint(truth, logits.argmax(axis=1), len(GRADES))
+    return label_shift.bbse(called, label_shift.shares(said.argmax(axis=1), len(GRADES)))
 
 
 def _nothing() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    return np.zeros((0, GRADES)), np.zeros(0, np.int64)
+    return np.zeros((0, len(GRADES))), np.zeros(0, np.int64)
 
 
 def _graded(said: Iterable[Said], temperatures: Temperatures) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -139,7 +139,7 @@ def _graded(said: Iterable[Said], temperatures: Temperatures) -> tuple[NDArray[n
     for outputs, mask, valid in said:
         calibrated = temperatures.applied(outputs)
         truth = mask[:, ::STRIDE, ::STRIDE]
-        found = _found(calibrated).cpu() & valid[:, ::STRIDE, ::STRIDE] & (truth > 0) & (truth <= GRADES)
+        found = _found(calibrated).cpu() & valid[:, ::STRIDE, ::STRIDE] & (truth > 0) & (truth <= GRADES[-1])
         logits.append(_grades(calibrated).cpu()[found].double().numpy())
         truths.append((truth[found] - 1).numpy())
     joined = np.concatenate(truths) if truths else np.zeros(0, np.int64)
@@ -157,7 +157,7 @@ def _said(network: nn.Module, temperatures: Temperatures, images: Sequence[Tenso
     for image in images:
         calibrated = temperatures.applied(network(image))
         parts.append(_grades(calibrated)[_found(calibrated)].double().cpu().numpy())
-    joined = np.concatenate(parts) if parts else np.zeros((0, GRADES))
+    joined = np.concatenate(parts) if parts else np.zeros((0, len(GRADES)))
     if not len(joined):
         raise ModelError("the model finds no building in the real images: their grades' shares cannot be estimated")
     return joined

@@ -16,9 +16,9 @@ from scipy import ndimage
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
+from mage_stac.classes import GRADES
 from mage_stac.models.calibration import Offsets, Temperatures
 from mage_stac.models.held_out import Said
-from mage_stac.models.siamese import GRADES
 
 PRIOR = 1.0
 """Standard deviation of each offset before anything was seen, log odds: a few buildings move little. A judgement."""
@@ -60,7 +60,7 @@ def shown(said: Iterable[Said], temperatures: Temperatures, offsets: Offsets) ->
     for outputs, mask, valid in said:
         logits = offsets.applied(temperatures.applied(outputs))["damage"].movedim(1, -1).double().cpu().numpy()
         for one, grades in zip(logits, np.where(valid, mask, 0), strict=True):
-            for grade in range(1, GRADES + 1):
+            for grade in GRADES:
                 parts, number = ndimage.label(grades == grade)
                 every = [Shown(logits=one[parts == part], grade=grade) for part in range(1, number + 1)]
                 found += [building for building in every if len(building.logits) >= SLIVER]
@@ -78,7 +78,7 @@ def read(buildings: Sequence[Shown], grades: Sequence[int] = (1, 2, 3, 4)) -> Re
     """
     used = [one for one in buildings if one.grade in grades]
     free = [grade - 1 for grade in grades]
-    offsets, before, left_out = np.zeros(GRADES), None, None
+    offsets, before, left_out = np.zeros(len(GRADES)), None, None
     if len(used) >= FEWEST and len({one.grade for one in used}) > 1:
         before = float(np.mean([surprise(one, offsets, free) for one in used]))
         others = [used[:number] + used[number + 1 :] for number in range(len(used))]
@@ -86,7 +86,7 @@ def read(buildings: Sequence[Shown], grades: Sequence[int] = (1, 2, 3, 4)) -> Re
         if left_out < before:
             offsets = fit(used, free)
     rounded = tuple(round(float(value), 4) for value in offsets)
-    counts = {str(grade): sum(one.grade == grade for one in buildings) for grade in range(1, GRADES + 1)}
+    counts = {str(grade): sum(one.grade == grade for one in buildings) for grade in GRADES}
     losses = {"before": before, "left out": left_out}
     told = {name: None if loss is None else round(loss, 4) for name, loss in losses.items()}
     return Read(offsets=rounded, record={"graded_buildings": counts, "log_loss": told, "offsets": list(rounded)})
@@ -101,11 +101,11 @@ def fit(buildings: Sequence[Shown], free: Sequence[int]) -> NDArray[np.float64]:
     """
 
     def loss(values: NDArray[np.float64]) -> float:
-        offsets = np.zeros(GRADES)
+        offsets = np.zeros(len(GRADES))
         offsets[free] = values
         return sum(surprise(one, offsets, free) for one in buildings) + float(np.square(values / PRIOR).sum()) / 2
 
-    offsets = np.zeros(GRADES)
+    offsets = np.zeros(len(GRADES))
     offsets[free] = minimize(loss, np.zeros(len(free)), method="BFGS").x
     return offsets
 

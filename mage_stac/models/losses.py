@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mage_stac.classes import NOT_OBSERVED
+from mage_stac.classes import GRADES, NOT_OBSERVED
 from mage_stac.models import together
-from mage_stac.models.siamese import GRADES
 from mage_stac.recipe import Loss
 
 LITTLE = 1e-9
@@ -115,7 +114,7 @@ def roof(logits: Tensor, lost: Tensor) -> Tensor:
 def ordinal(logits: Tensor, grades: Tensor, weights: Tensor) -> Tensor:
     """Squared earth mover's distance between predicted and true grade (Hou et al. 2016), 0..3, same arguments."""
     log_p, target = _picked(logits, grades)
-    steps = torch.arange(GRADES, device=target.device)
+    steps = torch.arange(len(GRADES), device=target.device)
     truth = (steps >= target[:, None]).to(log_p)
     distance = (log_p.exp().cumsum(1) - truth).square().sum(1)
     weight = weights.to(log_p)[target]

@@ -11,10 +11,9 @@ from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mage_stac.classes import GRADES
 from mage_stac.errors import RecipeError
 
-GRADES = 4
-"""Logits of the damage head: grades 1 to 4."""
 BUILDING_SHARE = 0.1
 """Building pixels in a suburb, about; only the start of the building head's bias."""
 
@@ -67,7 +66,7 @@ class SiameseUnet(nn.Module):
         self.building_decoder = UnetDecoder(channels, tuple(decoder), n_blocks=len(decoder))
         self.damage_decoder = UnetDecoder(channels, tuple(decoder), n_blocks=len(decoder))
         self.building_head = building_head(decoder[-1])
-        self.damage_head = nn.Conv2d(decoder[-1], GRADES, 3, padding=1)
+        self.damage_head = nn.Conv2d(decoder[-1], len(GRADES), 3, padding=1)
         self.lost_head = nn.Conv2d(decoder[-1], 1, 3, padding=1) if lost else None
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
+from mage_stac.classes import GRADES
 from mage_stac.models import siamese
 
 SURE = 100.0
@@ -36,6 +37,6 @@ class SingleUnet(nn.Module):
         """
         stages: list[Tensor] = self.encoder(image[:, 0].contiguous(memory_format=torch.channels_last))
         building = siamese.resized(self.building_head(self.building_decoder(stages)), image.shape[-2:])
-        damage = building.new_zeros((len(building), siamese.GRADES, *building.shape[-2:]))
+        damage = building.new_zeros((len(building), len(GRADES), *building.shape[-2:]))
         damage[:, 0] = SURE
         return {"building": building, "damage": damage}
