@@ -14,6 +14,7 @@ from shapely import Polygon, STRtree, box
 from mage_stac.errors import RenderError
 from mage_stac.scene import (
     balconies,
+    basins,
     chance,
     geometry,
     grounds,
@@ -106,6 +107,8 @@ def town(
         ground_seed=chance.seed(filling),
     )
     ground = slopes.terrain(size, STYLES[style].rise, layout)
+    if ground is not None and STYLES[style].basins:
+        ground = basins.levelled(scene, ground, layout)
     return _on(slopes.placed(scene, ground), datetime, STYLES[style], day)
 
 

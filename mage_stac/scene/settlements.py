@@ -211,4 +211,5 @@ def farmland(village: Style) -> Style:
         canopy=(0.02, 0.12),
         conifers=(0.0, 0.1),
         rise=(0.0008, 0.004),
+        basins=True,
     )

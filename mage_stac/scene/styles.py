@@ -85,6 +85,8 @@ class Style:
     """Share of the streets along which poles carry them."""
     rise: Range = (0.0, 0.0)
     """Slope of the ground, metres per metre."""
+    basins: bool = False
+    """Whether fields lie level behind banks, as irrigated ones do."""
     season: str | None = None
     """One of scene.SEASONS all the year; None goes by date and latitude."""
     latitudes: Range = (29.0, 45.0)
