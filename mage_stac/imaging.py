@@ -177,10 +177,16 @@ def expose(
     if look.clouds is not None:
         pixels = clouds.lay(pixels, *look.clouds.over(pixels.shape[:2], sensor.gsd))
     pixels = np.asarray(look.transmittance[:bands], np.float32) * pixels + np.asarray(look.path[:bands], np.float32)
+    coarse = _coarse(sensor, order)
+    for band, side in coarse.items():
+        pixels[..., band] = _blocks(pixels[..., band], side)
     if look.noise:
         # Photon noise grows with the square root of the signal; at 0.25, half of the variance is the readout's.
         spread = look.noise * np.sqrt(0.5 + 2.0 * np.clip(pixels, 0.0, None))
-        pixels += (spread * rng.standard_normal(pixels.shape)).astype(np.float32)
+        grain = (spread * rng.standard_normal(pixels.shape)).astype(np.float32)
+        for band, side in coarse.items():
+            grain[..., band] = _repeated(grain[::side, ::side, band], side, grain.shape[:2])
+        pixels += grain
     values = _tone(pixels, look) if sensor.gamma != 1.0 else pixels
     values = _sharpen(values, look.sharpening)[..., order]
     numbers = quantise(np.moveaxis(values, -1, 0), sensor)
@@ -195,6 +201,26 @@ def band_order(sensor: Sensor) -> list[int]:
     if missing:
         raise RenderError(f"sensor {sensor.name} has {', '.join(missing)}; renders have {', '.join(RENDERED)} only")
     return [RENDERED.index(name) for name in names]
+
+
+def _coarse(sensor: Sensor, order: list[int]) -> dict[int, int]:
+    """Rendered band -> how many of the product's pixels along a side share one measurement, where more than one do."""
+    bands = sorted(sensor.bands, key=lambda band: band.index)
+    sides = {place: round((band.gsd or 0.0) / sensor.gsd) for place, band in zip(order, bands, strict=True)}
+    return {place: side for place, side in sides.items() if side > 1}
+
+
+def _blocks(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Means (rows, columns) over squares of `side` pixels, counted from the first row and column."""
+    rows, columns = (np.arange(0, size, side) for size in values.shape)
+    total = np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
+    count = np.diff(np.append(rows, values.shape[0]))[:, None] * np.diff(np.append(columns, values.shape[1]))
+    return _repeated(total / count.astype(np.float32), side, values.shape)
+
+
+def _repeated(values: NDArray[np.float32], side: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Each value `side` times along both axes, cut to `shape`: nearest neighbour, as products and readers have it."""
+    return values.repeat(side, axis=0).repeat(side, axis=1)[: shape[0], : shape[1]]
 
 
 def needs_infrared(sensor: Sensor) -> bool:

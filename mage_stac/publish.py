@@ -115,6 +115,7 @@ def _band(band: Band) -> dict[str, Any]:
         "eo:common_name": band.common_name,
         "eo:center_wavelength": band.center_wavelength,
         "eo:full_width_half_max": band.fwhm,
+        "gsd": band.gsd,
     }
     return {key: value for key, value in fields.items() if value is not None}
 

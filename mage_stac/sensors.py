@@ -31,6 +31,8 @@ class Band:
     """Key of the asset that holds the band."""
     index: int = Field(default=1, ge=1)
     """Position in that asset, from 1."""
+    gsd: float | None = Field(default=None, gt=0)
+    """Metres at which the band is measured, where that is coarser than the product's pixels, which then repeat it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=_STRICT)

@@ -222,3 +222,30 @@ def test_molecules_make_the_top_of_the_atmosphere_blue() -> None:
     assert 0.06 < blue < 0.10, "Rayleigh's path reflectance at 0.49 um is 0.06, and there is some aerosol"
     assert blue > green > red > nir > swir
     assert image[1][5] == pytest.approx(0.3, rel=0.03), "hardly anything is scattered at 2.2 um"
+
+
+@pytest.mark.parametrize("rows", [16, 15])
+def test_a_band_of_20_m_repeats_the_mean_of_its_pixels(rows: int) -> None:
+    sensor = sensors.read("sentinel-2-l1c-6")
+    light = np.random.default_rng(4).uniform(0.1, 0.4, (rows, 12, 6)).astype(np.float32)
+    look = Look(psf_fwhm=0.0)
+    fine = replace(sensor, bands=tuple(replace(band, gsd=None) for band in sensor.bands))
+    numbers, whole = (
+        imaging.expose(light, sensor=one, look=look, oversample=1, rng=np.random.default_rng(0)).astype(float)
+        for one in (sensor, fine)
+    )
+    np.testing.assert_array_equal(numbers[:4], whole[:4])
+    blocks = whole[4:, :14, :].reshape(2, 7, 2, 6, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(numbers[4:, :14:2, ::2], blocks, atol=1)  # each number is rounded
+    np.testing.assert_array_equal(numbers[4:, 1:14:2, 1::2], numbers[4:, :14:2, ::2])
+    if rows % 2:  # the last row has no other to share with
+        np.testing.assert_allclose(numbers[4:, 14, ::2], whole[4:, 14, :].reshape(2, 6, 2).mean(axis=2), atol=1)
+
+
+def test_noise_of_a_band_of_20_m_is_one_for_its_pixels() -> None:
+    sensor = sensors.read("sentinel-2-l1c-6")
+    light = np.full((256, 256, 6), 0.25, np.float32)
+    look = Look(noise=0.01, psf_fwhm=0.0)
+    numbers = imaging.expose(light, sensor=sensor, look=look, oversample=1, rng=np.random.default_rng(0)) * sensor.scale
+    np.testing.assert_array_equal(numbers[4:, ::2, ::2], numbers[4:, 1::2, 1::2])
+    assert numbers[4:, ::2, ::2].std(axis=(1, 2)) == pytest.approx([0.01, 0.01], rel=0.05)
