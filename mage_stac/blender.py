@@ -23,7 +23,7 @@ from typing import IO, Any, Self, cast
 import numpy as np
 
 from mage_stac.errors import RenderError
-from mage_stac.scene import infrared
+from mage_stac.scene import infrared, moisture
 from mage_stac.scene.geometry import Geometry, save
 
 SCHEMA = "mage-stac-render/1"
@@ -176,6 +176,7 @@ class Job:
         if "infrared" in self.passes:
             faces = infrared.of(geometry.colour, geometry.semantic)
             ground = infrared.of(geometry.ground_texture, geometry.ground_semantic)
+            ground *= moisture.absorbed(geometry.ground_soaked)
             np.savez(folder / "infrared.npz", allow_pickle=False, faces=faces, ground=ground)
         (folder / "job.json").write_text(json.dumps(self.as_dict(), indent=2), encoding="utf-8")
 

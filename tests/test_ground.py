@@ -12,7 +12,6 @@ from mage_stac.scene import ground, pavement, procedural
 from mage_stac.scene.fines import THICK
 from mage_stac.scene.scene import SEMANTIC, Debris, Scene, Surface
 
-Painted = tuple[NDArray[np.float32], NDArray[np.uint8]]
 SIZE = (90.0, 60.0)
 EMPTY = Scene(
     id="x", seed=0, crs="EPSG:32615", origin=(0.0, 0.0), size=SIZE, datetime="2011-05-24T18:00:00Z", ground_seed=4
@@ -32,12 +31,12 @@ def scene() -> Scene:
 
 
 @pytest.fixture(scope="module")
-def painted(scene: Scene) -> Painted:
+def painted(scene: Scene) -> ground.Texture:
     return ground.texture(scene, 0.5)
 
 
-def test_shapes_and_ranges(painted: Painted) -> None:
-    reflectance, semantic = painted
+def test_shapes_and_ranges(painted: ground.Texture) -> None:
+    reflectance, semantic, _ = painted
     assert reflectance.shape == (120, 180, 3)
     assert reflectance.dtype == np.float32
     assert (semantic.shape, semantic.dtype) == ((120, 180), np.uint8)
@@ -46,12 +45,12 @@ def test_shapes_and_ranges(painted: Painted) -> None:
     assert set(np.unique(semantic)) <= set(SEMANTIC.values())
 
 
-def test_the_same_scene_paints_the_same_bits(scene: Scene, painted: Painted) -> None:
+def test_the_same_scene_paints_the_same_bits(scene: Scene, painted: ground.Texture) -> None:
     again = ground.texture(scene, 0.5)
     assert all(np.array_equal(one, other) for one, other in zip(painted, again, strict=True))
 
 
-def test_meaning_follows_the_surfaces_within_half_a_metre(scene: Scene, painted: Painted) -> None:
+def test_meaning_follows_the_surfaces_within_half_a_metre(scene: Scene, painted: ground.Texture) -> None:
     roads = unary_union([Polygon(surface.ring) for surface in scene.surfaces if surface.semantic == "road"])
     x, y = np.meshgrid((np.arange(180) + 0.5) * 0.5, 60 - (np.arange(120) + 0.5) * 0.5)
     found = painted[1] == SEMANTIC["road"]
@@ -66,7 +65,7 @@ def test_later_surfaces_lie_over_earlier_ones_and_holes_stay_open() -> None:
         ring=((20.0, 10.0), (80.0, 10.0), (80.0, 50.0), (20.0, 50.0)), kind="concrete", semantic="paved", holes=(hole,)
     )
     pond = _box(24, 14, 36, 46, "water", "water")
-    _, semantic = ground.texture(replace(EMPTY, surfaces=(BASE, lot, pond)), 0.5)
+    _, semantic, _ = ground.texture(replace(EMPTY, surfaces=(BASE, lot, pond)), 0.5)
     assert semantic[60, 100] == SEMANTIC["grass"]
     assert semantic[60, 60] == SEMANTIC["water"]
     assert semantic[60, 140] == SEMANTIC["paved"]
@@ -74,7 +73,7 @@ def test_later_surfaces_lie_over_earlier_ones_and_holes_stay_open() -> None:
 
 def test_materials_keep_their_colour_under_their_texture() -> None:
     lot = _box(0, 0, 45, 60, "concrete", "paved")
-    reflectance, _ = ground.texture(replace(EMPTY, surfaces=(BASE, lot)), 0.5)
+    reflectance, _, _ = ground.texture(replace(EMPTY, surfaces=(BASE, lot)), 0.5)
     grass, concrete = reflectance[5:-5, 100:].mean(axis=(0, 1)), reflectance[5:-5, 5:80].mean(axis=(0, 1))
     assert grass[1] > grass[0] > grass[2]
     assert 0.2 < concrete.mean() < 0.45
@@ -93,7 +92,7 @@ def test_seasons_turn_lawns_from_green_to_straw() -> None:
 
 
 def test_texel_size_changes_detail_not_place_or_brightness(scene: Scene) -> None:
-    fine, coarse = ground.texture(scene, 0.5)[0], ground.texture(scene, 1.0)[0]
+    fine, coarse, _ = ground.texture(scene, 0.5)[0], ground.texture(scene, 1.0)[0]
     averaged = fine.reshape(60, 2, 90, 2, 3).mean(axis=(1, 3))
     assert averaged.mean() == pytest.approx(coarse.mean(), rel=0.05)
     assert np.corrcoef(averaged.ravel(), coarse.ravel())[0, 1] > 0.8
@@ -102,7 +101,7 @@ def test_texel_size_changes_detail_not_place_or_brightness(scene: Scene) -> None
 def test_main_roads_carry_yellow_and_white_lines() -> None:
     line = ((0.0, 30.0), (90.0, 30.0))
     road = _box(0, 22, 90, 38, "asphalt_new", "road", use="arterial", line=line, width=16.0)
-    reflectance, _ = ground.texture(replace(EMPTY, surfaces=(BASE, road)), 0.25)
+    reflectance, _, _ = ground.texture(replace(EMPTY, surfaces=(BASE, road)), 0.25)
     ratio = (reflectance[..., 0] / reflectance[..., 2]).mean(axis=1)
     rows = 60 - (np.arange(240) + 0.5) * 0.25
     on_road = np.abs(rows - 30) < 7
@@ -114,7 +113,7 @@ def test_thick_debris_is_what_the_ground_is() -> None:
     density = np.zeros((60, 90), np.float32)
     density[:, 45:] = 2.0
     scene = replace(EMPTY, surfaces=(BASE,), debris=Debris(density=density))
-    reflectance, semantic = ground.texture(scene, 1.0)
+    reflectance, semantic, _ = ground.texture(scene, 1.0)
     assert (semantic[:, 47:] == SEMANTIC["debris"]).all()
     assert (semantic[:, :43] == SEMANTIC["grass"]).all()
     assert reflectance[:, 47:].std() > 1.5 * reflectance[:, :43].std()

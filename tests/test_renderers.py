@@ -52,6 +52,7 @@ def town(ground: float = 0.25) -> Geometry:
         instance=np.repeat([1, 2, 0], 10).astype(np.uint32),
         ground_texture=np.full((96, 128, 3), ground, np.float32),
         ground_semantic=semantic,
+        ground_soaked=np.zeros((1, 1), np.float32),
         ground_z=np.zeros((2, 2), np.float32),
     )
 

@@ -39,7 +39,7 @@ def test_compounds_stand_apart_on_red_earth_all_year() -> None:
     assert len(metal) > 0.9 * len(place.buildings)
     later = procedural.revisit(place, SeedSequence(1), "2012-01-20T18:00:00Z")
     assert {place.season, later.season} == {"tropical"}
-    values, semantic = ground.texture(later, 0.5)
+    values, semantic, _ = ground.texture(later, 0.5)
     red, _, blue = values[semantic == SEMANTIC["bare"]].mean(axis=0)
     assert red > 2 * blue
     assert values[semantic == SEMANTIC["grass"]].mean(axis=0).argmax() == 1
@@ -78,5 +78,5 @@ def test_lanes_narrower_than_a_patch_are_worn_too(seed: int) -> None:
     place = procedural.town(
         seed=SeedSequence(seed), id="x", size=(60.0, 60.0), style="informal", datetime="2011-06-20T18:00:00Z"
     )
-    values, _ = ground.texture(place, 0.5)
+    values, _, _ = ground.texture(place, 0.5)
     assert np.isfinite(values).all()

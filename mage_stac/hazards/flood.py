@@ -44,6 +44,8 @@ class Flood:
     """Standard deviation over mean of the annual floods."""
     turbidity: float | None = None
     """0 clear .. 1 loaded with soil; None draws it for each scene, any as likely as another."""
+    soaked: float | None = None
+    """Share of the soil around that rain and flood have soaked, 0..1; None draws it likewise."""
     receded: bool = False
     """The image is taken when water is left in hollows only, with mud where it stood."""
     name: str = "flood"
@@ -53,6 +55,7 @@ class Flood:
         limits.among("flood source", self.source, SOURCES)
         limits.among("measure of a flood", self.by, MEASURES)
         limits.within("turbidity", 0.5 if self.turbidity is None else self.turbidity, 0.0, 1.0)
+        limits.within("soaked", 0.5 if self.soaked is None else self.soaked, 0.0, 1.0)
         limits.within("variation of the annual floods", self.variation, 0.01, 3.0)
         if self.by != "stage" and self.source in {"sea", "rain"}:
             raise HazardError(f"a flood by {self.by} comes from a river, not by source {self.source}")
@@ -89,9 +92,13 @@ class Flood:
         if not np.any((water.depth > inundation.WET) & ~site.permanent):
             note = limits.untouched(self, intensity, scene, "raise the intensity or choose another source")
             water = replace(water, notes=(*water.notes, note))
-        (other,) = rng.spawn(1)  # so that what is drawn from `rng` does not hang on this setting
-        turbidity = float(other.random()) if self.turbidity is None else self.turbidity
-        return inundation.aftermath(site, water, rng, turbidity=turbidity, receded=self.receded)
+        (other,) = rng.spawn(1)  # so that what is drawn from `rng` does not hang on these settings
+        drawn = float(other.random()), float(other.random())
+        turbidity, soaked = (
+            by_chance if given is None else given
+            for by_chance, given in zip(drawn, (self.turbidity, self.soaked), strict=True)
+        )
+        return inundation.aftermath(site, water, rng, turbidity=turbidity, soaked=soaked, receded=self.receded)
 
     def _water(self, site: Site, intensity: float) -> Water:
         if self.source == "rain":

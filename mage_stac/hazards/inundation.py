@@ -52,7 +52,7 @@ WRACK = (("branch", 0.45), ("household", 0.2), ("timber_old", 0.25), ("sheet", 0
 
 
 def aftermath(
-    site: Site, water: Water, rng: np.random.Generator, *, turbidity: float, receded: bool
+    site: Site, water: Water, rng: np.random.Generator, *, turbidity: float, soaked: float, receded: bool
 ) -> tuple[Scene, Truth]:
     """The scene with water on it, or with what the water left, and the truth about it."""
     scene, seeds = site.scene, [chance.seed(rng) for _ in range(3)]
@@ -71,7 +71,7 @@ def aftermath(
         cars=cars,
         films=scene.films + mud,
         debris=scene.debris or debris,
-        flood=Flood(depth=left.astype(np.float32), turbidity=turbidity, seed=seeds[2]),
+        flood=Flood(depth=left.astype(np.float32), turbidity=turbidity, soaked=soaked, seed=seeds[2]),
     )
     notes = (*site.notes, *water.notes, *roads.missing(scene))
     return changed, _truth(site, changed, standing, contacts, notes)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mage_stac.scene import moisture
 from mage_stac.scene.growth import Growth
 from mage_stac.scene.lattice import Canvas, Raster, smooth, stack, white
 from mage_stac.scene.materials import MATERIALS, Material, material, pick
@@ -98,10 +99,13 @@ def water(
     flood: Flood,
     canvas: Canvas,
     grown: Growth | None = None,
-) -> tuple[Raster, NDArray[np.uint8]]:
-    """Let flood water stand on the ground: by its depth the bed shows through less, and at its rim the soil is damp.
+) -> tuple[Raster, NDArray[np.uint8], Raster]:
+    """Let flood water stand on the ground: by its depth the bed shows through less, and the soil around is damp.
 
     Crowns `grown` on a photograph stand out of it.
+
+    Returns:
+        The ground's reflectance and codes of SEMANTIC, as given, and the share (rows, columns) of soaked soil, 0..1.
     """
     names = {code: name for name, code in SEMANTIC.items()}
     uneven = np.array([STUBBLE.get(names.get(code, ""), 0.02) for code in range(256)], np.float32)[semantic]
@@ -110,7 +114,8 @@ def water(
     standing = np.zeros_like(depth) if grown is None else grown.crowns * np.clip(2 - depth / STANDS, 0.0, 1.0)
     wet = (depth > 0) & ~_emergent(depth, semantic, canvas)
     rim = np.exp(-np.square(ndimage.distance_transform_edt(~wet, sampling=canvas.step) / DAMP_WIDTH)).astype(np.float32)
-    soaked = reflectance * (1 - (1 - DAMP) * rim * (0.8 + 0.2 * smooth(canvas, 1.5, 302)))[..., None]
+    damp = reflectance * (1 - (1 - DAMP) * rim * (0.8 + 0.2 * smooth(canvas, 1.5, 302)))[..., None]
+    soaked = moisture.soaked(reflectance, semantic, wet, flood.soaked, canvas)
     loaded, clear = np.array(LOADED, np.float32), np.array(CLEAR, np.float32)
     room = 4 * flood.turbidity * (1 - flood.turbidity)  # all clear and all loaded stay what they are
     turbidity = np.clip(flood.turbidity + np.float32(room) * stack(canvas, BASINS, 306), 0.0, 1.0)
@@ -118,9 +123,11 @@ def water(
     streaks = np.exp(0.05 * smooth(canvas, 30.0, 303) + 0.03 * smooth(canvas, 7.0, 304) + 0.01 * white(canvas, 305))
     fading = FADING[0] * (FADING[1] / FADING[0]) ** turbidity
     through = np.exp(-2 * fading * np.maximum(depth, 0.0)).astype(np.float32)
-    under = mix(colour * streaks[..., None].astype(np.float32), soaked * np.float32(DAMP), through)
-    result = np.where(wet[..., None], mix(under, reflectance, standing), soaked)
-    return result.astype(np.float32), np.where(wet & (standing < 0.5), np.uint8(SEMANTIC["water"]), semantic)
+    under = mix(colour * streaks[..., None].astype(np.float32), damp * np.float32(DAMP), through)
+    dry = damp * moisture.darkened(soaked)[..., None]
+    result = np.where(wet[..., None], mix(under, reflectance, standing), dry)
+    codes = np.where(wet & (standing < 0.5), np.uint8(SEMANTIC["water"]), semantic)
+    return result.astype(np.float32), codes, soaked
 
 
 def _emergent(depth: Raster, semantic: NDArray[np.uint8], canvas: Canvas) -> NDArray[np.bool_]:

@@ -38,6 +38,8 @@ class Geometry:
     """(rows, columns, 3) reflectance over the whole scene, row 0 north."""
     ground_semantic: NDArray[np.uint8]
     """(rows, columns) codes of scene.SEMANTIC on the texture's grid."""
+    ground_soaked: NDArray[np.float32]
+    """(rows, columns) share of soaked soil on the texture's grid, 0..1; (1, 1) without a flood."""
     ground_z: NDArray[np.float32]
     """(rows, columns) terrain heights, m, row 0 north, corners at the scene's corners; (2, 2) zeros when flat."""
 
@@ -84,7 +86,7 @@ def _whole(scene: Scene, standing: list[mesh.Mesh], texel: float) -> Geometry:
     if scene.debris is not None:
         parts.append(pieces.scatter(scene.debris, scene.size, terrain))
     whole = mesh.join(parts)
-    texture, semantic = ground.texture(scene, texel)
+    seen = ground.texture(scene, texel)
     return Geometry(
         vertices=whole.vertices,
         triangles=whole.triangles,
@@ -92,8 +94,9 @@ def _whole(scene: Scene, standing: list[mesh.Mesh], texel: float) -> Geometry:
         grain=whole.grain,
         semantic=whole.semantic,
         instance=whole.instance,
-        ground_texture=texture,
-        ground_semantic=semantic,
+        ground_texture=seen.reflectance,
+        ground_semantic=seen.semantic,
+        ground_soaked=seen.soaked,
         ground_z=terrain.astype(np.float32) if scene.flood is None else raised(terrain, scene.flood),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,8 +25,19 @@ MOTTLE = {
 by eye beside the Joplin survey of ../shared/data."""
 
 
-def texture(scene: Scene, texel: float = 0.3) -> tuple[Raster, NDArray[np.uint8]]:
-    """Reflectance (rows, columns, 3) in BANDS, 0..1, and SEMANTIC codes (rows, columns); row 0 is north.
+class Texture(NamedTuple):
+    """What a survey sees of the ground; row 0 is north."""
+
+    reflectance: Raster
+    """(rows, columns, 3) red, green, blue, 0..1."""
+    semantic: NDArray[np.uint8]
+    """(rows, columns) codes of SEMANTIC."""
+    soaked: Raster
+    """(rows, columns) share of soaked soil, 0..1; (1, 1) without a flood."""
+
+
+def texture(scene: Scene, texel: float = 0.3) -> Texture:
+    """The scene's ground.
 
     The grid covers the scene with whole texels of about `texel` metres. Depends on the scene only, so that two dates
     of one place share every patch and crack.
@@ -48,9 +61,11 @@ def texture(scene: Scene, texel: float = 0.3) -> tuple[Raster, NDArray[np.uint8]
     reflectance, semantic = cover.films(reflectance, semantic, scene.films, canvas, scene.season, grown)
     if scene.debris is not None:
         reflectance, semantic = fines.strew(reflectance, semantic, scene.debris, canvas)
+    soaked = np.zeros((1, 1), np.float32)
     if scene.flood is not None:
-        reflectance, semantic = cover.water(reflectance, semantic, scene.flood, canvas, grown)
-    return np.ascontiguousarray(np.clip(reflectance, 0.0, 0.95), np.float32), semantic
+        reflectance, semantic, soaked = cover.water(reflectance, semantic, scene.flood, canvas, grown)
+    bounded = np.ascontiguousarray(np.clip(reflectance, 0.0, 0.95), np.float32)
+    return Texture(bounded, semantic, soaked)
 
 
 def _base(scene: Scene, layer: Layer, canvas: Canvas) -> Raster:

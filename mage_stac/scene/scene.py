@@ -209,6 +209,8 @@ class Flood:
     """(rows, columns) m above the ground, 0 is dry, over the scene, row 0 at the north edge."""
     turbidity: float = 0.5
     """0 clear and dark .. 1 loaded with soil, tan."""
+    soaked: float = 0.0
+    """Share of the soil around that rain and flood have soaked, 0..1."""
     seed: int = 0
 
 
@@ -315,7 +317,11 @@ def save(scene: Scene, folder: str | Path) -> Path:
         plain["debris"] = {"mix": scene.debris.mix, "seed": scene.debris.seed, "bearing": scene.debris.bearing}
     if scene.flood is not None:
         arrays["flood_depth"] = scene.flood.depth
-        plain["flood"] = {"turbidity": scene.flood.turbidity, "seed": scene.flood.seed}
+        plain["flood"] = {
+            "turbidity": scene.flood.turbidity,
+            "soaked": scene.flood.soaked,
+            "seed": scene.flood.seed,
+        }
     if scene.smoke is not None:
         arrays["smoke_depth"] = scene.smoke.depth
         plain["smoke"] = {"seed": scene.smoke.seed}
@@ -371,8 +377,8 @@ def _scene(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Scene:
         density = arrays["debris_density"]
         fields["debris"] = Debris(density=density, mix=mix, seed=int(debris["seed"]), bearing=float(debris["bearing"]))
     if flood is not None:
-        depth = arrays["flood_depth"]
-        fields["flood"] = Flood(depth=depth, turbidity=float(flood["turbidity"]), seed=int(flood["seed"]))
+        state = {name: float(flood[name]) for name in ("turbidity", "soaked")}
+        fields["flood"] = Flood(depth=arrays["flood_depth"], seed=int(flood["seed"]), **state)
     if smoke is not None:
         fields["smoke"] = Smoke(depth=arrays["smoke_depth"], seed=int(smoke["seed"]))
     if photo is not None:
