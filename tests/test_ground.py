@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.random import SeedSequence
-from numpy.typing import NDArray
 from shapely import Polygon, contains_xy, unary_union
 
 from mage_stac.scene import ground, pavement, procedural
@@ -92,7 +91,7 @@ def test_seasons_turn_lawns_from_green_to_straw() -> None:
 
 
 def test_texel_size_changes_detail_not_place_or_brightness(scene: Scene) -> None:
-    fine, coarse, _ = ground.texture(scene, 0.5)[0], ground.texture(scene, 1.0)[0]
+    fine, coarse = ground.texture(scene, 0.5)[0], ground.texture(scene, 1.0)[0]
     averaged = fine.reshape(60, 2, 90, 2, 3).mean(axis=(1, 3))
     assert averaged.mean() == pytest.approx(coarse.mean(), rel=0.05)
     assert np.corrcoef(averaged.ravel(), coarse.ravel())[0, 1] > 0.8
