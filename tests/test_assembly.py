@@ -18,3 +18,22 @@ def test_areas_stay_valid_where_large_coordinates_are_rounded() -> None:
     assert made.is_valid
     assert made.area == pytest.approx(50.0)
     assert shapely.box(*at.bounds).difference(made).area == pytest.approx(100.0**2 - 50.0)
+
+
+def test_areas_that_geos_cannot_mend_by_structure_stay_valid() -> None:
+    """A garden of Joplin, its corners thinned: the edges of a notch narrower than a picometre cross when it is moved."""
+    at = Site(crs=CRS(26915), bounds=(366_642.60000000003, 4_103_548.8, 366_892.0, 4_103_798.0))
+    outline = [
+        (177.16033249585698, 156.54846019888734), (177.701, 151.154), (180.871, 140.963),
+        (177.60399336699444, 152.1218747414383), (219.409, 142.26), (247.84659683664532, 286.0470012627058),
+        (276.2601784964088, 286.0470012627058), (215.199, 104.191), (152.505, 110.832),
+    ]  # fmt: skip
+    hole = [
+        (262.86452813742386, 273.1065281374238), (262.7772719409964, 273.1856125440353),
+        (262.6826842796235, 273.25576353476305),
+    ]  # fmt: skip
+    garden = shapely.Polygon(outline, [hole])
+    assert not shapely.transform(garden, lambda points: points + at.origin).is_valid
+    made = assembly._world(garden, at)
+    assert made.is_valid
+    assert made.area == pytest.approx(garden.area, rel=1e-4)

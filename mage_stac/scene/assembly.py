@@ -42,6 +42,8 @@ from mage_stac.scene.traditions import Tradition
 
 MARGIN = 100.0
 """Features so far outside a site are read too: they tell how dense it is, and where its edge's yards end, m."""
+MEND = 1e-3
+"""Grid on which areas whose edges have come to cross are mended, m: finer than anything that shows."""
 RIM = 20.0
 """Ground and plants are made so far beyond the site: their shadows and leaning crowns may fall into it, m."""
 SHIFT = 2.0
@@ -254,6 +256,9 @@ def _local(shape: BaseGeometry, at: Site) -> BaseGeometry:
 
 
 def _world(shape: BaseGeometry, at: Site) -> BaseGeometry:
-    """A local area in the site's CRS; mended, for rounding large coordinates lets edges cross that lie close."""
+    """A local area in the site's CRS; mended, for rounding large coordinates lets edges cross that lie close.
+
+    By set_precision, as GEOS' make_valid by structure fails on such crossings itself (side location conflict).
+    """
     moved = shapely.transform(shape, lambda points: points + at.origin)
-    return moved if moved.is_valid else shapely.make_valid(moved, method="structure", keep_collapsed=False)
+    return moved if moved.is_valid else shapely.set_precision(moved, MEND)
