@@ -43,7 +43,7 @@ def test_parcels_differ_and_bare_soil_has_none() -> None:
     assert abs(np.log(np.median(one) / np.median(two))) > 0.1
     most = crops.TALL["vegetable"][1] * np.exp(4 * crops.UNEVEN[1])
     assert 0 < vegetable.min() < vegetable.max() < most
-    assert found.height[:, 450:].max() == 0
+    assert found.height[:, 225:].max() == 0
 
 
 def test_a_flood_shows_between_the_crops() -> None:
