@@ -215,7 +215,7 @@ def _blocks(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     rows, columns = (np.arange(0, size, side) for size in values.shape)
     total = np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
     count = np.diff(np.append(rows, values.shape[0]))[:, None] * np.diff(np.append(columns, values.shape[1]))
-    return _repeated(total / count.astype(np.float32), side, values.shape)
+    return _repeated((total / count).astype(np.float32), side, values.shape)
 
 
 def _repeated(values: NDArray[np.float32], side: int, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ where water comes to, how deep, and where it stays: a flood of such land has the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import shapely
@@ -61,7 +61,7 @@ def levelled(scene: Scene, ground: Grid, rng: np.random.Generator) -> Grid:
     number[_burnt([one.ring for one in scene.surfaces if one.semantic in OVER], scene.size, heights.shape) > 0] = 0
     held = np.unique(number[number > 0])
     if not len(held):
-        return heights
+        return heights.astype(np.float32)
     levels = np.full(len(parcels) + 1, -np.inf)
     levels[held] = ndimage.mean(heights, number, held) + steps[held - 1]
     cell = scene.size[0] / heights.shape[1]
@@ -73,7 +73,7 @@ def levelled(scene: Scene, ground: Grid, rng: np.random.Generator) -> Grid:
     road = _burnt([one.ring for one in scene.surfaces if one.semantic == "road"], scene.size, heights.shape) > 0
     embanked = ndimage.gaussian_filter(flat, ROAD / cell, mode="nearest") + raised
     plots = (shapely.Polygon(one.footprint).buffer(APRON, join_style="mitre") for one in scene.buildings)
-    house = _burnt([plot.exterior.coords for plot in plots], scene.size, heights.shape) > 0
+    house = _burnt([list(plot.exterior.coords) for plot in plots], scene.size, heights.shape) > 0
     shaped = np.where(road, embanked, np.where(rim, crests, flat + MOUND * house))
     return np.asarray(shaped - shaped.min(), dtype=np.float32)
 
@@ -89,7 +89,7 @@ def _finer(ground: Grid, size: tuple[float, float]) -> Floats:
     return found
 
 
-def _burnt(rings: Iterable[Iterable[Point]], size: tuple[float, float], shape: tuple[int, ...]) -> NDArray[np.int32]:
+def _burnt(rings: Iterable[Sequence[Point]], size: tuple[float, float], shape: tuple[int, ...]) -> NDArray[np.int32]:
     """(rows, columns) the number, from 1, of the last ring that holds a cell's middle, 0 where none does."""
     shapes = [({"type": "Polygon", "coordinates": [list(ring)]}, number) for number, ring in enumerate(rings, start=1)]
     if not shapes:
