@@ -73,7 +73,7 @@ def levelled(scene: Scene, ground: Grid, rng: np.random.Generator) -> Grid:
     road = _burnt([one.ring for one in scene.surfaces if one.semantic == "road"], scene.size, heights.shape) > 0
     embanked = ndimage.gaussian_filter(flat, ROAD / cell, mode="nearest") + raised
     plots = (shapely.Polygon(one.footprint).buffer(APRON, join_style="mitre") for one in scene.buildings)
-    house = _burnt([list(plot.exterior.coords) for plot in plots], scene.size, heights.shape) > 0
+    house = _burnt([shapely.get_coordinates(plot.exterior).tolist() for plot in plots], scene.size, heights.shape) > 0
     shaped = np.where(road, embanked, np.where(rim, crests, flat + MOUND * house))
     return np.asarray(shaped - shaped.min(), dtype=np.float32)
 
