@@ -59,9 +59,9 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
         raise typer.BadParameter("--layer and --sure tell of --real-labels, which is not given")
     settings = _told(recipes.read(recipe), steps, seed)
     if settings.task == "water":
-        if real or real_labels or start:
-            raise typer.BadParameter("a water recipe learns from --synthetic alone: no --real, --real-labels, --start")
-        _train_water(settings, synthetic, out, as_json=as_json)
+        if real_labels or start:
+            raise typer.BadParameter("a water recipe takes no --real-labels and no --start: leave them out")
+        _train_water(settings, synthetic, out, real, as_json=as_json)
         return
     from mage_stac import train as training  # torch takes seconds: a bad recipe is told at once
     from mage_stac.graded import Outlines
@@ -86,11 +86,11 @@ def _told(recipe: Recipe, steps: int | None, seed: int | None) -> Recipe:
     return recipe if seed is None else replace(recipe, seed=seed)
 
 
-def _train_water(recipe: Recipe, synthetic: list[Path], out: Path, *, as_json: bool) -> None:
-    from mage_stac import water
+def _train_water(recipe: Recipe, synthetic: list[Path], out: Path, real: Path | None, *, as_json: bool) -> None:
+    from mage_stac import water_training
 
     with bar("train") as step:
-        path = water.train(recipe, synthetic, out, progress=step)
+        path = water_training.train(recipe, synthetic, out, real=real, progress=step)
     if as_json:
         record = json.loads((path.parent / "training.json").read_text("utf-8"))
         typer.echo(json.dumps({"item": str(path), "held_out": record["held_out"]}))

@@ -47,6 +47,8 @@ class Trained:
     sources: Sequence[pystac.Item]
     pairs: Mapping[str, Sequence[str]]
     """Ids by their part in the split."""
+    real: Sequence[str]
+    """Ids of the unlabelled real Items that it learnt from as well."""
     unread: Mapping[str, Sequence[str]]
     """Assets that could not be read, if there were any (Unread.record)."""
 
@@ -65,7 +67,7 @@ def publish_model(trained: Trained, out: Path) -> None:
         except SafetensorError as error:
             raise CatalogueError(f"weights cannot be written to {folder}: {error}") from error
         (folder / "recipe.toml").write_text(recipes.as_toml(trained.recipe), "utf-8")
-        record = {"pairs": trained.pairs, "held_out": trained.held_out, "losses": trained.losses, **trained.unread}
+        record = {name: getattr(trained, name) for name in ("pairs", "real", "held_out", "losses")} | trained.unread
         told = {"checkpoint": "the average of the weights after the last step; no figure chose it"}
         catalogue.write_json(folder / "training.json", {**record, **told})
         catalogue.write_item(folder, _model(trained, folder))

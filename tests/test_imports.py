@@ -23,6 +23,7 @@ ONLY_IN = {
         "mage_stac/train.py",
         "mage_stac/predict.py",
         "mage_stac/water.py",
+        "mage_stac/water_training.py",
     ),
     "bpy": ("renderers/",),
     "typer": ("cli/",),

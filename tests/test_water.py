@@ -2,146 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import floods
 import numpy as np
-import pystac
 import pytest
 import rasterio
 import synthetic
 from affine import Affine
+from floods import QUICK, box_of, image, picture
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mage_stac import catalogue, models, publish, recipe, sensors, validate, water, water_score
-from mage_stac.classes import WATER_CLASSES, colour_table
-from mage_stac.errors import AssetError, CatalogueError, GridError, ModelError, RecipeError
+from mage_stac import catalogue, models, publish, recipe, validate, water, water_score, water_training
+from mage_stac.errors import AssetError, GridError, ModelError
 
 CARDS = Path(__file__).parents[1] / "catalogs" / "example" / "models"
-SENSOR = "sentinel-2-l1c-6"
-LAND, WATER = (1100, 1000, 1200, 2800, 2500, 1600), (900, 800, 700, 300, 100, 80)
-"""Reflectance times 10,000 in the sensor's six bands."""
-QUICK = """
-name = "quick"
-task = "water"
-[data]
-bands = ["blue", "green", "red", "nir", "swir16", "swir22"]
-gsd = 10.0
-size = 32
-margin = 8
-[network]
-encoder = "tu-regnety_002"
-decoder = [32, 24, 16, 16, 16]
-[augment]
-shift = 0.0
-haze = 0.0
-mixing = 0.0
-saturation = [1.0, 1.0]
-jpeg = 0.0
-[optimiser]
-steps = 30
-batch = 4
-learning_rate = 4e-3
-average = 0.8
-"""
-
-
-def _box(number: int, size: int = 64) -> GeoBox:
-    return GeoBox((size, size), Affine(10, 0, 500_000 + 10_000 * number, 0, -10, 4_100_000), "EPSG:32630")
-
-
-def _picture(wet: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int16]:
-    mean = np.where(wet, np.array(WATER)[:, None, None], np.array(LAND)[:, None, None])
-    return (mean * rng.uniform(0.85, 1.15, mean.shape)).astype(np.int16)
-
-
-def _image(root: Path, name: str, picture: NDArray[np.int16], box: GeoBox, **properties: str) -> pystac.Item:
-    with catalogue.staged(root, synthetic.COLLECTION, name) as folder:
-        publish.write_cog(folder / "image.tif", picture, box, nodata=0)
-        item = publish.imagery_item(
-            id=name, geobox=box, datetime="2019-09-18T11:00:00Z", sensor=sensors.read(SENSOR), folder=folder,
-            properties=properties,
-        )  # fmt: skip
-        item.collection_id = synthetic.COLLECTION
-        catalogue.write_item(folder, item)
-    return catalogue.read_item(root / synthetic.COLLECTION / name)
-
-
-def _label(root: Path, pair: str, code: NDArray[np.uint8], box: GeoBox, sources: list[pystac.Item]) -> None:
-    synthetic.write_label(root, pair, np.ones_like(code), box, sources)
-    folder = root / synthetic.COLLECTION / f"{pair}-label"
-    item = catalogue.read_item(folder)
-    publish.write_cog(folder / "water.tif", code, box, nodata=255, colours=colour_table(WATER_CLASSES))
-    asset = publish.class_asset(str(folder / "water.tif"), title="Water", classes=WATER_CLASSES, geobox=box)
-    item.add_asset("water", asset)
-    catalogue.write_item(folder, item)
-
-
-def _code(number: int) -> NDArray[np.uint8]:
-    """A canal, and a flood over a third of the scene."""
-    code = np.zeros((64, 64), np.uint8)
-    code[10 + number : 32 + number, 8:] = 1
-    code[:, 40:44] = 2
-    return code
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("floods")
-    for number in range(3):
-        rng, box, pair = np.random.default_rng(number), _box(number), f"flood-0-{number}"
-        code = _code(number)
-        both = [
-            _image(
-                root, f"{pair}-{phase}", _picture(wet, rng), box,
-                **{"synthetic:pair": pair, "synthetic:phase": phase},
-            )
-            for phase, wet in (("pre", code == 2), ("post", code > 0))
-        ]  # fmt: skip
-        _label(root, pair, code, box, both)
-    synthetic.index(root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def trained(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return water.train(recipe.parse(QUICK, "test"), [pairs], tmp_path_factory.mktemp("models"))
-
-
-def test_the_model_item_tells_what_it_is_and_how_good_on_places_held_out(trained: Path) -> None:
-    item = catalogue.read_item(trained)
-    record = json.loads((trained.parent / "training.json").read_text())
-    assert record["held_out"]["water_iou"] > 0.8
-    assert not set(record["pairs"]["training"]) & set(record["pairs"]["validation"])
-    assert [band["name"] for band in item.properties["bands"]] == ["blue", "green", "red", "nir", "swir16", "swir22"]
-    assert item.properties["mlm:output"][0]["name"] == "water"
-
-
-def test_the_same_recipe_on_the_same_pairs_is_not_trained_again(trained: Path, pairs: Path) -> None:
-    before = trained.stat().st_mtime_ns
-    assert water.train(recipe.parse(QUICK, "test"), [pairs], trained.parents[2]) == trained
-    assert trained.stat().st_mtime_ns == before
-
-
-def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(pairs: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    steps: list[int] = []
-    with pytest.raises(CatalogueError, match=r"--out .*models cannot be written to: .*; give another folder"):
-        water.train(
-            recipe.parse(QUICK, "test"), [pairs], tmp_path / "file" / "models",
-            progress=lambda done, _, __: steps.append(done),
-        )  # fmt: skip
-    assert not steps
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pairs = floods.write(tmp_path_factory.mktemp("floods"))
+    return water_training.train(recipe.parse(QUICK, "test"), [pairs], tmp_path_factory.mktemp("models"))
 
 
 def test_a_map_finds_the_water_and_keeps_what_was_not_observed(trained: Path, tmp_path: Path, schemas: Path) -> None:
-    box, rng = _box(9, 300), np.random.default_rng(5)
+    box, rng = box_of(9, 300), np.random.default_rng(5)
     wet = np.zeros((300, 300), bool)
     wet[120:280, 50:270] = True
-    picture = _picture(wet, rng)
-    picture[:, :20] = 0
-    _image(tmp_path / "real", "scene", picture, box)
+    pixels = picture(wet, rng)
+    pixels[:, :20] = 0
+    image(tmp_path / "real", "scene", pixels, box)
     folder = water.predict(trained, tmp_path / "real" / synthetic.COLLECTION / "scene", tmp_path / "out")
     assert validate.validate(tmp_path / "out", schemas).problems == ()
     assert validate.validate(trained.parents[2], schemas).problems == ()
@@ -171,7 +62,7 @@ def _wet(rows: slice) -> NDArray[np.bool_]:
 
 def _scene(root: Path, wet: NDArray[np.bool_]) -> Path:
     """An Item `scene` of some pixels; its folder."""
-    _image(root, "scene", _picture(wet, np.random.default_rng(5)), _box(9))
+    image(root, "scene", picture(wet, np.random.default_rng(5)), box_of(9))
     return root / synthetic.COLLECTION / "scene"
 
 
@@ -220,10 +111,10 @@ def test_a_stopped_map_leaves_nothing_and_is_made_again(trained: Path, tmp_path:
     assert (_said(water.predict(trained, scene, tmp_path / "out")) == _said(whole)).all()
 
 
-def test_bad_input_ends_in_one_line(trained: Path, pairs: Path, tmp_path: Path) -> None:
+def test_bad_input_ends_in_one_line(trained: Path, tmp_path: Path) -> None:
     coarse = GeoBox((32, 32), Affine(60, 0, 500_000, 0, -60, 4_100_000), "EPSG:32630")
     rng = np.random.default_rng(0)
-    item = _image(tmp_path / "real", "coarse", _picture(np.zeros((32, 32), bool), rng), coarse)
+    item = image(tmp_path / "real", "coarse", picture(np.zeros((32, 32), bool), rng), coarse)
     at = tmp_path / "real" / synthetic.COLLECTION / "coarse"
     with pytest.raises(GridError, match="60 x 60 m, the model learnt from 10 m"):
         water.predict(trained, at, tmp_path / "out")
@@ -231,7 +122,7 @@ def test_bad_input_ends_in_one_line(trained: Path, pairs: Path, tmp_path: Path) 
         models.load(catalogue.read_item(trained))
     with pytest.raises(AssetError, match="water"):
         water_score.score(at, Path(item.assets["image"].get_absolute_href() or ""))
-    _image(tmp_path / "real", "raw", _picture(np.zeros((64, 64), bool), rng), _box(0))
+    image(tmp_path / "real", "raw", picture(np.zeros((64, 64), bool), rng), box_of(0))
     raw = tmp_path / "real" / synthetic.COLLECTION / "raw" / "raw.json"
     document = catalogue.read_json(raw)
     del document["assets"]["image"]["raster:scale"]
@@ -243,9 +134,3 @@ def test_bad_input_ends_in_one_line(trained: Path, pairs: Path, tmp_path: Path) 
     with pytest.raises(ModelError, match=r"Item raw has no asset 'model'.* a model Item as"):
         water.predict(raw, raw, tmp_path / "out")
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    three = recipe.parse(QUICK.replace("[32, 24, 16, 16, 16]", "[32, 16]"), "test")
-    with pytest.raises(RecipeError, match="the water head needs five"):
-        water.train(three, [pairs], tmp_path / "models")
-    dry = synthetic.write(tmp_path / "dry", scenes=2, size=64)
-    with pytest.raises((AssetError, CatalogueError, RecipeError)):
-        water.train(recipe.parse(QUICK, "test"), [dry], tmp_path / "models")
