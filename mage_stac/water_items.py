@@ -67,7 +67,8 @@ def publish_model(trained: Trained, out: Path) -> None:
         except SafetensorError as error:
             raise CatalogueError(f"weights cannot be written to {folder}: {error}") from error
         (folder / "recipe.toml").write_text(recipes.as_toml(trained.recipe), "utf-8")
-        record = {name: getattr(trained, name) for name in ("pairs", "real", "held_out", "losses")} | trained.unread
+        shown = {name: getattr(trained, name) for name in ("pairs", "real", "held_out", "losses")}
+        record = {**shown, **trained.unread}
         told = {"checkpoint": "the average of the weights after the last step; no figure chose it"}
         catalogue.write_json(folder / "training.json", {**record, **told})
         catalogue.write_item(folder, _model(trained, folder))
