@@ -22,6 +22,9 @@ THUMBNAIL = 512
 STRETCH = (2.0, 98.0)
 """Percentiles of the valid pixels that become black and white where DN are not a picture already."""
 
+PACKING = 1
+"""Level of zlib for thumbnails: a quarter of the time of Pillow's 6, for an eighth more bytes at most (renders)."""
+
 STRIP = 1024
 """Pixels a side of the pieces that are turned into a picture at once."""
 
@@ -58,7 +61,9 @@ def make_pictures(image: Path, sensor: Sensor, folder: Path) -> int | None:
     alpha = np.where(seen, 255, 0).astype("uint8")
     with writing(folder / "thumbnail.png"):
         rgba = np.concatenate([picture(small, seen, stretch, 0), alpha[np.newaxis]])[:, *grid.turning(geobox.affine)]
-        Image.fromarray(np.moveaxis(rgba if nodata == 0 else rgba[:3], 0, -1)).save(folder / "thumbnail.png")
+        Image.fromarray(np.moveaxis(rgba if nodata == 0 else rgba[:3], 0, -1)).save(
+            folder / "thumbnail.png", compress_level=PACKING
+        )
     return nodata
 
 
@@ -87,7 +92,8 @@ def class_thumbnail(raster: Path, classes: Classes, path: Path) -> None:
     unseen = [entry.value for entry in classes if entry.nodata]
     alpha = np.where(np.isin(small, unseen), 0, 255).astype(np.uint8)
     with writing(path):
-        Image.fromarray(np.moveaxis(np.concatenate([coloured(small, classes), alpha[None]]), 0, -1)).save(path)
+        rgba = np.concatenate([coloured(small, classes), alpha[None]])
+        Image.fromarray(np.moveaxis(rgba, 0, -1)).save(path, compress_level=PACKING)
 
 
 def coloured(values: NDArray[np.uint8], classes: Classes) -> NDArray[np.uint8]:

@@ -107,8 +107,10 @@ def test_a_file_without_an_array_is_named(tmp_path: Path) -> None:
 def test_two_dates_of_a_place_share_what_stands_and_are_as_if_built_alone(town: Scene) -> None:
     first, *rest = town.buildings
     later = replace(town, buildings=(replace(first, damage=Damage(grade=4, look="rubble", seed=3)), *rest))
+    winter = replace(later, season="winter", trees=later.trees[1:])
+    torn_up = replace(winter, surfaces=winter.surfaces[:-1], buildings=winter.buildings[1:])
     dates = geometry.Dates(0.5)
-    for scene in (town, later, town):
+    for scene in (town, later, winter, torn_up, replace(town, ground_seed=town.ground_seed + 1), town):
         built, alone = dates.build(scene), geometry.build(scene, 0.5)
         for field in fields(Geometry):
             np.testing.assert_array_equal(getattr(built, field.name), getattr(alone, field.name))

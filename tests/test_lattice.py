@@ -41,3 +41,15 @@ def test_the_grid_covers_the_scene_with_whole_texels() -> None:
     assert canvas.shape == (23, 34)
     assert canvas.x()[0, -1] + canvas.step[1] / 2 == pytest.approx(10.1, abs=1e-4)
     assert canvas.y()[0, 0] + canvas.step[0] / 2 == pytest.approx(7.0, abs=1e-4)
+
+
+def test_what_dates_have_in_common_is_made_once_and_anew_where_it_differs() -> None:
+    made: list[tuple[int, ...]] = []
+
+    def make(seed: int, *given: int) -> tuple[int, ...]:
+        canvas = Canvas(size=(10.0, 10.0), texel=1.0, seed=seed, kept=kept)
+        return canvas.once("a", given, lambda: made.append((seed, *given)) or (seed, *given))
+
+    kept: lattice.Kept = {}
+    assert [make(1, 5), make(1, 5), make(1, 6), make(2, 6)] == [(1, 5), (1, 5), (1, 6), (2, 6)]
+    assert made == [(1, 5), (1, 6), (2, 6)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mage_stac.errors import RenderError
 from mage_stac.scene import fences, ground, mesh, pieces, plants, powerlines, ruins, shells, vehicles
 from mage_stac.scene.cover import raised
+from mage_stac.scene.lattice import Kept, Raster
 from mage_stac.scene.scene import Building, Scene
 
 BANDS = ("red", "green", "blue")
@@ -43,12 +44,13 @@ class Geometry:
 
 
 class Dates:
-    """Builds the scenes of one place, date after date: a building that stands as it stood is not made again."""
+    """Builds the scenes of one place, date after date: what stands and lies as it did is not made again."""
 
     def __init__(self, texel: float = 0.3) -> None:
         self._texel = texel
         self._shells: dict[Building, shells.Shell] = {}
         self._meshes: dict[tuple[int, Building], mesh.Mesh] = {}
+        self._ground: Kept = {}
 
     def build(self, scene: Scene) -> Geometry:
         """As `build`: the same bytes, whatever was built before."""
@@ -57,7 +59,7 @@ class Dates:
         made = [self._meshes.get(key) or ruins.build(shell) for key, shell in zip(keys, shaped, strict=True)]
         if scene.photo is None:  # a photo's colours are those of its date
             self._meshes = dict(zip(keys, made, strict=True))
-        return _whole(scene, made, self._texel)
+        return _whole(scene, made, ground.texture(scene, self._texel, self._ground), self._texel)
 
 
 def build(scene: Scene, texel: float = 0.3) -> Geometry:
@@ -75,8 +77,10 @@ def build(scene: Scene, texel: float = 0.3) -> Geometry:
     return Dates(texel).build(scene)
 
 
-def _whole(scene: Scene, standing: list[mesh.Mesh], texel: float) -> Geometry:
-    """The geometry of a scene whose buildings are made."""
+def _whole(
+    scene: Scene, standing: list[mesh.Mesh], painted: tuple[Raster, NDArray[np.uint8]], texel: float
+) -> Geometry:
+    """The geometry of a scene whose buildings and ground are made."""
     terrain = ground_heights(scene)
     parts = [*standing]
     parts += [plants.build(scene.trees, scene.season), vehicles.build(scene.cars), fences.build(scene, terrain)]
@@ -84,7 +88,7 @@ def _whole(scene: Scene, standing: list[mesh.Mesh], texel: float) -> Geometry:
     if scene.debris is not None:
         parts.append(pieces.scatter(scene.debris, scene.size, terrain))
     whole = mesh.join(parts)
-    texture, semantic = ground.texture(scene, texel)
+    texture, semantic = painted
     return Geometry(
         vertices=whole.vertices,
         triangles=whole.triangles,
