@@ -44,12 +44,13 @@ def test_the_grid_covers_the_scene_with_whole_texels() -> None:
 
 
 def test_what_dates_have_in_common_is_made_once_and_anew_where_it_differs() -> None:
-    made: list[tuple[int, ...]] = []
-
-    def make(seed: int, *given: int) -> tuple[int, ...]:
-        canvas = Canvas(size=(10.0, 10.0), texel=1.0, seed=seed, kept=kept)
-        return canvas.once("a", given, lambda: made.append((seed, *given)) or (seed, *given))
-
     kept: lattice.Kept = {}
-    assert [make(1, 5), make(1, 5), make(1, 6), make(2, 6)] == [(1, 5), (1, 5), (1, 6), (2, 6)]
-    assert made == [(1, 5), (1, 6), (2, 6)]
+
+    def found(seed: int, given: int, value: str) -> str:
+        canvas = Canvas(size=(10.0, 10.0), texel=1.0, seed=seed, kept=kept)
+        return canvas.once("name", (given,), lambda: value)
+
+    assert found(1, 5, "first") == "first"
+    assert found(1, 5, "second") == "first"
+    assert found(1, 6, "third") == "third"
+    assert found(2, 6, "fourth") == "fourth"
