@@ -26,7 +26,7 @@ from mage_stac.errors import RenderError
 from mage_stac.scene import infrared, moisture
 from mage_stac.scene.geometry import Geometry, save
 
-SCHEMA = "mage-stac-render/1"
+SCHEMA = "mage-stac-render/2"
 """Of job.json; renderers/job.py reads it."""
 PASSES = ("image", "labels", "labels_buildings")
 """What a job renders unless it says otherwise; `infrared` is another image of the bands of scene.infrared."""
@@ -172,12 +172,13 @@ class Job:
     def write(self, geometry: Geometry, folder: Path) -> None:
         """Lay the job out in `folder`, for Session.render."""
         folder.mkdir(parents=True, exist_ok=True)
-        save(geometry, folder / "geometry.npz")
+        save(geometry, folder)
         if "infrared" in self.passes:
             faces = infrared.of(geometry.colour, geometry.semantic)
             ground = infrared.of(geometry.ground_texture, geometry.ground_semantic)
             ground *= moisture.absorbed(geometry.ground_soaked)
-            np.savez(folder / "infrared.npz", allow_pickle=False, faces=faces, ground=ground)
+            np.save(folder / "infrared_faces.npy", faces, allow_pickle=False)
+            np.save(folder / "infrared_ground.npy", ground, allow_pickle=False)
         (folder / "job.json").write_text(json.dumps(self.as_dict(), indent=2), encoding="utf-8")
 
 
@@ -216,7 +217,7 @@ class Session:
         """Render the job in `folder`; returns seconds by stage, of wall time and, as `STAGE.cpu`, of all its cores.
 
         Args:
-            folder: holds job.json and geometry.npz; the passes appear beside them.
+            folder: holds what Job.write wrote; the passes appear beside it.
             name: the scene, for messages.
 
         Raises:

@@ -232,13 +232,11 @@ def resample(
     image: NDArray[np.float32], *, oversample: int, fwhm: float, shift: tuple[float, float] = (0.0, 0.0)
 ) -> NDArray[np.float32]:
     """Blur (rows * o, columns * o, bands) with a Gaussian PSF, shift it and take it down to (rows, columns, bands)."""
-    rows, columns, bands = image.shape
+    rows, columns, _ = image.shape
     down = _weights(rows // oversample, oversample, fwhm, shift[0])
     across = _weights(columns // oversample, oversample, fwhm, shift[1])
-    half = (down @ image.reshape(rows, columns * bands)).reshape(-1, columns, bands)
-    turned = np.ascontiguousarray(half.swapaxes(0, 1)).reshape(columns, -1)
-    out = (across @ turned).reshape(columns // oversample, rows // oversample, bands)
-    return np.ascontiguousarray(out.swapaxes(0, 1), dtype=np.float32)
+    out = [(across @ np.ascontiguousarray((down @ band).T)).T for band in np.moveaxis(image, -1, 0)]
+    return np.ascontiguousarray(np.stack(out, axis=-1), dtype=np.float32)
 
 
 def _weights(count: int, oversample: int, fwhm: float, shift: float) -> sparse.csr_matrix:

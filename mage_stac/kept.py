@@ -11,6 +11,7 @@ from typing import Any
 
 from mage_stac import __version__, blender
 from mage_stac.cog import writing
+from mage_stac.scene.geometry import files
 
 
 class Session(blender.Session):
@@ -28,7 +29,7 @@ class Session(blender.Session):
         """
         job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
         passes = [f"{one}.exr" for one in job.pop("passes")]
-        held = self._keep / _key(job, folder / "geometry.npz")
+        held = self._keep / _key(job, files(folder))
         if all((held / one).is_file() for one in passes):
             with writing(folder):
                 for one in passes:
@@ -44,10 +45,11 @@ class Session(blender.Session):
         return seconds
 
 
-def _key(job: dict[str, Any], geometry: Path) -> str:
+def _key(job: dict[str, Any], geometry: list[Path]) -> str:
     """What a render depends on: of a view straight down not the azimuth, though each sensor's shots draw one."""
     if not job["view"]["off_nadir"]:
         job["view"]["azimuth"] = 0.0
     content = hashlib.sha256(json.dumps([__version__, job], sort_keys=True).encode())
-    content.update(geometry.read_bytes())
+    for path in geometry:
+        content.update(path.read_bytes())
     return content.hexdigest()[:32]

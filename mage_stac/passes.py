@@ -77,4 +77,5 @@ def _one(channels: dict[str, NDArray[np.float32]], path: Path, name: str) -> NDA
 
 
 def _stack(channels: dict[str, NDArray[np.float32]], path: Path, names: tuple[str, ...]) -> NDArray[np.float32]:
-    return np.stack([_one(channels, path, name) for name in names], axis=-1)
+    """(rows, columns, bands), band by band in memory, as the file has them."""
+    return np.moveaxis(np.stack([_one(channels, path, name) for name in names]), 0, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ THUMBNAIL = 512
 
 STRETCH = (2.0, 98.0)
 """Percentiles of the valid pixels that become black and white where DN are not a picture already."""
+
+PACKING = 1
+"""Level of zlib for thumbnails: a quarter of the time of Pillow's 6, for an eighth more bytes at most (renders)."""
 
 STRIP = 1024
 """Pixels a side of the pieces that are turned into a picture at once."""
@@ -49,17 +53,33 @@ def make_pictures(image: Path, sensor: Sensor, folder: Path) -> int | None:
         stretch = None if sensor.dtype == "uint8" and sensor.gamma != 1 else _stretch(small, seen)
         nodata = None if _all_valid(source) else 0
         geobox = grid.of_dataset(source)
-        with stream_cog(folder / "visual.tif", geobox, dtype="uint8", count=3, nodata=nodata) as writer:
-            for window in grid.windows(geobox, STRIP):
-                rows, columns = window.core
-                box = ((rows.start, rows.stop), (columns.start, columns.stop))
-                valid = source.dataset_mask(window=box) > 0
-                writer.write(picture(source.read(bands, window=box), valid, stretch, nodata), rows.start, columns.start)
+        if stretch is None and nodata is None and bands == list(source.indexes):
+            _copy(image, folder / "visual.tif")
+        else:
+            _draw(source, bands, stretch, nodata, folder / "visual.tif")
     alpha = np.where(seen, 255, 0).astype("uint8")
     with writing(folder / "thumbnail.png"):
         rgba = np.concatenate([picture(small, seen, stretch, 0), alpha[np.newaxis]])[:, *grid.turning(geobox.affine)]
-        Image.fromarray(np.moveaxis(rgba if nodata == 0 else rgba[:3], 0, -1)).save(folder / "thumbnail.png")
+        Image.fromarray(np.moveaxis(rgba if nodata == 0 else rgba[:3], 0, -1)).save(
+            folder / "thumbnail.png", compress_level=PACKING
+        )
     return nodata
+
+
+def _copy(image: Path, path: Path) -> None:
+    """The picture of an image that is one, with all its pixels: the same file."""
+    with writing(path):
+        shutil.copyfile(image, path)
+
+
+def _draw(source: Any, bands: list[int], stretch: Stretch | None, nodata: int | None, path: Path) -> None:
+    geobox = grid.of_dataset(source)
+    with stream_cog(path, geobox, dtype="uint8", count=3, nodata=nodata) as writer:
+        for window in grid.windows(geobox, STRIP):
+            rows, columns = window.core
+            box = ((rows.start, rows.stop), (columns.start, columns.stop))
+            valid = source.dataset_mask(window=box) > 0
+            writer.write(picture(source.read(bands, window=box), valid, stretch, nodata), rows.start, columns.start)
 
 
 def draw_classes(raster: Path, classes: Classes, folder: Path) -> None:
@@ -87,7 +107,8 @@ def class_thumbnail(raster: Path, classes: Classes, path: Path) -> None:
     unseen = [entry.value for entry in classes if entry.nodata]
     alpha = np.where(np.isin(small, unseen), 0, 255).astype(np.uint8)
     with writing(path):
-        Image.fromarray(np.moveaxis(np.concatenate([coloured(small, classes), alpha[None]]), 0, -1)).save(path)
+        rgba = np.concatenate([coloured(small, classes), alpha[None]])
+        Image.fromarray(np.moveaxis(rgba, 0, -1)).save(path, compress_level=PACKING)
 
 
 def coloured(values: NDArray[np.uint8], classes: Classes) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""One render job: `job.json` and `geometry.npz` in a folder of its own."""
+"""One render job: `job.json` and its arrays, a .npy file each, in a folder of their own."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-SCHEMA = "mage-stac-render/1"
+SCHEMA = "mage-stac-render/2"
 PASSES = ("image", "labels", "labels_buildings")
 CLEAR = 2.0
 """Least distance of a perspective camera from what it sees, m."""
@@ -42,7 +42,7 @@ class Job:
     seed: int
     passes: tuple[str, ...]
     arrays: dict[str, Any]
-    """The arrays of geometry.npz, by name."""
+    """ARRAYS, by name."""
     infrared: dict[str, Any]
     """For the pass of that name: reflectance of `faces` (T, 3) and `ground` (rows, columns, 3); empty without it."""
 
@@ -75,6 +75,7 @@ def read(folder: Path) -> Job:
     if data.get("schema") != SCHEMA:
         raise ValueError(f"{folder / 'job.json'}: schema is {data.get('schema')!r}, this renderer reads {SCHEMA!r}")
     sun, view = data["sun"], data.get("view", {})
+    wanted = ("faces", "ground") if "infrared" in data.get("passes", ()) else ()
     job = Job(
         folder=folder,
         width=int(data["width"]),
@@ -90,19 +91,18 @@ def read(folder: Path) -> Job:
         samples=int(data.get("samples", 2)),
         seed=int(data.get("seed", 0)) % 2**31,
         passes=tuple(data.get("passes", PASSES)),
-        arrays=_arrays(folder / "geometry.npz", ARRAYS),
-        infrared=_arrays(folder / "infrared.npz", ("faces", "ground")) if "infrared" in data.get("passes", ()) else {},
+        arrays={name: _array(folder, name) for name in ARRAYS},
+        infrared={name: _array(folder, f"infrared_{name}") for name in wanted},
     )
     _check(job)
     return job
 
 
-def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as file:
-        missing = [name for name in names if name not in file]
-        if missing:
-            raise ValueError(f"{path}: lacks {', '.join(missing)}")
-        return {name: file[name] for name in names}
+def _array(folder: Path, name: str) -> Any:
+    path = folder / f"{name}.npy"
+    if not path.is_file():
+        raise ValueError(f"{folder}: lacks {path.name}")
+    return np.load(path, allow_pickle=False)
 
 
 def _check(job: Job) -> None:

@@ -43,8 +43,7 @@ def ground(texture: Any, semantic: Any | None) -> Any:
     _matt(nodes, links, colour.outputs["Color"])
     if semantic is None:
         return material
-    codes = np.repeat(semantic[..., None].astype(np.float32), 3, axis=-1)
-    code = _texture(nodes, links, uv, _image("ground_semantic", codes), "Closest")
+    code = _texture(nodes, links, uv, _image("ground_semantic", semantic[..., None]), "Closest")
     channel = nodes.new("ShaderNodeSeparateXYZ")
     links.new(code.outputs["Color"], channel.inputs[0])
     _label(nodes, links, "semantic", channel.outputs["X"])
@@ -118,11 +117,15 @@ def _texture(nodes: Any, links: Any, uv: Any, image: Any, interpolation: str) ->
 
 
 def _image(name: str, values: Any) -> Any:
-    """Non-colour float image of (rows, columns, 3), row 0 north; Blender's row 0 is the bottom one."""
-    rows, columns, _ = values.shape
+    """Non-colour float image of (rows, columns, bands), row 0 north; Blender's row 0 is the bottom one.
+
+    Of fewer bands than red, green, blue and alpha the others are 1.
+    """
+    rows, columns, bands = values.shape
     image = bpy.data.images.new(name, columns, rows, float_buffer=True, is_data=True)
     rgba = np.ones((rows, columns, 4), np.float32)
-    rgba[..., :3] = values[::-1]
+    for band in range(bands):  # one by one: numpy takes half as long again over an axis of three
+        rgba[..., band] = values[::-1, :, band]
     image.pixels.foreach_set(rgba.ravel())
     image.update()
     return image

@@ -12,6 +12,8 @@ BUILDING = 1
 """Code of buildings in the semantic arrays (mage_stac.scene.scene.SEMANTIC)."""
 UNLABELLED = 255
 """Code of what shows in images and in no label: wires."""
+ALL = slice(None)
+"""Of a job's triangles."""
 SKIRT = 60.0
 """Ground beyond the frame, m, so that light bounces at the edge as it does inside."""
 
@@ -22,7 +24,7 @@ def build(job: Job) -> dict[str, Any]:
     Without labels, nothing is ever rendered without the clutter: it then is one mesh with the structures.
     """
     building, unlabelled = (job.arrays["semantic"] == code for code in (BUILDING, UNLABELLED))
-    chosen, left = (building, ~(building | unlabelled)) if job.labelled else (slice(None), slice(0))
+    chosen, left = (building, ~(building | unlabelled)) if job.labelled else (ALL, slice(0))
     mesh_material = materials.faces(labelled=job.labelled)
     objects = {
         "structures": _faces("structures", job, chosen, mesh_material),
@@ -38,11 +40,11 @@ def build(job: Job) -> dict[str, Any]:
 
 def _faces(name: str, job: Job, chosen: Any, material: Any) -> Any:
     """Object of the chosen triangles, with their colour, grain, semantic and instance as face attributes."""
-    triangles = job.arrays["triangles"][chosen]
-    used = np.zeros(len(job.arrays["vertices"]), bool)
-    used[triangles.ravel()] = True
-    triangles = (np.cumsum(used) - 1)[triangles]
-    vertices = job.arrays["vertices"][used].astype(np.float32)
+    triangles, vertices = job.arrays["triangles"][chosen], job.arrays["vertices"]
+    if chosen is not ALL:
+        used = np.zeros(len(vertices), bool)
+        used[triangles.ravel()] = True
+        triangles, vertices = (np.cumsum(used, dtype=np.int32) - 1)[triangles], vertices[used]
     ground = ground_height(job, vertices[:, 0], vertices[:, 1])
     mesh = _mesh(name, _slide(job, vertices, ground), triangles)
     _attribute(mesh, "colour", "FLOAT_VECTOR", "FACE", job.arrays["colour"][chosen])
@@ -97,6 +99,8 @@ def _slide(job: Job, vertices: Any, ground: Any) -> Any:
     This is what orthorectification with a terrain model does; on flat ground at 0 nothing moves. Under a perspective
     camera each vertical line moves towards the point below the camera, or away from it, and nothing on `job.level`.
     """
+    if not job.altitude and not np.any(ground):
+        return vertices
     east, north = job.lean
     moved = np.array(vertices, dtype=np.float32)
     if job.altitude:

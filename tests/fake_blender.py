@@ -22,8 +22,7 @@ def main() -> None:
         folder = Path(line.strip())
         accident()
         job = json.loads((folder / "job.json").read_text())
-        with np.load(folder / "geometry.npz") as file:
-            arrays = dict(file)
+        arrays = {path.stem: np.load(path) for path in folder.glob("*.npy")}
         for name in job["passes"]:
             path = folder / f"{name}.exr"
             image(path, job) if name in ("image", "infrared") else labels(path, job, arrays)

@@ -41,3 +41,16 @@ def test_the_grid_covers_the_scene_with_whole_texels() -> None:
     assert canvas.shape == (23, 34)
     assert canvas.x()[0, -1] + canvas.step[1] / 2 == pytest.approx(10.1, abs=1e-4)
     assert canvas.y()[0, 0] + canvas.step[0] / 2 == pytest.approx(7.0, abs=1e-4)
+
+
+def test_what_dates_have_in_common_is_made_once_and_anew_where_it_differs() -> None:
+    kept: lattice.Kept = {}
+
+    def found(seed: int, given: int, value: str) -> str:
+        canvas = Canvas(size=(10.0, 10.0), texel=1.0, seed=seed, kept=kept)
+        return canvas.once("name", (given,), lambda: value)
+
+    assert found(1, 5, "first") == "first"
+    assert found(1, 5, "second") == "first"
+    assert found(1, 6, "third") == "third"
+    assert found(2, 6, "fourth") == "fourth"

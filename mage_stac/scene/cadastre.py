@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from affine import Affine
@@ -40,17 +39,16 @@ class Layer:
         return np.asarray(table[self.index])
 
 
-@lru_cache(1)
 def survey(surfaces: tuple[Surface, ...], canvas: Canvas) -> Layer:
-    """Which surface shows at each texel: the last one there; borders of natural ground wander by half a metre.
+    """Which surface shows at each texel: the last one there; borders of natural ground wander by half a metre."""
+    return canvas.once("survey", surfaces, lambda: _survey(surfaces, canvas))
 
-    The last layer is kept: two dates of a place mostly have the same.
-    """
+
+def _survey(surfaces: tuple[Surface, ...], canvas: Canvas) -> Layer:
     soft, hard = _burn(surfaces, canvas, soft=True), _burn(surfaces, canvas, soft=False)
     octaves = ((3.0, 0.34), (0.9, 0.2))
     down, right = stack(canvas, octaves, 11), stack(canvas, octaves, 21)
     wandered = np.maximum(soft[_shifted(canvas, down, right)], hard[_shifted(canvas, 0.2 * down, 0.2 * right)])
-    wandered.flags.writeable = False
     return Layer(surfaces=surfaces, index=wandered)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from mage_stac.errors import RenderError
 from mage_stac.scene import fences, ground, mesh, pieces, plants, powerlines, ruins, shells, vehicles
 from mage_stac.scene.cover import raised
+from mage_stac.scene.lattice import Kept
 from mage_stac.scene.scene import Building, Scene
 
 BANDS = ("red", "green", "blue")
@@ -45,12 +45,13 @@ class Geometry:
 
 
 class Dates:
-    """Builds the scenes of one place, date after date: a building that stands as it stood is not made again."""
+    """Builds the scenes of one place, date after date: what stands and lies as it did is not made again."""
 
     def __init__(self, texel: float = 0.3) -> None:
         self._texel = texel
         self._shells: dict[Building, shells.Shell] = {}
         self._meshes: dict[tuple[int, Building], mesh.Mesh] = {}
+        self._ground: Kept = {}
 
     def build(self, scene: Scene) -> Geometry:
         """As `build`: the same bytes, whatever was built before."""
@@ -59,7 +60,7 @@ class Dates:
         made = [self._meshes.get(key) or ruins.build(shell) for key, shell in zip(keys, shaped, strict=True)]
         if scene.photo is None:  # a photo's colours are those of its date
             self._meshes = dict(zip(keys, made, strict=True))
-        return _whole(scene, made, self._texel)
+        return _whole(scene, made, ground.texture(scene, self._texel, self._ground), self._texel)
 
 
 def build(scene: Scene, texel: float = 0.3) -> Geometry:
@@ -77,8 +78,8 @@ def build(scene: Scene, texel: float = 0.3) -> Geometry:
     return Dates(texel).build(scene)
 
 
-def _whole(scene: Scene, standing: list[mesh.Mesh], texel: float) -> Geometry:
-    """The geometry of a scene whose buildings are made."""
+def _whole(scene: Scene, standing: list[mesh.Mesh], seen: ground.Texture, texel: float) -> Geometry:
+    """The geometry of a scene whose buildings and ground are made."""
     terrain = ground_heights(scene)
     parts = [*standing]
     parts += [plants.build(scene.trees, scene.season), vehicles.build(scene.cars), fences.build(scene, terrain)]
@@ -86,7 +87,6 @@ def _whole(scene: Scene, standing: list[mesh.Mesh], texel: float) -> Geometry:
     if scene.debris is not None:
         parts.append(pieces.scatter(scene.debris, scene.size, terrain))
     whole = mesh.join(parts)
-    seen = ground.texture(scene, texel)
     return Geometry(
         vertices=whole.vertices,
         triangles=whole.triangles,
@@ -113,20 +113,24 @@ def ground_heights(scene: Scene) -> NDArray[np.float32]:
     return corners
 
 
-def save(geometry: Geometry, path: str | Path) -> None:
-    """Write the arrays as a plain .npz."""
-    with Path(path).open("wb") as file:
-        np.savez(file, allow_pickle=False, **{field.name: getattr(geometry, field.name) for field in fields(Geometry)})
+def files(folder: Path) -> list[Path]:
+    """Where `save` writes the arrays: a .npy file each, which takes half of the time of an archive of all."""
+    return [folder / f"{field.name}.npy" for field in fields(Geometry)]
 
 
-def load(path: str | Path) -> Geometry:
+def save(geometry: Geometry, folder: Path) -> None:
+    """Write the arrays into a folder."""
+    for path in files(folder):
+        np.save(path, getattr(geometry, path.stem), allow_pickle=False)
+
+
+def load(folder: Path) -> Geometry:
     """Read what `save` wrote.
 
     Raises:
-        RenderError: the file is missing or broken, or lacks an array.
+        RenderError: a file is missing or broken.
     """
     try:
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return Geometry(**{field.name: file[field.name] for field in fields(Geometry)})
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise RenderError(f"geometry {path} cannot be read ({error}): build it again from its scene") from error
+        return Geometry(**{path.stem: np.load(path, allow_pickle=False) for path in files(folder)})
+    except (OSError, EOFError, ValueError) as error:
+        raise RenderError(f"geometry {folder} cannot be read ({error}): build it again from its scene") from error

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mage_stac.scene import cover, crops, fines, pavement, photos, turf
 from mage_stac.scene.cadastre import Layer, survey
-from mage_stac.scene.lattice import Canvas, Raster, smooth, stack, white
+from mage_stac.scene.lattice import Canvas, Kept, Raster, smooth, stack, white
 from mage_stac.scene.materials import material, pick
 from mage_stac.scene.scene import SEMANTIC, Scene
 
@@ -36,16 +36,16 @@ class Texture(NamedTuple):
     """(rows, columns) share of soaked soil, 0..1; (1, 1) without a flood."""
 
 
-def texture(scene: Scene, texel: float = 0.3) -> Texture:
+def texture(scene: Scene, texel: float = 0.3, kept: Kept | None = None) -> Texture:
     """The scene's ground.
 
     The grid covers the scene with whole texels of about `texel` metres. Depends on the scene only, so that two dates
-    of one place share every patch and crack.
+    of one place share every patch and crack; given the same `kept`, these are made once.
 
     Raises:
         RenderError: a surface of an unknown material.
     """
-    canvas = Canvas(size=scene.size, texel=texel, seed=scene.ground_seed)
+    canvas = Canvas(size=scene.size, texel=texel, seed=scene.ground_seed, kept={} if kept is None else kept)
     layer = survey(scene.surfaces, canvas)
     grown = None
     if scene.photo is None:
@@ -74,12 +74,17 @@ def _base(scene: Scene, layer: Layer, canvas: Canvas) -> Raster:
     """Each surface in its colour, with the mottle and grain of its material."""
     kinds = [material(surface.kind, scene.season) for surface in scene.surfaces]
     colours = [(0.08, 0.08, 0.05), *(pick(kind, one.seed) for kind, one in zip(kinds, scene.surfaces, strict=True))]
-    mottle = layer.of([MOTTLE.get(surface.kind, 0.08) for surface in scene.surfaces])
     grain = layer.of([kind.grain for kind in kinds])
-    unit = stack(canvas, OCTAVES, 51) / np.float32(np.sqrt(sum(weight**2 for _, weight in OCTAVES)))
-    fine = 0.6 * white(canvas, 61) + 0.8 * smooth(canvas, 0.7, 62)
-    brightness = np.exp(mottle * unit + 0.6 * grain * fine)
+    mottle = canvas.once("mottle", layer.surfaces, lambda: _mottle(layer, canvas))
+    fine = canvas.once("fine", (), lambda: 0.6 * white(canvas, 61) + 0.8 * smooth(canvas, 0.7, 62))
+    brightness = np.exp(mottle + 0.6 * grain * fine)
     # Band by band in memory: what is laid over all bands alike then runs along rows, not along an axis of three.
     bands = [band[layer.index] * brightness for band in np.array(colours, np.float32).T]
     painted: Raster = np.moveaxis(np.stack(bands), 0, -1)
     return painted
+
+
+def _mottle(layer: Layer, canvas: Canvas) -> Raster:
+    """(rows, columns) ln of how much brighter than its material the ground is, by patches."""
+    unit = stack(canvas, OCTAVES, 51) / np.float32(np.sqrt(sum(weight**2 for _, weight in OCTAVES)))
+    return layer.of([MOTTLE.get(surface.kind, 0.08) for surface in layer.surfaces]) * unit

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 Raster = NDArray[np.float32]
+Made = TypeVar("Made")
+Kept = dict[str, tuple[Any, Any]]
+"""Of each name what was made last, after what it was made from."""
 SPREAD = 151.0 / 315.0
 """Variance that cubic B-spline interpolation of unit noise keeps along one axis, averaged over positions."""
 
@@ -21,6 +25,16 @@ class Canvas:
     size: tuple[float, float]
     texel: float
     seed: int
+    kept: Kept = field(default_factory=dict, compare=False, repr=False)
+    """What `once` keeps; canvases of a place's dates share it."""
+
+    def once(self, name: str, given: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+        """What `make` returns, or did on another date of the place from the same `given`; it must not be changed."""
+        source = (self.size, self.texel, self.seed, given)
+        if name not in self.kept or self.kept[name][0] != source:
+            self.kept[name] = source, make()
+        made: Made = self.kept[name][1]
+        return made
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -37,29 +37,37 @@ class Strip:
     t: NDArray[np.float32]
     """m to the left of it."""
     length: float
+    free: NDArray[np.bool_]
+    """True away from crossings."""
+    noise: NDArray[np.float32]
+    """Of about unit variance, with which edges wander."""
 
 
 def wear(reflectance: Raster, layer: Layer, canvas: Canvas) -> Raster:
     """Hard ground with the marks of its use. Shapes as in ground.texture."""
     result = reflectance.copy(order="K")
+    for strip in canvas.once("strips", layer.surfaces, lambda: _strips(layer, canvas)):
+        rng = np.random.default_rng([strip.surface.seed, 3])
+        values = result[strip.rows, strip.columns]
+        result[strip.rows, strip.columns] = PAINTERS[strip.surface.use](values, strip, canvas.texel, rng)
+    return result * canvas.once("stains", layer.surfaces, lambda: _stains(layer, canvas))[..., None]
+
+
+def _strips(layer: Layer, canvas: Canvas) -> list[Strip]:
+    """What of the layer is painted, in its order."""
     crossing = _crossings(layer, canvas)
     rough = stack(canvas, ((3.0, 0.7), (0.8, 0.5)), 111)
-    for number, surface in enumerate(layer.surfaces, 1):
-        paint = PAINTERS.get(surface.use)
-        if paint is None or len(surface.line) < 2:
-            continue
-        strip = _strip(surface, number, layer, canvas)
-        if strip is None:
-            continue
-        rng = np.random.default_rng([surface.seed, 3])
-        free = ~crossing[strip.rows, strip.columns]
-        noise = rough[strip.rows, strip.columns]
-        values = result[strip.rows, strip.columns]
-        result[strip.rows, strip.columns] = paint(values, strip, free, noise, canvas.texel, rng)
-    return result * _stains(layer, canvas)[..., None]
+    painted = (
+        _strip(surface, number, layer, canvas, crossing, rough)
+        for number, surface in enumerate(layer.surfaces, 1)
+        if surface.use in PAINTERS and len(surface.line) > 1
+    )
+    return [strip for strip in painted if strip is not None]
 
 
-def _strip(surface: Surface, number: int, layer: Layer, canvas: Canvas) -> Strip | None:
+def _strip(
+    surface: Surface, number: int, layer: Layer, canvas: Canvas, crossing: NDArray[np.bool_], rough: Raster
+) -> Strip | None:
     part = window(surface.ring, canvas)
     rows, columns = np.nonzero(layer.index[part] == number)
     if not len(rows):
@@ -74,6 +82,8 @@ def _strip(surface: Surface, number: int, layer: Layer, canvas: Canvas) -> Strip
         s=s.astype(np.float32),
         t=t.astype(np.float32),
         length=length,
+        free=~crossing[rows, columns],
+        noise=rough[rows, columns],
     )
 
 
@@ -111,18 +121,16 @@ def _crossings(layer: Layer, canvas: Canvas) -> NDArray[np.bool_]:
     return burn([(shared.buffer(CLEAR, cap_style="square"), 1)], canvas) > 0
 
 
-def _street(
-    values: Raster, strip: Strip, free: NDArray[np.bool_], noise: Raster, texel: float, rng: np.random.Generator
-) -> Raster:
+def _street(values: Raster, strip: Strip, texel: float, rng: np.random.Generator) -> Raster:
     half = strip.surface.width / 2
-    result = values * _sections(strip, noise, rng)[:, None]
+    result = values * _sections(strip, rng)[:, None]
     result *= (1 + 0.035 * np.cos(strip.t * np.float32(2 * np.pi / 1.8)) * (strip.surface.kind in ASPHALT))[:, None]
-    dusty = np.clip(1.2 - (half - np.abs(strip.t)) / 0.7 + 0.5 * noise, 0, 1) * rng.uniform(0.05, 0.35)
+    dusty = np.clip(1.2 - (half - np.abs(strip.t)) / 0.7 + 0.5 * strip.noise, 0, 1) * rng.uniform(0.05, 0.35)
     result = _over(result, DUST, dusty)
-    result = _repaired(result, strip, noise, rng)
-    result = _cracked(result, strip, noise, texel, rng)
+    result = _repaired(result, strip, rng)
+    result = _cracked(result, strip, texel, rng)
     lines = _lines(strip, rng)
-    fade = np.clip(rng.uniform(0.35, 0.9) + 0.25 * noise, 0.1, 1) * free
+    fade = np.clip(rng.uniform(0.35, 0.9) + 0.25 * strip.noise, 0.1, 1) * strip.free
     for offset, colour, dash in lines:
         on = np.abs(strip.t - offset) < max(STRIPE, texel) / 2
         if dash:
@@ -151,27 +159,27 @@ def _lines(strip: Strip, rng: np.random.Generator) -> list[tuple[float, tuple[fl
     return lines
 
 
-def _sections(strip: Strip, noise: Raster, rng: np.random.Generator) -> Raster:
+def _sections(strip: Strip, rng: np.random.Generator) -> Raster:
     """Brightness of stretches laid at different times."""
     count = max(1, int(strip.length / rng.uniform(50, 160)))
     edges = np.sort(rng.uniform(0, strip.length, count))
     tones = np.exp(0.07 * rng.standard_normal(count + 1))
-    return np.asarray(tones[np.searchsorted(edges, strip.s + 0.1 * noise)], np.float32)
+    return np.asarray(tones[np.searchsorted(edges, strip.s + 0.1 * strip.noise)], np.float32)
 
 
-def _repaired(result: Raster, strip: Strip, noise: Raster, rng: np.random.Generator) -> Raster:
+def _repaired(result: Raster, strip: Strip, rng: np.random.Generator) -> Raster:
     """Squarish patches, mostly darker."""
     half = strip.surface.width / 2
     for _ in range(int(rng.poisson(strip.length / 70))):
         s0, long, wide = rng.uniform(0, strip.length), rng.uniform(0.8, 9), min(rng.uniform(0.8, 3.2), 2 * half)
         t0 = rng.uniform(-half, half - wide)
         tone = np.exp(rng.normal(-0.12, 0.14))
-        inside = (np.abs(strip.s + 0.06 * noise - s0) < long / 2) & (strip.t > t0) & (strip.t < t0 + wide)
+        inside = (np.abs(strip.s + 0.06 * strip.noise - s0) < long / 2) & (strip.t > t0) & (strip.t < t0 + wide)
         result[inside] *= np.float32(tone)
     return result
 
 
-def _cracked(result: Raster, strip: Strip, noise: Raster, texel: float, rng: np.random.Generator) -> Raster:
+def _cracked(result: Raster, strip: Strip, texel: float, rng: np.random.Generator) -> Raster:
     """Joints of concrete slabs, or cracks sealed with bitumen."""
     if strip.surface.kind == "concrete":
         pitch = rng.uniform(4.3, 6.1)
@@ -186,33 +194,27 @@ def _cracked(result: Raster, strip: Strip, noise: Raster, texel: float, rng: np.
     seal = np.zeros(len(strip.s), bool)
     for _ in range(int(rng.poisson(strip.length / 16))):
         slant = 0.15 * rng.standard_normal()
-        seal |= np.abs(strip.s + 0.35 * noise + slant * strip.t - rng.uniform(0, strip.length)) < texel / 2
+        seal |= np.abs(strip.s + 0.35 * strip.noise + slant * strip.t - rng.uniform(0, strip.length)) < texel / 2
     if rng.random() < 0.6:
-        seal |= np.abs(strip.t + 0.12 * noise - rng.normal(0, 0.3)) < texel / 2
+        seal |= np.abs(strip.t + 0.12 * strip.noise - rng.normal(0, 0.3)) < texel / 2
     return _over(result, (0.05, 0.05, 0.05), seal * rng.uniform(0.1, 0.4) * min(1.0, 0.12 / texel))
 
 
-def _stalls(
-    values: Raster, strip: Strip, free: NDArray[np.bool_], noise: Raster, texel: float, rng: np.random.Generator
-) -> Raster:
+def _stalls(values: Raster, strip: Strip, texel: float, rng: np.random.Generator) -> Raster:
     """Lines between stalls and a stain where engines drip."""
-    del free
     across = np.abs(np.mod(strip.s + BAY / 2, BAY) - BAY / 2)
     line = (across < texel / 2) & (strip.t > 0.3)
-    fade = np.clip(rng.uniform(0.4, 1.0) + 0.2 * noise, 0.1, 1) * min(1.0, STRIPE / texel)
+    fade = np.clip(rng.uniform(0.4, 1.0) + 0.2 * strip.noise, 0.1, 1) * min(1.0, STRIPE / texel)
     drip = np.exp(-((np.mod(strip.s, BAY) - BAY / 2) ** 2) / 0.35 - (strip.t - 3.6) ** 2 / 0.8)
-    stained = values * (1 - rng.uniform(0.05, 0.3) * drip * np.clip(0.6 + 0.6 * noise, 0, 1))[:, None]
+    stained = values * (1 - rng.uniform(0.05, 0.3) * drip * np.clip(0.6 + 0.6 * strip.noise, 0, 1))[:, None]
     return _over(stained, WHITE, fade * line)
 
 
-def _drive(
-    values: Raster, strip: Strip, free: NDArray[np.bool_], noise: Raster, texel: float, rng: np.random.Generator
-) -> Raster:
+def _drive(values: Raster, strip: Strip, texel: float, rng: np.random.Generator) -> Raster:
     """Joints in concrete, two wheel tracks with weeds between them in gravel and earth."""
-    del free
     if strip.surface.kind in ("gravel", "dirt"):
         tracks = np.exp(-((np.abs(strip.t) - 0.75) ** 2) / 0.12)
-        weeds = np.clip(0.4 * (1 - tracks) + 0.25 * noise, 0, 0.7) * rng.uniform(0.2, 1.0)
+        weeds = np.clip(0.4 * (1 - tracks) + 0.25 * strip.noise, 0, 0.7) * rng.uniform(0.2, 1.0)
         lit = (1 + 0.12 * tracks)[:, None].astype(np.float32)
         return _over(values * lit, (0.085, 0.095, 0.045), weeds)
     if strip.surface.kind == "concrete":
@@ -225,11 +227,8 @@ def _drive(
     return values * (1 - rng.uniform(0, 0.25) * stain)[:, None].astype(np.float32)
 
 
-def _path(
-    values: Raster, strip: Strip, free: NDArray[np.bool_], noise: Raster, texel: float, rng: np.random.Generator
-) -> Raster:
+def _path(values: Raster, strip: Strip, texel: float, rng: np.random.Generator) -> Raster:
     """Slabs of slightly different tone."""
-    del free, noise
     pitch = 1.5 if strip.surface.width < 2 else 3.0
     slab = np.floor(strip.s / pitch).astype(np.int64)
     tone = np.exp(0.05 * rng.standard_normal(512))[slab % 512].astype(np.float32)

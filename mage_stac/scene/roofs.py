@@ -234,11 +234,7 @@ def _shed(outline: Polygon, height: float, slope: float) -> tuple[float, float, 
 def _clipped(found: Iterable[Plane], outline: Polygon) -> list[Plane]:
     """Faces cut to the outline; what they leave bare of it is laid to the plane of the nearest face."""
     faces = list(found)
-    total = shapely.union_all([face.plan for face in faces])
-    if (
-        total.symmetric_difference(outline).area < SLIVER
-        and sum(face.plan.area for face in faces) < total.area + SLIVER
-    ):
+    if _cover(faces, outline):
         return faces
     cut = [Plane(plan=part, slope=face.slope) for face in faces for part in polygons(face.plan.intersection(outline))]
     bare = outline.difference(shapely.union_all([face.plan for face in cut])) if cut else outline
@@ -248,6 +244,15 @@ def _clipped(found: Iterable[Plane], outline: Polygon) -> list[Plane]:
             plane = faces[int(np.argmin(shapely.distance([face.plan for face in faces], part.centroid)))].slope
         cut.append(Plane(plan=part, slope=plane))
     return cut
+
+
+def _cover(faces: Sequence[Plane], outline: Polygon) -> bool:
+    """Whether the faces' plans together are the outline, and do not overlap."""
+    area = sum(face.plan.area for face in faces)
+    if abs(area - outline.area) > 3 * SLIVER:  # more than both differences below may leave: spares the union
+        return False
+    total = shapely.union_all([face.plan for face in faces])
+    return bool(total.symmetric_difference(outline).area < SLIVER and area < total.area + SLIVER)
 
 
 def _beyond(shape: BaseGeometry, line: Sequence[float]) -> BaseGeometry:

@@ -43,7 +43,7 @@ class Tiles:
     @property
     def xy(self) -> Array:
         """(T, 2) middles of the triangles."""
-        middles: Array = self.corners[:, :, :2].mean(axis=1)
+        middles: Array = middle(self.corners[:, :, :2])
         return middles
 
     @property
@@ -67,6 +67,12 @@ class Tiles:
             u=self.u[rows],
             v=self.v[rows],
         )
+
+
+def middle(corners: Array) -> Array:
+    """(T, N) middles of triangles (T, 3, N); a mean over an axis of three takes numpy ten times as long."""
+    middles: Array = (corners[:, 0] + corners[:, 1] + corners[:, 2]) / 3
+    return middles
 
 
 def cell_size(area: float, *, photo: bool = False) -> float:

@@ -46,14 +46,20 @@ def mix(reflectance: Raster, colour: Rgb | Raster, share: Raster) -> Raster:
 
 def _dry(reflectance: Raster, green: NDArray[np.bool_], layer: Layer, season: str, canvas: Canvas) -> Raster:
     """Towards straw or lush by patches of all sizes; every lawn has its own gardener."""
+    share = DRYING[season] * canvas.once("dry", layer.surfaces, lambda: _patches(layer, canvas)) * green
+    dried = mix(reflectance, STRAW, np.maximum(share, 0))
+    return mix(dried, LUSH[season], np.maximum(-share, 0))
+
+
+def _patches(layer: Layer, canvas: Canvas) -> Raster:
+    """(rows, columns) -1 lush .. 1 dry."""
     lots = [
         float(np.random.default_rng([surface.seed, 1]).normal(0, 0.5)) if surface.use else 0.0
         for surface in layer.surfaces
     ]
     patches = stack(canvas, ((45.0, 0.4), (12.0, 0.4), (4.0, 0.35), (1.3, 0.25), (0.5, 0.15)), 71) + layer.of(lots)
-    share = DRYING[season] * np.tanh(0.55 * patches) * green
-    dried = mix(reflectance, STRAW, np.maximum(share, 0))
-    return mix(dried, LUSH[season], np.maximum(-share, 0))
+    dry: Raster = np.tanh(0.55 * patches)
+    return dry
 
 
 def _mown(reflectance: Raster, layer: Layer, canvas: Canvas) -> Raster:
@@ -88,34 +94,49 @@ def _bearing(ring: Ring) -> float:
 def _bare(reflectance: Raster, green: NDArray[np.bool_], season: str, canvas: Canvas) -> Raster:
     """Worn spots: where two scales of noise agree; some scenes have many, some none."""
     rng = canvas.rng(81)
-    field = stack(canvas, ((30.0, 0.6), (7.0, 0.6), (2.0, 0.45), (0.6, 0.25)), 82)
+    octaves = ((30.0, 0.6), (7.0, 0.6), (2.0, 0.45), (0.6, 0.25))
+    field = canvas.once("bare", (), lambda: stack(canvas, octaves, 82))
     share = np.clip((field - np.float32(rng.uniform(1.25, 2.3))) * 1.4, 0, 0.75) * green
     return mix(reflectance, pick(material("bare", season), int(rng.integers(2**31))), share)
 
 
 def _under_trees(reflectance: Raster, earthy: NDArray[np.bool_], scene: Scene, canvas: Canvas) -> Raster:
     """Leaf litter and thin grass under crowns."""
-    crowns = np.zeros(canvas.shape, np.float32)
-    x, y = canvas.x()[0], canvas.y()[:, 0]
-    for tree in scene.trees:
-        if tree.species in ("hedge", "shrub"):
-            continue
-        reach = 1.15 * tree.radius
-        part = window(((tree.x - reach, tree.y - reach), (tree.x + reach, tree.y + reach)), canvas)
-        away = ((x[part[1]] - tree.x) ** 2)[None, :] + ((y[part[0]] - tree.y) ** 2)[:, None]
-        dose = np.clip(1 - away / np.float32(reach**2), 0, 1)
-        crowns[part] = np.maximum(crowns[part], dose)
+    trees = tuple((tree.x, tree.y, tree.radius) for tree in scene.trees if tree.species not in ("hedge", "shrub"))
+    crowns = canvas.once("crowns", trees, lambda: _crowns(trees, canvas))
+    ragged = canvas.once(
+        "litter", (), lambda: np.clip(0.7 + 0.35 * smooth(canvas, 1.2, 91) + 0.3 * smooth(canvas, 4.0, 92), 0, 1)
+    )
     strength = 0.75 if scene.season in LEAFLESS else 0.45
-    ragged = np.clip(0.7 + 0.35 * smooth(canvas, 1.2, 91) + 0.3 * smooth(canvas, 4.0, 92), 0, 1)
     floor = pick(material("woodland", scene.season), scene.ground_seed)
     return mix(reflectance, floor, strength * crowns * ragged * earthy)
 
 
+def _crowns(trees: tuple[tuple[float, float, float], ...], canvas: Canvas) -> Raster:
+    """(rows, columns) 0..1: how far in under a crown the ground lies; trees as x, y, radius, m."""
+    crowns = np.zeros(canvas.shape, np.float32)
+    x, y = canvas.x()[0], canvas.y()[:, 0]
+    for east, north, radius in trees:
+        reach = 1.15 * radius
+        part = window(((east - reach, north - reach), (east + reach, north + reach)), canvas)
+        away = ((x[part[1]] - east) ** 2)[None, :] + ((y[part[0]] - north) ** 2)[:, None]
+        dose = np.clip(1 - away / np.float32(reach**2), 0, 1)
+        crowns[part] = np.maximum(crowns[part], dose)
+    return crowns
+
+
 def _round_walls(reflectance: Raster, earthy: NDArray[np.bool_], scene: Scene, canvas: Canvas) -> Raster:
     """Beds and bare strips along walls, and the dead ground under a building, seen once it is gone."""
-    plans = [Polygon(one.footprint, one.holes) for one in scene.buildings]
-    beds = burn(((plan.buffer(0.8), 1) for plan in plans), canvas) > 0
-    under = burn(((plan, 1) for plan in plans), canvas) > 0
+    plans = tuple((one.footprint, one.holes) for one in scene.buildings)
+    beds, under = canvas.once("walls", plans, lambda: _beds(plans, canvas))
+    result = mix(reflectance, pick(material("mulch", scene.season), 3), beds * earthy)
+    return mix(result, pick(material("bare", scene.season), 5), under)
+
+
+def _beds(plans: tuple[tuple[Ring, tuple[Ring, ...]], ...], canvas: Canvas) -> tuple[Raster, Raster]:
+    """(rows, columns) 0..1: how much of a bed lies along walls, and of dead ground under buildings."""
+    shapes = [Polygon(*plan) for plan in plans]
+    beds = burn(((shape.buffer(0.8), 1) for shape in shapes), canvas) > 0
+    under = burn(((shape, 1) for shape in shapes), canvas) > 0
     ragged = np.clip(0.45 + 0.5 * smooth(canvas, 1.5, 95), 0, 0.8)
-    result = mix(reflectance, pick(material("mulch", scene.season), 3), ragged * (beds & earthy))
-    return mix(result, pick(material("bare", scene.season), 5), 0.9 * under.astype(np.float32))
+    return ragged * beds, 0.9 * under.astype(np.float32)
