@@ -10,11 +10,11 @@ import pystac
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
-from mage_stac import catalogue, grid, picture
+from mage_stac import band_fields, catalogue, grid, picture
 from mage_stac.classes import DAMAGE_CLASSES, WATER_CLASSES, colour_table
 from mage_stac.errors import CatalogueError
 from mage_stac.picture import Rgb
-from mage_stac.raster import opened, thinned
+from mage_stac.raster import opened, thinned, with_nodata
 
 WET = (1, 2)
 """Of WATER_CLASSES: flood water and permanent water."""
@@ -96,9 +96,10 @@ def _picture(item: pystac.Item, side: int) -> Rgb:
 def _thinned(item: pystac.Item, key: str, side: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Pixels of an asset (bands, y, x) along `side` at the most, and where they were observed (y, x); north up."""
     path = catalogue.asset_path(item, key)
-    with opened(path, f"asset {key!r} of Item {item.id}") as source:
+    nodata = band_fields.nodata(item.assets[key], [1])
+    with opened(path, f"asset {key!r} of Item {item.id}") as source, with_nodata(source, nodata) as marked:
         shape = thinned(source.shape, side)
         way = Resampling.average if key == "visual" else Resampling.mode
-        pixels = source.read(out_shape=(source.count, *shape), resampling=way)
+        pixels = marked.read(out_shape=(source.count, *shape), resampling=way)
         turned = grid.turning(source.transform)
-        return pixels[:, *turned], source.dataset_mask(out_shape=shape)[turned] > 0
+        return pixels[:, *turned], marked.dataset_mask(out_shape=shape)[turned] > 0

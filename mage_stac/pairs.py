@@ -33,6 +33,8 @@ class Layer:
     offset: float
     gsd: float
     """Metres."""
+    nodata: float | None = None
+    """As the Item states it; the file's own value comes first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +146,8 @@ def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
     scale, offset = _units(item, at)
     gsd = item.properties.get("gsd") or asset.extra_fields.get("gsd")
     gsd = gsd or round(grid.ground_resolution(grid.of_asset(item, IMAGE)), 6)  # carried to UTM: not to the last bit
-    return Layer(item_id=item.id, path=path, bands=at, scale=scale, offset=offset, gsd=float(gsd))
+    nodata = band_fields.nodata(asset, at)
+    return Layer(item_id=item.id, path=path, bands=at, scale=scale, offset=offset, gsd=float(gsd), nodata=nodata)
 
 
 def read_as(item: pystac.Item, reading: Reading) -> Layer:

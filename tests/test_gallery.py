@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import synthetic
+import unmarked
 from PIL import Image
 
 from mage_stac import catalogue, gallery, publish
@@ -87,3 +88,14 @@ def test_a_catalogue_with_nothing_to_show_is_told(tmp_path: Path) -> None:
         item.unlink()
     with pytest.raises(CatalogueError):
         gallery.sheet(tmp_path, tmp_path / "sheet.png")
+
+
+def test_a_picture_s_nodata_may_be_its_item_s_alone(tmp_path: Path) -> None:
+    made = unmarked.twice(tmp_path)
+    item = made.item
+    item.assets["visual"] = item.assets.pop("image")
+    pixels, seen = gallery._thinned(item, "visual", 24)
+    expected = made.averaged(4)
+    with rasterio.open(made.marked) as source:
+        np.testing.assert_array_equal(seen, source.dataset_mask(out_shape=(16, 24)) > 0)
+    np.testing.assert_allclose(pixels[:, seen], expected[:, seen], atol=0.5)  # whole numbers
