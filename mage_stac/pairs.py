@@ -71,7 +71,7 @@ def read(roots: Sequence[Path], *, bands: Bands, gsd: float) -> tuple[Pair, ...]
     """
     groups: dict[str, list[pystac.Item]] = {}
     for item in (item for root in roots for item in catalogue.read_items(root)):
-        if (name := _told(item, "pair")) is not None:
+        if (name := told(item, "pair")) is not None:
             groups.setdefault(name, []).append(item)
     found = [_pair(name, items, readings.of(bands)) for name, items in sorted(groups.items()) if _labels(items)]
     if not found:
@@ -84,7 +84,7 @@ def read(roots: Sequence[Path], *, bands: Bands, gsd: float) -> tuple[Pair, ...]
     return tuple(found)
 
 
-def _told(item: pystac.Item, what: str) -> str | None:
+def told(item: pystac.Item, what: str) -> str | None:
     """A rendered Item's `synthetic:*`, or a real one's `mage:*`."""
     value = item.properties.get(f"synthetic:{what}", item.properties.get(f"mage:{what}"))
     return None if value is None else str(value)
@@ -95,7 +95,7 @@ def _labels(items: Iterable[pystac.Item]) -> list[pystac.Item]:
 
 
 def _pair(name: str, items: Sequence[pystac.Item], each: Readings) -> Pair:
-    images = {_told(item, "phase"): item for item in items if IMAGE in item.assets}
+    images = {told(item, "phase"): item for item in items if IMAGE in item.assets}
     missing = [phase for phase in PHASES if phase not in images]
     if missing:
         raise CatalogueError(f"pair {name} has a label but no image of phase {' and '.join(missing)}: render it again")
@@ -105,7 +105,7 @@ def _pair(name: str, items: Sequence[pystac.Item], each: Readings) -> Pair:
         _check_grid(geobox, grid.of_asset(item, key), f"pair {name}: {key!r} of Item {item.id}")
     return Pair(
         id=name,
-        place=_told(pre, "place") or name,
+        place=told(pre, "place") or name,
         real="mage:pair" in pre.properties,
         pre=read_as(pre, each[0]),
         post=read_as(post, each[1]),
