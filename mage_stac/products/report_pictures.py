@@ -22,7 +22,7 @@ from rasterio.vrt import WarpedVRT
 from mage_stac import band_fields, catalogue, grid
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.errors import AssetError
-from mage_stac.overlap import moved, pixel_metres
+from mage_stac.overlap import moved
 from mage_stac.picture import HATCH, Rgb
 from mage_stac.raster import opened, with_nodata
 
@@ -187,7 +187,7 @@ def round_length(metres: float) -> float:
 
 def _scale_bar(pen: ImageDraw.ImageDraw, geobox: GeoBox) -> None:
     rows, columns = geobox.shape
-    width, _ = pixel_metres(geobox)
+    width, _ = grid.pixel_metres(geobox)
     metres = round_length(columns * width / 4)
     length = metres / width
     left, top = 12, rows - 30
