@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 from rasterio.windows import from_bounds
 
 from mage_stac import blender, catalogue, kept, likeness, rendering, synthesis
-from mage_stac.scenario import RenderSpec
+from mage_stac.render_spec import RenderSpec
 from mage_stac.validate import validate
 
 STYLES = ("suburb", "old_town", "village", "hillside", "informal", "industrial", "farmland", "compounds")

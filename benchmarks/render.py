@@ -25,7 +25,8 @@ import numpy as np
 import rasterio
 
 from mage_stac import blender, exposure, rendering
-from mage_stac.scenario import RenderSpec, draw
+from mage_stac.render_spec import RenderSpec
+from mage_stac.scenario import draw
 from mage_stac.scene import geometry
 from mage_stac.synthesis import render_pairs
 

@@ -11,7 +11,7 @@ import typer
 from .progress import bar
 
 if TYPE_CHECKING:
-    from mage_stac.scenario import RenderSpec
+    from mage_stac.render_spec import RenderSpec
     from mage_stac.synthesis import Report
 
 
@@ -126,8 +126,8 @@ def render(  # noqa: PLR0913 - a command's options
     """
     from mage_stac import likeness, sensors
     from mage_stac.hazards import events
-    from mage_stac.scenario import fitting_oversample
-    from mage_stac.synthesis import RenderSpec, render_pairs
+    from mage_stac.render_spec import RenderSpec, fitting_oversample
+    from mage_stac.synthesis import render_pairs
 
     metres = gsd or (likeness.opened(like).gsd if like else sensors.read(sensor).gsd)
     spec = RenderSpec(

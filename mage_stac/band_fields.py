@@ -34,6 +34,12 @@ def stated(asset: pystac.Asset, name: str, bands: Sequence[int]) -> list[Any]:
     return values
 
 
+def nodata(asset: pystac.Asset, bands: Sequence[int]) -> float | None:
+    """The nodata value that an asset states for the first of some bands (positions from 1); None if it states none."""
+    (value,) = stated(asset, "nodata", bands[:1])
+    return None if value is None else float(value)  # STAC writes "nan" and "inf" as text
+
+
 PREFIXED = {
     **{
         name: f"eo:{name}" for name in ("common_name", "center_wavelength", "full_width_half_max", "solar_illumination")

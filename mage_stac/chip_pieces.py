@@ -14,7 +14,8 @@ from odc.geo.geobox import GeoBox
 from mage_stac import grid, warp
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.hiding import Hiding
-from mage_stac.plane import Plane
+from mage_stac.plane import Floats, Plane
+from mage_stac.raster import float_kind
 from mage_stac.stack import Mosaic, Raster, Stack
 
 ROOM = 2
@@ -182,7 +183,7 @@ def _resampled(raster: Raster, target: GeoBox, source: Planes) -> Plane | None:
     if seen is None and not _inside(local, shape):
         seen = np.ones(shape, bool)
     values, valid = warp.resampled(
-        plane.units(), seen, local, (target.shape[0], target.shape[1]), nearest=raster.classes
+        _units(raster, plane), seen, local, (target.shape[0], target.shape[1]), nearest=raster.classes
     )
     return Plane(values=values, seen=valid)
 
@@ -197,11 +198,17 @@ def _moved(raster: Raster, target: GeoBox, shift: tuple[int, int], source: Plane
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return None
     plane = source.plane(raster, rows, columns)
-    values = np.zeros((len(raster.bands), *target.shape), np.float32)
+    found = _units(raster, plane)
+    values = np.zeros((len(raster.bands), *target.shape), found.dtype)
     seen = np.zeros(target.shape, bool)
-    values[:, y, x] = plane.units()
+    values[:, y, x] = found
     seen[y, x] = True if plane.seen is None else plane.seen
     return Plane(values=values, seen=seen)
+
+
+def _units(raster: Raster, plane: Plane) -> Floats:
+    """What a raster's plane shows; bits stay as they are."""
+    return plane.units(float_kind(plane.values.dtype, classes=raster.classes))
 
 
 def _window(points: Points, shape: tuple[int, int]) -> tuple[slice, slice] | None:

@@ -10,7 +10,6 @@ from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
-import odc.stac
 import pystac
 import xarray as xr
 from affine import Affine
@@ -22,13 +21,13 @@ from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
-from mage_stac import cube_bands, cube_stackstac, dates, grid, hiding
+from mage_stac import band_fields, cube_bands, cube_odc, cube_stackstac, dates, grid, hiding
 from mage_stac.band_fields import holds_classes, stated
 from mage_stac.catalogue import asset_path
 from mage_stac.cube_bands import Names, in_units
 from mage_stac.cube_stackstac import File
 from mage_stac.errors import AssetError, GridError
-from mage_stac.raster import EIGHT_BITS, opened
+from mage_stac.raster import EIGHT_BITS, float_kind, opened, with_nodata
 
 WARP_TOLERANCE = 0.01
 """Pixels by which GDAL may approximate a reprojection (its default is 0.125)."""
@@ -41,6 +40,9 @@ PLAIN_KERNEL = {"XSCALE": "1", "YSCALE": "1"}
 in (by up to 7 grey levels on Joplin's pixels of 0.53 x 0.67 m). What shrinks by 2 and more is averaged before."""
 
 Engine = Literal["odc", "stackstac"]
+
+Floats = NDArray[np.floating[Any]]
+"""float32, or float64 of classes and bits that float32 would round (`raster.float_kind`)."""
 
 HIDE = "hide"
 """Name of the mask while it is among the variables."""
@@ -59,7 +61,7 @@ def read(
     asset: str = "image",
     bands: Sequence[int] | None = None,
     hide: str | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+) -> tuple[Floats, NDArray[np.bool_]]:
     """One asset of several Items as one mosaic on a grid: the first Item that observed a pixel gives it.
 
     `bands` are positions in the asset, from 1; all without. Pixels are copied where the grids agree, else interpolated:
@@ -68,8 +70,9 @@ def read(
     asset of the same Items (SCL, QA_PIXEL): what its clouds and shadows hide was not observed (`hiding.rule`).
 
     Returns:
-        values (bands, y, x), 0 where not observed; valid (y, x), True where observed. A pixel is observed unless all
-        its bands hold the nodata value, a mask hides it, or one of them is NaN.
+        values (bands, y, x), 0 where not observed, float32, or float64 of classes and bits in files of more than 16
+        bits; valid (y, x), True where observed. A pixel is observed unless all its bands hold the nodata value, a mask
+        hides it, or one of them is NaN.
 
     Raises:
         GridError: no Items.
@@ -77,26 +80,28 @@ def read(
     """
     if not items:
         raise GridError(f"no Items to read asset {asset!r} from")
-    values: NDArray[np.float32] | None = None
+    values: Floats | None = None
     for item in _near(items, geobox) or items[:1]:
         path = asset_path(item, asset)
         with opened(path, f"asset {asset!r} of Item {item.id}") as source:
             wanted = _checked_bands(item, asset, bands, source.count)
+            classes = holds_classes(asset, item.assets[asset])
+            kind = float_kind(source.dtypes[0], classes=classes)
             if values is None:
-                values = np.full((len(wanted), *geobox.shape), np.nan, "float32")
+                values = np.full((len(wanted), *geobox.shape), np.nan, kind)
             elif len(wanted) != len(values):
                 raise AssetError(
                     f"asset {asset!r} of Item {item.id} has {len(wanted)} bands, those before {len(values)}"
                 )
             _checked_grid(item, asset, grid.of_dataset(source))
-            classes = holds_classes(asset, item.assets[asset])
+            values = values.astype(np.promote_types(values.dtype, kind), copy=False)
             clear = _clear(item, geobox, hide) if hide else None
             _fill(values, source, geobox, wanted, item.assets[asset], classes=classes, clear=clear)
         if not np.isnan(values[0]).any():
             break
-    filled = np.zeros((0, *geobox.shape), "float32") if values is None else values
+    filled: Floats = np.zeros((0, *geobox.shape), "float32") if values is None else values
     valid = ~np.isnan(filled[0])
-    return np.where(valid, filled, np.float32(0)), valid
+    return np.where(valid, filled, filled.dtype.type(0)), valid
 
 
 def _near(items: Sequence[pystac.Item], geobox: GeoBox) -> Sequence[pystac.Item]:
@@ -134,7 +139,7 @@ def _clear(item: pystac.Item, geobox: GeoBox, hide: str) -> NDArray[np.bool_]:
 
 
 def _fill(
-    values: NDArray[np.float32],
+    values: Floats,
     source: Any,
     geobox: GeoBox,
     bands: list[int],
@@ -161,8 +166,8 @@ def _fill(
 
 def _warped(
     source: Any, own: GeoBox, geobox: GeoBox, bands: list[int], asset: pystac.Asset, overlap: Any, *, nearest: bool
-) -> NDArray[np.float32]:
-    """DN on a grid, float32 (bands, y, x), NaN where not observed."""
+) -> Floats:
+    """DN on a grid (bands, y, x), NaN where not observed."""
     rows, columns = overlap.roi_src
     if overlap.paste_ok and overlap.read_shrink == 1:
         shift = ~own.affine @ geobox.affine
@@ -176,13 +181,13 @@ def _warped(
     return _resampled(piece, placed, geobox, Resampling.nearest if nearest else Resampling.bilinear)
 
 
-def _resampled(piece: NDArray[np.float32], own: GeoBox, geobox: GeoBox, resampling: Resampling) -> NDArray[np.float32]:
+def _resampled(piece: Floats, own: GeoBox, geobox: GeoBox, resampling: Resampling) -> Floats:
     """An array (bands, y, x) carried from one grid to another; NaN is not observed.
 
     `rasterio.warp.reproject` would do, were it not for its fixed tolerance of 0.125 pixels.
     """
     profile = {
-        "driver": "GTiff", "dtype": "float32", "count": len(piece), "nodata": np.nan, "crs": str(own.crs),
+        "driver": "GTiff", "dtype": piece.dtype.name, "count": len(piece), "nodata": np.nan, "crs": str(own.crs),
         "transform": own.affine, "height": own.shape[0], "width": own.shape[1],
     }  # fmt: skip
     with MemoryFile() as memory:
@@ -201,7 +206,7 @@ def _resampled(piece: NDArray[np.float32], own: GeoBox, geobox: GeoBox, resampli
                 **PLAIN_KERNEL,
             ) as warped,
         ):
-            result: NDArray[np.float32] = warped.read()
+            result: Floats = warped.read()
     return result
 
 
@@ -213,18 +218,21 @@ def _observed(
     asset: pystac.Asset,
     *,
     nearest: bool,
-) -> NDArray[np.float32]:
-    """DN of a window of the file, thinned to a shape, float32 (bands, y, x), NaN where not observed."""
+) -> Floats:
+    """DN of a window of the file, thinned to a shape (bands, y, x), NaN where not observed."""
     box = tuple((part.start, part.stop) for part in window)
-    resampling = Resampling.nearest if nearest else Resampling.average
-    dn = source.read(bands, window=box, out_shape=(len(bands), *shape), resampling=resampling)
-    seen = source.dataset_mask(window=box, out_shape=shape) > 0
-    nodata = stated(asset, "nodata", bands)[0] if source.nodata is None else None
-    if nodata is not None and nodata != "nan":
+    averaged = not nearest and tuple(shape) != tuple(part.stop - part.start for part in window)
+    nodata = band_fields.nodata(asset, bands) if source.nodata is None else None
+    with with_nodata(source, nodata if averaged else None) as there:
+        resampling = Resampling.average if averaged else Resampling.nearest
+        dn = there.read(bands, window=box, out_shape=(len(bands), *shape), resampling=resampling)
+        seen = there.dataset_mask(window=box, out_shape=shape) > 0
+    if nodata is not None:
         seen &= (dn != nodata).any(axis=0)
-    piece = dn.astype("float32")
+    piece: Floats = dn.astype(float_kind(dn.dtype, classes=nearest))
     seen &= ~np.isnan(piece).any(axis=0)
-    return np.where(seen, piece, np.float32(np.nan))
+    piece[:, ~seen] = np.nan
+    return piece
 
 
 def _scale(asset: pystac.Asset, source: Any, bands: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -254,12 +262,11 @@ def load(
 
     With `sensor_bands` None: every band of `asset`, named as its `bands` say. Else the asset keys (one asset a band) or
     names of bands within `asset` to load. Assets of classes or bits are never interpolated and never scaled. `hide` as
-    of `read`. Both
-    engines give the same pixels; stackstac knows only assets of one band and grids that are north-up.
+    of `read`. Both engines give the same pixels; stackstac knows only assets of one band and grids that are north-up.
 
     Returns:
-        Dataset of float32 (time 1, y, x) with pixel-centre coordinates, backed by dask. Values as `read` gives them;
-        NaN where not observed.
+        Dataset (time 1, y, x) with pixel-centre coordinates, backed by dask. Values and types as `read` gives them; NaN
+        where not observed.
 
     Raises:
         GridError: no Items, or stackstac cannot make such a grid.
@@ -284,9 +291,8 @@ def load(
     ]
 
     def some(part: slice, wanted: Names) -> xr.Dataset:
-        if engine == "odc":
-            return _by_odc(items[part], geobox, wanted, resampling)
-        return _by_stackstac(items[part], geobox, wanted, {key: of[part] for key, of in files.items()}, resampling)
+        by = _by_odc if engine == "odc" else _by_stackstac
+        return by(items[part], geobox, wanted, {key: of[part] for key, of in files.items()}, resampling)
 
     if hide is None and named == [names] * len(items) and units == [units[0]] * len(items):
         return in_units(some(slice(None), names), names, units[0])
@@ -319,22 +325,34 @@ def _resampling(item: pystac.Item, key: str, asked: str) -> str:
     return "nearest" if holds_classes(key, item.assets[key]) else asked
 
 
-def _by_odc(items: Sequence[pystac.Item], geobox: GeoBox, names: Names, resampling: str) -> xr.Dataset:
+def _kind(item: pystac.Item, key: str, files: Sequence[File]) -> np.dtype[Any]:
+    """The type in which an asset of some files is loaded."""
+    classes = holds_classes(key, item.assets[key])
+    return np.result_type(*(float_kind(file.dtype, classes=classes) for file in files))
+
+
+def _by_odc(
+    items: Sequence[pystac.Item], geobox: GeoBox, names: Names, files: dict[str, list[File]], resampling: str
+) -> xr.Dataset:
     """DN, NaN where not observed."""
     bands = {name: f"{key}.{index}" if index else key for name, (key, index) in names.items()}
-    found = odc.stac.load(
-        items,
-        bands=list(bands.values()),
-        geobox=geobox,
-        dtype="float32",
-        nodata=float("nan"),
-        groupby=_together,
-        preserve_original_order=True,
-        resampling={bands[name]: _resampling(items[0], key, resampling) for name, (key, _) in names.items()},
-        chunks={"y": CHUNK, "x": CHUNK},
-    )
-    renamed: xr.Dataset = found.rename({band: name for name, band in bands.items()})
-    return renamed
+    kinds: dict[np.dtype[Any], Names] = {}
+    for name, (key, index) in names.items():
+        kinds.setdefault(_kind(items[0], key, files[key]), {})[name] = (key, index)
+    parts = [
+        cube_odc.mosaic(
+            items,
+            {key: files[key] for key, _ in some.values()},
+            geobox,
+            resampling={bands[name]: _resampling(items[0], key, resampling) for name, (key, _) in some.items()},
+            dtype=kind,
+            chunk=CHUNK,
+        )
+        for kind, some in kinds.items()
+    ]
+    return xr.merge(parts, compat="equals", join="exact").rename({band: name for name, band in bands.items()})[
+        list(names)
+    ]
 
 
 def _by_stackstac(
@@ -346,13 +364,8 @@ def _by_stackstac(
     coords = {"time": [np.datetime64(dates.utc(moment).replace(tzinfo=None), "ns")], **xr_coords(geobox)}
     result = {}
     for name, (key, _) in names.items():
-        nodata = stated(first.assets[key], "nodata", [1])[0]
-        cube_stackstac.checked(files[key], geobox, nodata)
-        layer = cube_stackstac.mosaic(files[key], geobox, resampling=_resampling(first, key, resampling), chunk=CHUNK)
+        cube_stackstac.checked(files[key], geobox, band_fields.nodata(first.assets[key], [1]))
+        way, kind = _resampling(first, key, resampling), _kind(first, key, files[key])
+        layer = cube_stackstac.mosaic(files[key], geobox, resampling=way, dtype=kind, chunk=CHUNK)
         result[name] = xr.DataArray(layer.data[np.newaxis], dims=("time", *geobox.dims), coords=coords)
     return xr.Dataset(result)
-
-
-def _together(item: pystac.Item, parsed: Any, index: int) -> int:  # noqa: ARG001 - odc-stac's signature
-    """Every Item belongs to the one mosaic."""
-    return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -56,17 +57,18 @@ def checked(files: Sequence[File], geobox: GeoBox, nodata: float | None) -> None
             raise AssetError(f"{file.what} has {file.bands} bands, and stackstac reads files of one: take engine 'odc'")
         if file.nodata is None and nodata is not None:
             raise AssetError(
-                f"{file.what} has nodata {nodata} by its Item alone, unknown to stackstac: take engine 'odc'"
+                f"{file.what} has nodata {nodata:g} by its Item alone, unknown to stackstac: take engine 'odc'"
             )
 
 
-def mosaic(files: Sequence[File], geobox: GeoBox, *, resampling: str, chunk: int) -> xr.DataArray:
-    """DN float32 (y, x), lazy, NaN where not observed: the first file that observed a pixel gives it.
+def mosaic(files: Sequence[File], geobox: GeoBox, *, resampling: str, dtype: np.dtype[Any], chunk: int) -> xr.DataArray:
+    """DN (y, x), lazy, NaN where not observed: the first file that observed a pixel gives it.
 
     Args:
         files: that `checked` let pass.
         geobox: the grid.
         resampling: by its name in rasterio.
+        dtype: a type of floating point numbers.
         chunk: pixels a side of the lazy pieces.
     """
     from stackstac.ops import mosaic as first_seen
@@ -86,8 +88,8 @@ def mosaic(files: Sequence[File], geobox: GeoBox, *, resampling: str, chunk: int
         spec,
         chunksize=chunk,
         resampling=Resampling[resampling],
-        dtype=np.dtype("float32"),
-        fill_value=np.float32("nan"),
+        dtype=dtype,
+        fill_value=dtype.type("nan"),
         rescale=False,
     )
     found: xr.DataArray = first_seen(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from mage_stac import catalogue, dates, grid
+from mage_stac import band_fields, catalogue, dates, grid
 from mage_stac.band_fields import CLASS_FIELDS, listed, stated
 from mage_stac.errors import AssetError, CatalogueError, GridError
 from mage_stac.raster import can_hold, opened
@@ -147,7 +147,7 @@ def _facts(key: str, item: pystac.Item | None, path: str, asset: pystac.Asset) -
         scales = _numbers(stated(asset, "raster:scale", bands), source.scales)
         offsets = _numbers(stated(asset, "raster:offset", bands), source.offsets)
         whole = bool(classes) or (dtype.kind in "iub" and (scales == 1).all() and (offsets == 0).all())
-        nodata = source.nodata if source.nodata is not None else _number(stated(asset, "nodata", [1])[0])
+        nodata = source.nodata if source.nodata is not None else band_fields.nodata(asset, [1])
         nodata = nodata if nodata is not None and can_hold(source.dtypes[0], nodata) else None
         rows = next((rows for rows in listed(asset.extra_fields) if rows), [])
         told = [row.get("name") for row in rows] if len(rows) == source.count else source.descriptions
@@ -163,10 +163,6 @@ def _numbers(stated_ones: Iterable[Any], own: Iterable[float]) -> NDArray[np.flo
     """What the Item states of each band, else what the file says: (bands, 1, 1)."""
     numbers = [float(mine if told is None else told) for told, mine in zip(stated_ones, own, strict=True)]
     return np.array(numbers)[:, np.newaxis, np.newaxis]
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)  # STAC writes "nan" and "inf" as text
 
 
 def _attributes(

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from mage_stac import blender, imaging, passes, radar, veil
 from mage_stac.classes import Class, Classes
-from mage_stac.scenario import MARGIN, RenderSpec
+from mage_stac.render_spec import MARGIN, RenderSpec
 from mage_stac.scene.scene import SEMANTIC
 from mage_stac.sensors import Sensor
 from mage_stac.shots import Shot

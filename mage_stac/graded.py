@@ -159,7 +159,7 @@ def write_pair(
     truth: NDArray[np.uint8],
 ) -> None:
     """Write the three Items of a pair on the grid `part`: images of two dates, and damage classes on that grid."""
-    gsd, images = float(overlap.pixel_metres(part)[0]), []
+    gsd, images = float(grid.pixel_metres(part)[0]), []
     for phase, items, reading in zip(pairs.PHASES, sides, readings.of(bands), strict=True):
         sensor = _sensor(reading, gsd)
         at = pairs.positions(items, [band.name for band in sensor.bands])

@@ -199,13 +199,26 @@ def contradiction(stated: GeoBox, file: GeoBox) -> str | None:
     return None
 
 
+def pixel_metres(geobox: GeoBox) -> tuple[float, float]:
+    """Width and height on the ground, in metres, of the pixel in the middle of a grid in any CRS and unit.
+
+    They are measured in its UTM zone, whose metre is one on the ground to 0.1 % (to 0.6 % beyond 84 degrees).
+    """
+    rows, columns = geobox.shape
+    corners = [(columns // 2, rows // 2), (columns // 2 + 1, rows // 2), (columns // 2, rows // 2 + 1)]
+    x, y = np.transpose([geobox.affine @ corner for corner in corners])
+    lon, lat = geobox.crs.transformer_to_crs("EPSG:4326")(x, y)
+    local = utm(float(lon[0]), float(lat[0]))
+    if geobox.crs != local:
+        x, y = geobox.crs.transformer_to_crs(local)(x, y)
+    corner, *ends = shapely.points(x, y)
+    width, height = (float(shapely.distance(corner, end)) for end in ends)
+    return width, height
+
+
 def ground_resolution(geobox: GeoBox) -> float:
-    """Size of the centre pixel on the ground, metres: the square root of its area, in any CRS."""
-    middle = geobox.center_pixel
-    centre = middle.extent.centroid.to_crs("EPSG:4326")
-    ((lon, lat),) = centre.points
-    local = utm(lon, lat)
-    return math.sqrt(abs(middle.extent.to_crs(local).area))
+    """Side in metres of the square that is as large as the pixel in the middle of a grid; see `pixel_metres`."""
+    return math.sqrt(math.prod(pixel_metres(geobox)))
 
 
 def pixel_box(geobox: GeoBox, area: geom.Geometry) -> tuple[float, float, float, float]:

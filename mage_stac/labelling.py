@@ -19,7 +19,8 @@ from mage_stac import catalogue, footprint, publish, quicklook, visible
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, UNSEEN, WATER_CLASSES, Class, Classes, colour_table
 from mage_stac.hazards import raster
 from mage_stac.passes import Labels
-from mage_stac.scenario import MARGIN, Scenario
+from mage_stac.render_spec import MARGIN
+from mage_stac.scenario import Scenario
 from mage_stac.scene import balconies, roofnet
 from mage_stac.scene.scene import SEMANTIC, Building
 

@@ -85,7 +85,7 @@ def _grid(items: Sequence[pystac.Item], gsd: float | None) -> GeoBox:
     box = own.geographic_extent.boundingbox.bbox
     if gsd is None:
         stated = items[0].properties.get("gsd")
-        gsd = float(stated) if stated else round(float(_metres(own)), 3)
+        gsd = float(stated) if stated else round(grid.ground_resolution(own), 3)
     crs = str(own.crs) if _metric(own) else None
     return grid.of_area((box[0], box[1], box[2], box[3]), gsd, crs)
 
@@ -97,13 +97,6 @@ def _metric(geobox: GeoBox) -> bool:
         return False
     # Web Mercator's metre is longer than a metre everywhere but at the equator.
     return CRS.from_user_input(str(geobox.crs)).to_epsg() != 3857
-
-
-def _metres(geobox: GeoBox) -> float:
-    """Side of a pixel on the ground."""
-    west, south, east, north = geobox.geographic_extent.boundingbox.bbox
-    utm = grid.of_area((west, south, east, north), 1.0)
-    return float(np.sqrt(np.prod(utm.shape) / np.prod(geobox.shape)))
 
 
 def _when(item: pystac.Item) -> str:

@@ -61,7 +61,7 @@ def _check_sharp(name: str, items: Sequence[pystac.Item], asset: str, gsd: float
     found = ((grid.of_asset(item, asset), item) for item in items)
     grids = {(str(own.crs), tuple(own.affine)[:2]): (own, item) for own, item in found}
     for own, item in grids.values():
-        size = max(pixel_metres(own))
+        size = max(grid.pixel_metres(own))
         if size > COARSEST * gsd:
             raise GridError(
                 f"{name} (Item {item.id}) has pixels of {size:.3g} m, the model learnt from {gsd:g} m: no house shows"
@@ -71,7 +71,7 @@ def _check_sharp(name: str, items: Sequence[pystac.Item], asset: str, gsd: float
 
 def resampled(geobox: GeoBox, gsd: float) -> GeoBox:
     """The grid itself if its pixels are about `gsd` metres on the ground, else one of such pixels from its corner."""
-    factors = [round(gsd / size, 6) for size in pixel_metres(geobox)]
+    factors = [round(gsd / size, 6) for size in grid.pixel_metres(geobox)]
     if all(1 / NOTABLE <= factor <= NOTABLE for factor in factors):
         return geobox
     rows, columns = geobox.shape
@@ -79,19 +79,10 @@ def resampled(geobox: GeoBox, gsd: float) -> GeoBox:
     return GeoBox(shape, geobox.affine @ Affine.scale(*factors), geobox.crs)
 
 
-def pixel_metres(geobox: GeoBox) -> tuple[float, float]:
-    """Width and height on the ground, in metres, of the pixel in the middle of a grid in any CRS."""
-    rows, columns = geobox.shape
-    corners = [(columns // 2, rows // 2), (columns // 2 + 1, rows // 2), (columns // 2, rows // 2 + 1)]
-    points = gpd.GeoSeries([shapely.Point(geobox.affine @ corner) for corner in corners], crs=str(geobox.crs))
-    metric = points.to_crs(points.estimate_utm_crs())
-    return float(metric[0].distance(metric[1])), float(metric[0].distance(metric[2]))
-
-
 def metric(geobox: GeoBox) -> str:
     """The map's CRS if a metre of it is one on the ground, else the UTM zone of the map's middle."""
     crs = pyproj.CRS(str(geobox.crs))
-    true = math.sqrt(math.prod(pixel_metres(geobox)) / abs(geobox.affine.determinant))
+    true = grid.ground_resolution(geobox) / math.sqrt(abs(geobox.affine.determinant))
     if crs.is_projected and abs(true - 1) < STRETCHED:
         return str(geobox.crs)
     return str(gpd.GeoSeries([geobox.extent.geom], crs=crs).estimate_utm_crs())

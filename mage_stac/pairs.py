@@ -33,6 +33,8 @@ class Layer:
     offset: float
     gsd: float
     """Metres."""
+    nodata: float | None = None
+    """As the Item states it; the file's own value comes first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +71,7 @@ def read(roots: Sequence[Path], *, bands: Bands, gsd: float) -> tuple[Pair, ...]
     """
     groups: dict[str, list[pystac.Item]] = {}
     for item in (item for root in roots for item in catalogue.read_items(root)):
-        if (name := _told(item, "pair")) is not None:
+        if (name := told(item, "pair")) is not None:
             groups.setdefault(name, []).append(item)
     found = [_pair(name, items, readings.of(bands)) for name, items in sorted(groups.items()) if _labels(items)]
     if not found:
@@ -82,7 +84,7 @@ def read(roots: Sequence[Path], *, bands: Bands, gsd: float) -> tuple[Pair, ...]
     return tuple(found)
 
 
-def _told(item: pystac.Item, what: str) -> str | None:
+def told(item: pystac.Item, what: str) -> str | None:
     """A rendered Item's `synthetic:*`, or a real one's `mage:*`."""
     value = item.properties.get(f"synthetic:{what}", item.properties.get(f"mage:{what}"))
     return None if value is None else str(value)
@@ -93,7 +95,7 @@ def _labels(items: Iterable[pystac.Item]) -> list[pystac.Item]:
 
 
 def _pair(name: str, items: Sequence[pystac.Item], each: Readings) -> Pair:
-    images = {_told(item, "phase"): item for item in items if IMAGE in item.assets}
+    images = {told(item, "phase"): item for item in items if IMAGE in item.assets}
     missing = [phase for phase in PHASES if phase not in images]
     if missing:
         raise CatalogueError(f"pair {name} has a label but no image of phase {' and '.join(missing)}: render it again")
@@ -103,7 +105,7 @@ def _pair(name: str, items: Sequence[pystac.Item], each: Readings) -> Pair:
         _check_grid(geobox, grid.of_asset(item, key), f"pair {name}: {key!r} of Item {item.id}")
     return Pair(
         id=name,
-        place=_told(pre, "place") or name,
+        place=told(pre, "place") or name,
         real="mage:pair" in pre.properties,
         pre=read_as(pre, each[0]),
         post=read_as(post, each[1]),
@@ -144,7 +146,8 @@ def layer(item: pystac.Item, bands: Sequence[str]) -> Layer:
     scale, offset = _units(item, at)
     gsd = item.properties.get("gsd") or asset.extra_fields.get("gsd")
     gsd = gsd or round(grid.ground_resolution(grid.of_asset(item, IMAGE)), 6)  # carried to UTM: not to the last bit
-    return Layer(item_id=item.id, path=path, bands=at, scale=scale, offset=offset, gsd=float(gsd))
+    nodata = band_fields.nodata(asset, at)
+    return Layer(item_id=item.id, path=path, bands=at, scale=scale, offset=offset, gsd=float(gsd), nodata=nodata)
 
 
 def read_as(item: pystac.Item, reading: Reading) -> Layer:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+Floats = NDArray[np.floating[Any]]
 Column = NDArray[np.float32]
 """A number for each band, (C, 1, 1)."""
 
@@ -25,7 +26,7 @@ class Plane:
     seen: NDArray[np.bool_] | None = None
     """(h, w) True where observed; None: everywhere."""
 
-    def write(self, rows: slice, columns: slice, image: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def write(self, rows: slice, columns: slice, image: Floats, valid: NDArray[np.bool_]) -> None:
         """Write a part of the window into `image` (C, H, W), 0 where not observed, and take that off `valid` (H, W)."""
         part = self.values[:, rows, columns]
         if self.scale is None:
@@ -40,9 +41,9 @@ class Plane:
                 np.copyto(image, 0, where=~seen)
                 valid &= seen
 
-    def units(self) -> NDArray[np.float32]:
-        """The whole window (C, h, w) in the units of its scale, 0 where not observed."""
-        image = np.empty(self.values.shape, np.float32)
+    def units(self, kind: DTypeLike = np.float32) -> Floats:
+        """The whole window (C, h, w) in the units of its scale, as floating point numbers; 0 where not observed."""
+        image = np.empty(self.values.shape, kind)
         self.write(slice(None), slice(None), image, np.ones(self.values.shape[1:], bool))
         return image
 

@@ -14,7 +14,7 @@ import pystac
 from odc.geo.geobox import GeoBox
 from pystac.utils import datetime_to_str
 
-from mage_stac import catalogue, dates, footprint, hrefs, overlap, publish, quicklook, vectors
+from mage_stac import catalogue, dates, footprint, grid, hrefs, publish, quicklook, vectors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.cog import stream_cog
 from mage_stac.errors import GridError
@@ -268,7 +268,7 @@ def _about(sources: Sources, geobox: GeoBox) -> dict[str, Any]:
         "title": f"Damage on {sources.date:%Y-%m-%d}",
         "description": f"Damage classes 0-4 by {sources.model.id}; a model's output, not checked on the ground.",
         "created": datetime_to_str(datetime.now(UTC)),
-        "gsd": round(float(np.prod(overlap.pixel_metres(geobox))) ** 0.5, 4),
+        "gsd": round(grid.ground_resolution(geobox), 4),
     }
 
 

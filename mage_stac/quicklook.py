@@ -50,16 +50,16 @@ def make_pictures(image: Path, sensor: Sensor, folder: Path) -> int | None:
     with opened(image) as source:
         bands = list(sensor.picture())
         small, seen = _thinned(source, bands)
-        stretch = None if sensor.dtype == "uint8" and sensor.gamma != 1 else _stretch(small, seen)
+        levels = None if sensor.dtype == "uint8" and sensor.gamma != 1 else stretch(small, seen)
         nodata = None if _all_valid(source) else 0
         geobox = grid.of_dataset(source)
-        if stretch is None and nodata is None and bands == list(source.indexes):
+        if levels is None and nodata is None and bands == list(source.indexes):
             _copy(image, folder / "visual.tif")
         else:
-            _draw(source, bands, stretch, nodata, folder / "visual.tif")
+            _draw(source, bands, levels, nodata, folder / "visual.tif")
     alpha = np.where(seen, 255, 0).astype("uint8")
     with writing(folder / "thumbnail.png"):
-        rgba = np.concatenate([picture(small, seen, stretch, 0), alpha[np.newaxis]])[:, *grid.turning(geobox.affine)]
+        rgba = np.concatenate([picture(small, seen, levels, 0), alpha[np.newaxis]])[:, *grid.turning(geobox.affine)]
         Image.fromarray(np.moveaxis(rgba if nodata == 0 else rgba[:3], 0, -1)).save(
             folder / "thumbnail.png", compress_level=PACKING
         )
@@ -72,14 +72,14 @@ def _copy(image: Path, path: Path) -> None:
         shutil.copyfile(image, path)
 
 
-def _draw(source: Any, bands: list[int], stretch: Stretch | None, nodata: int | None, path: Path) -> None:
+def _draw(source: Any, bands: list[int], levels: Stretch | None, nodata: int | None, path: Path) -> None:
     geobox = grid.of_dataset(source)
     with stream_cog(path, geobox, dtype="uint8", count=3, nodata=nodata) as writer:
         for window in grid.windows(geobox, STRIP):
             rows, columns = window.core
             box = ((rows.start, rows.stop), (columns.start, columns.stop))
             valid = source.dataset_mask(window=box) > 0
-            writer.write(picture(source.read(bands, window=box), valid, stretch, nodata), rows.start, columns.start)
+            writer.write(picture(source.read(bands, window=box), valid, levels, nodata), rows.start, columns.start)
 
 
 def draw_classes(raster: Path, classes: Classes, folder: Path) -> None:
@@ -120,13 +120,16 @@ def coloured(values: NDArray[np.uint8], classes: Classes) -> NDArray[np.uint8]:
 
 
 def picture(
-    values: NDArray[Any], valid: NDArray[np.bool_], stretch: Stretch | None, nodata: int | None
+    values: NDArray[Any], valid: NDArray[np.bool_], levels: Stretch | None, nodata: int | None
 ) -> NDArray[np.uint8]:
-    """DN (3, y, x) to a picture (3, y, x) of uint8; with a nodata value, valid pixels keep clear of it by one."""
-    if stretch is None:
+    """DN (3, y, x) to a picture (3, y, x) of uint8, stretched unless `levels` is None.
+
+    With a nodata value, valid pixels keep clear of it by one.
+    """
+    if levels is None:
         scaled = values.astype("float32")
     else:
-        low, high = (level[:, np.newaxis, np.newaxis] for level in stretch)
+        low, high = (level[:, np.newaxis, np.newaxis] for level in levels)
         scaled = np.clip((np.nan_to_num(values.astype("float32")) - low) / np.maximum(high - low, 1e-12), 0, 1) * 255
     whole: NDArray[np.uint8] = np.rint(scaled).astype("uint8")
     if nodata is not None:
@@ -134,16 +137,17 @@ def picture(
     return whole
 
 
+def stretch(values: NDArray[Any], valid: NDArray[np.bool_]) -> Stretch:
+    """The DN of an image (3, y, x) that become black and white, by its valid pixels (y, x), or all if none is."""
+    seen = values[:, valid] if valid.any() else values.reshape(len(values), -1)
+    low, high = np.nanpercentile(seen.astype("float64"), STRETCH, axis=1)
+    return low, high
+
+
 def _thinned(source: Any, bands: list[int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     shape = thinned(source.shape, THUMBNAIL)
     values = source.read(bands, out_shape=(len(bands), *shape), resampling=Resampling.average)
     return values, source.dataset_mask(out_shape=shape) > 0
-
-
-def _stretch(values: NDArray[Any], valid: NDArray[np.bool_]) -> Stretch:
-    seen = values[:, valid] if valid.any() else values.reshape(len(values), -1)
-    low, high = np.nanpercentile(seen.astype("float64"), STRETCH, axis=1)
-    return low, high
 
 
 def _all_valid(source: Any) -> bool:

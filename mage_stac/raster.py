@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
+from affine import Affine
+from numpy.typing import DTypeLike, NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from mage_stac import hrefs
@@ -37,6 +39,12 @@ EIGHT_BITS = 1 / 255
 
 ROWS = 512
 """Rows of a whole raster in memory at a time: those of a block of our COGs."""
+
+BY_BLOCKS = {"GDAL_VRT_WARP_USE_DATASET_RASTERIO": "NO"}
+"""Else GDAL 3.10 samples a virtual dataset that is read whole where it was asked to average."""
+
+SOMEWHERE = ("EPSG:3857", Affine.scale(1, -1))
+"""CRS and transform of pictures that have none: GDAL carries pixels onto themselves only if they lie somewhere."""
 
 BROKEN = (RasterioError, CPLE_BaseError, OSError)
 """What GDAL raises for a file that is missing, truncated or cannot be written."""
@@ -65,10 +73,32 @@ def opened(path: str | Path, what: str | None = None, *, trusted: bool = False) 
         raise AssetError(f"{name} cannot be read: {said(error, str(path))}") from None
 
 
-def _silently(path: str | Path, driver: str | None) -> Any:
+def _silently(path: str | Path, driver: str | None, **options: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # whoever needs a grid asks for it, and gets an error
-        return rasterio.open(path, driver=driver)
+        return rasterio.open(path, driver=driver, **options)
+
+
+@contextmanager
+def with_nodata(source: Any, nodata: float | None) -> Iterator[Any]:
+    """An open dataset as if its file stated the nodata value that only its Item does: GDAL averages without it.
+
+    The file's overviews are passed over, since whoever made them averaged over those pixels: each read decodes all
+    pixels of its window. A dataset whose file marks pixels itself, or cannot hold the value, is given as it is.
+    """
+    if nodata is None or not can_hold(source.dtypes[0], nodata) or marker(source) is not None:
+        yield source
+        return
+    crs, transform = (source.crs, source.transform) if source.crs else SOMEWHERE
+    with (
+        rasterio.Env(**BY_BLOCKS),
+        _silently(source.name, source.driver, OVERVIEW_LEVEL="NONE") as bare,
+        WarpedVRT(
+            bare, src_crs=crs, src_transform=transform, crs=crs, transform=transform, height=bare.height,
+            width=bare.width, src_nodata=nodata, nodata=nodata,
+        ) as told,
+    ):  # fmt: skip
+        yield told
 
 
 def said(error: BaseException, path: str) -> str:
@@ -117,6 +147,14 @@ def can_hold(dtype: str, value: float) -> bool:
         return True
     limits = np.iinfo(dtype)
     return bool(limits.min <= value <= limits.max and value == int(value))
+
+
+def float_kind(dtype: DTypeLike, *, classes: bool) -> np.dtype[Any]:
+    """The type in which pixels leave a reader: float32; float64 for classes and bits of more than 16 bits.
+
+    float32 holds whole numbers up to 2^24 only, float64 up to 2^53.
+    """
+    return np.result_type(dtype, np.float32) if classes else np.dtype(np.float32)
 
 
 def read_marked(

@@ -21,7 +21,7 @@ from mage_stac import grid, hrefs
 from mage_stac.errors import AssetError
 from mage_stac.pairs import IMAGE, Layer
 from mage_stac.plane import Plane, column, observed
-from mage_stac.raster import BROKEN, DRIVERS, EIGHT_BITS, REMOTE_OPTIONS, can_hold, said
+from mage_stac.raster import BROKEN, DRIVERS, EIGHT_BITS, REMOTE_OPTIONS, can_hold, said, with_nodata
 from mage_stac.stack import Raster
 
 OPEN_FILES = 512
@@ -50,7 +50,9 @@ class Reader:
         self._threads = 0
 
     def plane(self, raster: Raster, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> Plane:
-        """A window inside a raster; thinned to a `shape` (by overviews where there are any: averaged, classes not).
+        """A window inside a raster; thinned to a `shape`: averaged over what was observed, classes not.
+
+        Overviews serve where there are any, unless nodata is stated by the Item alone: they were made without it.
 
         Raises:
             AssetError: the file cannot be opened or read, lies elsewhere than its Item says, or lacks a band.
@@ -60,12 +62,14 @@ class Reader:
         try:
             with rasterio.Env(**(REMOTE_OPTIONS if hrefs.is_remote(raster.path) else {})):
                 handle = self._handle(raster.path, raster.what, raster)
-                values = handle.dataset.read(
-                    raster.bands,
-                    window=window,
-                    out_shape=(len(raster.bands), *size),
-                    resampling=Resampling.nearest if raster.classes else Resampling.average,
-                )
+                averaged = size != (window.height, window.width) and not raster.classes
+                with with_nodata(handle.dataset, raster.nodata if averaged else None) as source:
+                    values = source.read(
+                        raster.bands,
+                        window=window,
+                        out_shape=(len(raster.bands), *size),
+                        resampling=Resampling.nearest if raster.classes else Resampling.average,
+                    )
                 mask = handle.dataset.dataset_mask(window=window, out_shape=size) > 0 if handle.masked else None
         except BROKEN as error:
             raise unreadable(raster.what, raster.path, error) from error
@@ -89,13 +93,15 @@ class Reader:
         what = f"asset {IMAGE!r} of Item {layer.item_id}"
         dataset = self._handle(layer.path, what).dataset
         size = shape or (window.height, window.width)
+        nodata = layer.nodata if dataset.nodata is None else dataset.nodata
         try:
-            raw = dataset.read(
-                layer.bands, window=window, out_shape=(len(layer.bands), *size), resampling=Resampling.bilinear
-            ).astype(np.float32)
+            with with_nodata(dataset, nodata if size != (window.height, window.width) else None) as source:
+                raw = source.read(
+                    layer.bands, window=window, out_shape=(len(layer.bands), *size), resampling=Resampling.bilinear
+                ).astype(np.float32)
             valid = np.isfinite(raw).all(axis=0)
-            if dataset.nodata is not None:
-                valid &= (raw != dataset.nodata).all(axis=0)
+            if nodata is not None:
+                valid &= (raw != nodata).all(axis=0)
             elif MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
                 valid &= dataset.dataset_mask(window=window, out_shape=size) > 0
         except BROKEN as error:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mage_stac import __version__, blender, catalogue, exposure, labelling, passes, publish
 from mage_stac.pairs import PHASES
-from mage_stac.scenario import RenderSpec, Scenario, draw
+from mage_stac.render_spec import RenderSpec
+from mage_stac.scenario import Scenario, draw
 from mage_stac.scene import geometry
 from mage_stac.scene import scene as scenes
 from mage_stac.shots import Shot

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -11,10 +10,8 @@ from numpy.random import SeedSequence
 from mage_stac import clouds, imaging
 from mage_stac.errors import RenderError
 from mage_stac.imaging import Look
+from mage_stac.render_spec import PHASES, RenderSpec
 from mage_stac.scene.scene import Scene, View
-
-if TYPE_CHECKING:
-    from mage_stac.scenario import RenderSpec
 
 SHARP = 0.3
 """Pixels less of PSF for a render in which ground and roofs have been through a sensor's PSF already."""
@@ -40,7 +37,7 @@ def check(spec: RenderSpec) -> None:
     Raises:
         RenderError: all sensors are radars, or all cameras fly low and look straight down.
     """
-    cameras = [one for one in map(spec.sensor_of, ("pre", "post")) if one.radar is None]
+    cameras = [one for one in map(spec.sensor_of, PHASES) if one.radar is None]
     asked = "altitude" if spec.altitude else "least off-nadir" if spec.off_nadir_from else None
     if asked and not cameras:
         raise RenderError(f"{asked}: {spec.sensor} is a radar, whose view is its own (radar.incidence): leave it out")

@@ -99,9 +99,7 @@ def raster(
         return replace(raster(item, first, bands, hide), beside=tuple(raster(item, other) for other in others))
     path = asset_path(item, asset)
     at = band_fields.positions(item, asset, bands) if bands else _all_bands(item, asset, path)
-    scale, offset, nodata = (
-        band_fields.stated(item.assets[asset], name, at) for name in ("raster:scale", "raster:offset", "nodata")
-    )
+    scale, offset = (band_fields.stated(item.assets[asset], name, at) for name in ("raster:scale", "raster:offset"))
     return Raster(
         item_id=item.id,
         asset=asset,
@@ -110,7 +108,7 @@ def raster(
         geobox=grid.of_asset(item, asset),
         scale=tuple(scale),
         offset=tuple(float(value or 0) for value in offset),
-        nodata=float(nodata[0]) if nodata[0] is not None else None,
+        nodata=band_fields.nodata(item.assets[asset], at),
         classes=band_fields.holds_classes(asset, item.assets[asset]),
         mask=_label(item, hide) if hide else None,
         hiding=hiding.rule(item, hide) if hide else None,
@@ -221,7 +219,7 @@ def of_pair(pair: Pair) -> Stack:
                 geobox=pair.geobox,
                 scale=(one.scale,) * n,
                 offset=(one.offset,) * n,
-                nodata=None,
+                nodata=one.nodata,
                 classes=classes,
             ),
         )

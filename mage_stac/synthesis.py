@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mage_stac import blender, catalogue, cluster, kept, workers
+from mage_stac import blender, catalogue, cluster, kept, scenario, workers
 from mage_stac.errors import CatalogueError, MageStacError, RenderError
 from mage_stac.hazards.limits import UNTOUCHED
 from mage_stac.progress import Step
+from mage_stac.render_spec import RenderSpec
 from mage_stac.rendering import render_pair
-from mage_stac.scenario import RenderSpec
 
 __all__ = ["RenderSpec", "Report", "render_pairs"]
 
@@ -61,9 +61,11 @@ def render_pairs(spec: RenderSpec, out: Path, progress: Step | None = None) -> R
     Raises:
         RenderError: no Blender was found, the first scenes all failed, or `out` holds pairs of these names made with
             other options.
-        MageStacError: a worker process was killed, or the Dask cluster has no workers or went away.
+        MageStacError: a file of the spec cannot serve (`scenario.check`), a worker process was killed, or the Dask
+            cluster has no workers or went away.
         CatalogueError: the disk refuses.
     """
+    scenario.check(spec)
     folder = out / collection_id(spec)
     ids = [spec.pair_id(index) for index in range(spec.pairs)]
     done = [name for name in ids if catalogue.has(out, folder.name, f"{name}-label")]

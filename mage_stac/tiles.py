@@ -11,7 +11,6 @@ import numpy as np
 import pystac
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import Geod
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
@@ -85,7 +84,8 @@ def _source(item: pystac.Item, label: pystac.Item | None, labels: Path | None) -
     with opened(catalogue.asset_path(item, IMAGE), f"asset {IMAGE!r} of Item {item.id}") as dataset:
         geobox, count = grid.of_dataset(dataset), dataset.count
     return Source(
-        item=item, geobox=geobox, gsd=_metres(geobox), bands=_names(item, count), label=label, raster=labels
+        item=item, geobox=geobox, gsd=grid.ground_resolution(geobox), bands=_names(item, count), label=label,
+        raster=labels,
     )  # fmt: skip
 
 
@@ -97,16 +97,6 @@ def _names(item: pystac.Item, count: int) -> tuple[str, ...]:
         str(entry.get("eo:common_name") or entry.get("common_name") or entry.get("name") or f"band {number}")
         for number, entry in enumerate(entries, 1)
     )
-
-
-def _metres(geobox: GeoBox) -> float:
-    """Side of the middle pixel on the ground: a CRS may be in degrees, or stretched as EPSG:3857 is."""
-    row, column = geobox.shape[0] / 2, geobox.shape[1] / 2
-    corners = [geobox.affine @ (column + dx, row + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))]
-    x, y = (np.array(part) for part in zip(*corners, strict=True))
-    lon, lat = geobox.crs.transformer_to_crs("EPSG:4326")(x, y)
-    _, _, lengths = Geod(ellps="WGS84").inv(lon[[0, 0]], lat[[0, 0]], lon[1:], lat[1:])
-    return float(np.sqrt(np.prod(lengths)))
 
 
 def tiles(

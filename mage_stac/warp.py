@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,31 +98,31 @@ def _bend(points: NDArray[np.float64]) -> float:
 
 
 def resampled(
-    values: NDArray[np.float32],
+    values: NDArray[np.floating[Any]],
     seen: NDArray[np.bool_] | None,
     points: NDArray[np.float64],
     shape: tuple[int, int],
     *,
     nearest: bool,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_] | None]:
     """Values (C, h, w) at a lattice of their own pixel coordinates (2, n, m), spread over `shape` (H, W).
 
     Pixels not `seen` (h, w; None: all are, and the points lie inside) have no weight; a pixel of the result is seen
     where the pixel of the source under its centre is, as GDAL has it.
 
     Returns:
-        values (C, H, W), 0 where not seen; seen (H, W), None if all are.
+        values (C, H, W) of the same type, 0 where not seen; seen (H, W), None if all are.
     """
     height, width = values.shape[1:]
     size = torch.tensor([width, height], dtype=torch.float64)[:, None, None]
     where = (2 * torch.from_numpy(points) / size - 1).clamp(-FAR, FAR).float()[None]
-    grid = interpolate(where, shape, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
     source = torch.from_numpy(values)[None]
+    grid = interpolate(where, shape, mode="bilinear", align_corners=True).permute(0, 2, 3, 1).to(source.dtype)
     mode = "nearest" if nearest else "bilinear"
     if seen is None:
         found = grid_sample(source, grid, mode=mode, padding_mode="border", align_corners=False)
         return found[0].numpy(), None
-    mask = torch.from_numpy(seen)[None, None].float()
+    mask = torch.from_numpy(seen)[None, None].to(source.dtype)
     under = grid_sample(mask, grid, mode="nearest", align_corners=False)[0, 0] > 0.5
     found = grid_sample(torch.where(mask > 0, source, 0), grid, mode=mode, align_corners=False)[0]
     if not nearest:

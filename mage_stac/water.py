@@ -22,7 +22,6 @@ from mage_stac import (
     cube,
     grid,
     models,
-    overlap,
     pairs,
     prediction,
     quicklook,
@@ -134,7 +133,7 @@ def predict(
     if not items:
         raise CatalogueError(f"{images} holds no Items: give an Item, or a catalogue of those that make up one mosaic")
     box, gsd = grid.of_items(items, pairs.IMAGE), model.recipe.data.gsd
-    size = overlap.pixel_metres(box)
+    size = grid.pixel_metres(box)
     if not all(SIZES[0] <= metres / gsd <= SIZES[1] for metres in size):
         raise GridError(f"{images} has pixels of {size[0]:.3g} x {size[1]:.3g} m, the model learnt from {gsd:g} m")
     digest = water_items.inputs(model.item, items)

@@ -6,6 +6,7 @@ import numpy as np
 import pystac
 import pytest
 import rasterio
+import unmarked
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -286,3 +287,28 @@ def test_joplin_before_and_after_on_one_grid(shared: Path, tmp_path: Path) -> No
     assert (valid == (expected != 0).any(axis=0)).all()
     # Delivered by plain bilinear; GDAL widens the kernel where it thins (0.53 m to 0.60 m).
     assert np.abs(values * 255 - expected)[:, valid].mean() < 1.5
+
+
+def thin(geobox: GeoBox, step: int) -> GeoBox:
+    rows, columns = geobox.shape
+    return GeoBox((rows // step, columns // step), geobox.affine @ Affine.scale(step), geobox.crs)
+
+
+def test_thinned_reads_leave_out_nodata_of_the_item(tmp_path: Path) -> None:
+    made = unmarked.twice(tmp_path)
+    values, valid = cube.read([made.item], thin(made.geobox, 4))
+    expected = made.averaged(4)
+    with rasterio.open(made.marked) as source:
+        np.testing.assert_array_equal(valid, source.dataset_mask(out_shape=(16, 24)) > 0)
+    np.testing.assert_allclose(values[:, valid], expected[:, valid], atol=0.5)  # whole numbers
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_lazily_nodata_of_the_item_is_as_good_as_the_file_s(tmp_path: Path, step: int) -> None:
+    made = unmarked.twice(tmp_path)
+    marked = made.item.clone()
+    marked.assets["image"].href = str(made.marked)
+    del marked.assets["image"].extra_fields["nodata"]
+    found, expected = (loaded([item], thin(made.geobox, step)) for item in (made.item, marked))
+    assert np.isnan(expected).mean() > 0.3
+    np.testing.assert_array_equal(found, expected)

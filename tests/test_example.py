@@ -11,7 +11,7 @@ import synthetic
 
 from mage_stac import catalogue, example
 from mage_stac.errors import CatalogueError, ModelError
-from mage_stac.scenario import RenderSpec
+from mage_stac.render_spec import RenderSpec
 from mage_stac.validate import validate
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,8 +15,9 @@ from test_radar import block
 from mage_stac import blender, catalogue, exposure, synthesis
 from mage_stac.errors import RenderError
 from mage_stac.imaging import Look
+from mage_stac.render_spec import RenderSpec
 from mage_stac.rendering import render_pair
-from mage_stac.scenario import RenderSpec, draw
+from mage_stac.scenario import draw
 from mage_stac.scene.scene import View
 from mage_stac.validate import validate
 

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import rasterio
 import synthetic
+import unmarked
+from numpy.typing import NDArray
 from PIL import Image
 
-from mage_stac import catalogue, gallery, publish
+from mage_stac import catalogue, gallery, publish, sensors
 from mage_stac.classes import WATER_CLASSES, colour_table
 from mage_stac.errors import CatalogueError
+from mage_stac.picture import Rgb
 
 
 def test_a_row_for_each_pair_up_to_the_limit(tmp_path: Path) -> None:
@@ -87,3 +90,62 @@ def test_a_catalogue_with_nothing_to_show_is_told(tmp_path: Path) -> None:
         item.unlink()
     with pytest.raises(CatalogueError):
         gallery.sheet(tmp_path, tmp_path / "sheet.png")
+
+
+def test_a_picture_s_nodata_may_be_its_item_s_alone(tmp_path: Path) -> None:
+    made = unmarked.twice(tmp_path)
+    item = made.item
+    item.assets["visual"] = item.assets.pop("image")
+    pixels, seen = gallery._thinned(item, "visual", 24)
+    expected = made.averaged(4)
+    with rasterio.open(made.marked) as source:
+        np.testing.assert_array_equal(seen, source.dataset_mask(out_shape=(16, 24)) > 0)
+    np.testing.assert_allclose(pixels[:, seen], expected[:, seen], atol=0.5)  # whole numbers
+
+
+PLEIADES, DATE = sensors.read("pleiades-neo"), "2020-06-01T10:00:00Z"
+
+
+def drawn(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Rgb]:
+    """The pictures of a catalogue's one row, as they come onto the sheet."""
+    rows: list[Any] = []
+    synthetic.index(root)
+    with monkeypatch.context() as patched:
+        patched.setattr(gallery.picture, "contact_sheet", lambda _, given, **__: rows.extend(given))
+        gallery.sheet(root, root / "sheet.png", side=64)
+    ((_, pictures),) = rows
+    return list(pictures)
+
+
+def reflectances(seed: int) -> NDArray[np.uint16]:
+    return np.random.default_rng(seed).integers(200, 3000, (4, 64, 64)).astype(np.uint16)
+
+
+def test_both_dates_of_a_pair_share_a_stretch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = reflectances(0), reflectances(1) // 2  # darker, as under water or ash
+    synthetic.write_image(tmp_path, "p", "pre", before, synthetic.geobox(64), DATE, PLEIADES)
+    synthetic.write_image(tmp_path, "p", "post", after, synthetic.geobox(64), DATE, PLEIADES)
+    shown = drawn(tmp_path, monkeypatch)
+    at = [band - 1 for band in PLEIADES.picture()]
+    low, high = np.percentile(np.stack([before, after])[:, at], (2, 98), axis=(0, 2, 3))[..., None, None]
+    for picture, pixels in zip(shown, (before, after), strict=True):
+        expected = ((pixels[at] - low) / (high - low)).clip(0, 1) * 255
+        np.testing.assert_allclose(picture.transpose(2, 0, 1), expected, atol=0.51)  # rounded to bytes
+    assert shown[1].mean() < 0.7 * shown[0].mean()
+
+
+def test_each_of_two_sensors_has_its_own_stretch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    echoes = np.random.default_rng(2).integers(60, 90, (1, 64, 64)).astype(np.uint8)
+    synthetic.write_image(tmp_path, "p", "pre", reflectances(0), synthetic.geobox(64), DATE, PLEIADES)
+    synthetic.write_image(tmp_path, "p", "post", echoes, synthetic.geobox(64), DATE, sensors.read("sar-x"))
+    for phase, picture in zip(("pre", "post"), drawn(tmp_path, monkeypatch), strict=True):
+        with rasterio.open(tmp_path / synthetic.COLLECTION / f"p-{phase}" / "visual.tif") as source:
+            np.testing.assert_array_equal(picture.transpose(2, 0, 1), source.read())
+
+
+def test_pictures_of_bytes_are_not_stretched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [imagery.noise(3, 64, 64, seed=seed) // (1 + seed) for seed in range(2)]
+    for phase, image in zip(("pre", "post"), images, strict=True):
+        synthetic.write_image(tmp_path, "p", phase, image, synthetic.geobox(64), DATE, sensors.read("aerial-rgb"))
+    for picture, image in zip(drawn(tmp_path, monkeypatch), images, strict=True):
+        np.testing.assert_array_equal(picture.transpose(2, 0, 1), image)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imagery import UTM, box, noise, write_image, write_raster
 from odc.geo.geobox import GeoBox
 from PIL import Image
-from pyproj import Transformer
+from pyproj import Geod, Transformer
 from rasterio.vrt import WarpedVRT
 
 from mage_stac import catalogue, cube, grid
@@ -192,8 +192,27 @@ def test_a_crop_may_leave_the_grid() -> None:
     assert part.boundingbox.top == pytest.approx(4_100_000 + 2 * 0.6)
 
 
-def test_ground_resolution_in_degrees_and_metres() -> None:
-    assert grid.ground_resolution(box(10, 10)) == pytest.approx(0.6, rel=1e-3)
-    lonlat = GeoBox((10, 10), Affine(6e-6, 0, -94.5, 0, -6e-6, 37.07), "EPSG:4326")
-    expected = np.sqrt(6e-6 * 111_320 * np.cos(np.radians(37.07)) * 6e-6 * 110_980)
-    assert grid.ground_resolution(lonlat) == pytest.approx(expected, rel=2e-3)
+@pytest.mark.parametrize(
+    ("affine", "crs"),
+    [
+        (Affine(0.6, 0, 500_000, 0, -0.6, 4_100_000), "EPSG:32615"),
+        (Affine(0.6, 0, 170_000, 0, -0.6, 100_000) @ Affine.rotation(30), "EPSG:32615"),  # where a zone ends
+        (Affine(2, 0, 985_000, 0, -3, 200_000), "EPSG:2263"),  # US survey feet
+        (Affine(1e-5, 0, 10.0, 0, -1e-5, 60.0), "EPSG:4326"),
+        (Affine(1.2, 0, 1_113_195, 0, -1.2, 8_399_738), "EPSG:3857"),  # at 60 degrees too: twice its metre
+    ],
+    ids=["metres", "turned", "feet", "degrees", "web mercator"],
+)
+def test_pixels_have_their_size_on_the_ellipsoid(affine: Affine, crs: str) -> None:
+    geobox = GeoBox((40, 60), affine, crs)
+    ends = np.array([affine @ end for end in ((30, 20), (31, 20), (30, 21))])
+    lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(*ends.T)
+    _, _, expected = Geod(ellps="WGS84").inv(lon[[0, 0]], lat[[0, 0]], lon[1:], lat[1:])
+    assert grid.pixel_metres(geobox) == pytest.approx(expected, rel=1e-3)  # UTM's scale: 0.9996 to 1.001
+    assert grid.ground_resolution(geobox) == pytest.approx(np.sqrt(expected.prod()), rel=1e-3)
+
+
+def test_pixels_near_a_pole_have_a_size() -> None:
+    geobox = GeoBox((40, 60), Affine(1e-4, 0, 30.0, 0, -1e-5, 86.0), "EPSG:4326")
+    _, _, expected = Geod(ellps="WGS84").inv(30.003, 85.9998, 30.0031, 85.9998)
+    assert grid.pixel_metres(geobox)[0] == pytest.approx(expected, rel=6e-3)  # the polar grids' scale: 0.994 and more

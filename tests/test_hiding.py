@@ -12,9 +12,10 @@ import pytest
 from imagery import box, noise, write_raster
 from odc.geo.geobox import GeoBox
 
-from mage_stac import catalogue, chip_table, cube, footprint, hiding, loader, publish, samplers, stack
+from mage_stac import catalogue, chip_pieces, chip_table, cube, footprint, hiding, loader, publish, samplers, stack
 from mage_stac.cube import Engine
 from mage_stac.errors import AssetError
+from mage_stac.reader import Reader
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Dataset has no geotransform:rasterio.errors.NotGeoreferencedWarning"  # rasterio's own copies in memory
@@ -94,6 +95,61 @@ def test_a_mask_that_changes_makes_another_index(two: tuple[list[pystac.Item], n
     scl = Path(catalogue.asset_path(two[0][0], "scl"))
     scl.write_bytes(scl.read_bytes() + b"\0")
     assert chip_table.digest([one]) != before
+
+
+FLAG, FILL = 1 << 25, 1
+"""Bits of a mask: together they are no float32, which would lose FILL."""
+
+GRIDS = {
+    "its own": box(60, 80),
+    "shifted by whole pixels": box(40, 50, x=500_006, y=4_099_994),
+    "shifted by a part of one": box(40, 50, x=500_006.2, y=4_099_994.2),
+    "of larger pixels": box(30, 40, step=1.2),
+}
+
+
+@pytest.fixture
+def flagged(tmp_path: Path) -> pystac.Item:
+    """An Item with a mask of uint32 that has FLAG everywhere and FILL in the west."""
+    bits = np.full((1, 60, 80), FLAG, np.uint32)
+    bits[:, :, :32] |= FILL
+    made, _ = observed(tmp_path, "flagged", np.full((30, 40), CLEAR, np.uint8), box(60, 80))
+    path = write_raster(tmp_path / "bits.tif", bits, box(60, 80))
+    asset = publish.raster_asset(str(path), title="Bits", geobox=box(60, 80), dtype="uint32")
+    asset.extra_fields["classification:bitfields"] = [{"name": "fill", "offset": 0}, {"name": "odd", "offset": 25}]
+    made.add_asset("bits", asset)
+    return made
+
+
+def filled(geobox: GeoBox) -> np.ndarray:
+    """Where FILL is, by the x of the pixels' centres."""
+    x = geobox.affine.c + geobox.affine.a * (np.arange(geobox.shape[1]) + 0.5)
+    return np.broadcast_to(x < 500_000 + 32 * 0.6, tuple(geobox.shape))
+
+
+@pytest.mark.parametrize("geobox", GRIDS.values(), ids=GRIDS.keys())
+def test_bits_beyond_24_are_kept(flagged: pystac.Item, geobox: GeoBox) -> None:
+    hidden = filled(geobox)
+    codes, known = cube.read([flagged], geobox, asset="bits")
+    assert known.all()
+    np.testing.assert_array_equal(codes[0], np.where(hidden, FLAG + FILL, FLAG))
+    np.testing.assert_array_equal(cube.read([flagged], geobox, asset="red", hide="bits")[1], ~hidden)
+    whole = stack.on_grid([[flagged]], geobox, asset="red", hide="bits")
+    (plane,) = chip_pieces.read(whole, slice(0, geobox.shape[0]), slice(0, geobox.shape[1]), Reader()).planes
+    np.testing.assert_array_equal(plane.seen, ~hidden)
+
+
+@pytest.mark.parametrize("engine", ["odc", "stackstac"])
+def test_lazily_bits_beyond_24_are_kept(flagged: pystac.Item, engine: Engine) -> None:
+    if engine == "stackstac":
+        pytest.importorskip("stackstac", reason="needs mage-stac[stackstac]")
+    hidden = filled(box(60, 80))
+    found = cube.load([flagged], box(60, 80), ["red", "bits"], engine=engine)
+    assert list(found.data_vars) == ["red", "bits"]
+    assert (found.red.dtype, found.bits.dtype) == (np.float32, np.float64)
+    np.testing.assert_array_equal(found.bits.values[0], np.where(hidden, FLAG + FILL, FLAG))
+    clear = cube.load([flagged], box(60, 80), ["red"], hide="bits", engine=engine)
+    np.testing.assert_array_equal(np.isnan(clear.red.values[0]), hidden)
 
 
 def item(key: str, **fields: Any) -> pystac.Item:

@@ -16,7 +16,8 @@ from mage_stac import catalogue, cog, hybrid, likeness, synthesis
 from mage_stac.cube import read
 from mage_stac.errors import MageStacError, RenderError
 from mage_stac.grid import of_raster
-from mage_stac.scenario import MARGIN, RenderSpec, Scenario, draw
+from mage_stac.render_spec import MARGIN, RenderSpec
+from mage_stac.scenario import Scenario, check, draw
 from mage_stac.scene.scene import Tree, load, save
 from mage_stac.validate import validate
 
@@ -158,7 +159,7 @@ def test_an_image_that_is_too_small_says_which_size_works(spec: RenderSpec) -> N
     with pytest.raises(
         RenderError, match=r"is 160x160 pixels of 0\.6 m, a pair needs 216x216: give a size of at most 144"
     ):
-        replace(spec, size_px=200)
+        check(replace(spec, size_px=200))
 
 
 def test_the_only_part_within_a_collar_is_found(made: Survey, tmp_path: Path) -> None:
@@ -191,7 +192,7 @@ def test_footprints_elsewhere_are_one_line(spec: RenderSpec, tmp_path: Path) -> 
 
 def test_a_folder_without_images_is_one_line(tmp_path: Path, spec: RenderSpec) -> None:
     with pytest.raises(MageStacError, match=r"holds no catalog\.json"):
-        replace(spec, like=str(tmp_path))
+        check(replace(spec, like=str(tmp_path)))
 
 
 def test_burnt_trees_are_drawn_where_the_image_shows_crowns(drawn: Scenario) -> None:

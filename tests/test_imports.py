@@ -32,7 +32,7 @@ ONLY_IN = {
     "planetary_computer": ("mage_stac/search.py",),
     "pypgstac": ("mage_stac/pgstac.py",),
     "psycopg": ("mage_stac/pgstac.py",),
-    "odc.stac": ("mage_stac/cube.py",),
+    "odc.stac": ("mage_stac/cube_odc.py",),
     "stackstac": ("mage_stac/cube_stackstac.py",),
     "OpenEXR": ("mage_stac/passes.py",),
     "distributed": ("mage_stac/cluster.py", "mage_stac/jobs.py"),

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 import synthetic
+import unmarked
+from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from mage_stac import pairs, publish, reader
+from mage_stac import pairs, publish, reader, stack
 from mage_stac.errors import AssetError
 from mage_stac.pairs import Layer, Pair
 from mage_stac.reader import Reader
@@ -78,3 +80,23 @@ def test_a_missing_and_a_truncated_file_are_named(pair: Pair, tmp_path: Path) ->
     (tmp_path / "cut.tif").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(AssetError, match=r"Item x .*cannot be"):
         Reader().image(layer, Window(0, 0, 512, 512))
+
+
+def test_thinned_planes_leave_out_nodata_of_the_item(tmp_path: Path) -> None:
+    made = unmarked.twice(tmp_path)
+    plane = Reader().plane(stack.raster(made.item), slice(0, 64), slice(0, 96), (16, 24))
+    expected = made.averaged(4)
+    assert plane.seen is not None
+    np.testing.assert_array_equal(plane.seen, ~np.isnan(expected[0]))
+    np.testing.assert_allclose(plane.units()[:, plane.seen], expected[:, plane.seen], atol=0.5)  # whole numbers
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (48, 72)])
+def test_images_leave_out_nodata_of_the_item(tmp_path: Path, shape: tuple[int, int]) -> None:
+    made = unmarked.twice(tmp_path)
+    layer = pairs.layer(made.item, ["b3", "b1"])
+    image, valid = Reader().image(layer, Window(0, 0, 96, 64), shape)
+    with rasterio.open(made.marked) as source:
+        expected = source.read([3, 1], out_shape=(2, *shape), resampling=Resampling.bilinear)
+    np.testing.assert_array_equal(valid, (expected != unmarked.GAP).all(axis=0))
+    np.testing.assert_array_equal(image, np.where(valid, expected, 0))

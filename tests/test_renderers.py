@@ -15,7 +15,8 @@ import shapely
 
 from mage_stac import blender, exposure, labelling, passes
 from mage_stac.errors import RenderError
-from mage_stac.scenario import RenderSpec, draw
+from mage_stac.render_spec import RenderSpec
+from mage_stac.scenario import draw
 from mage_stac.scene import balconies, geometry, infrared
 from mage_stac.scene.geometry import Geometry
 from mage_stac.scene.scene import SEMANTIC, UNLABELLED, Building

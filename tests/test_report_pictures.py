@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import geopandas as gpd
 import numpy as np
+import pystac
 import pytest
+import rasterio
 import shapely
 from affine import Affine
+from imagery import write_raster
 from odc.geo.geobox import GeoBox
 
 from mage_stac.products import report_pictures
@@ -58,3 +63,20 @@ def test_the_worse_lies_on_top_and_the_unobserved_keeps_its_stripes() -> None:
     assert 0.05 < (inside > 0).mean() < 0.3
     assert (sheet[20, 50:71, 3] == RIM).all()
     assert not np.asarray(report_pictures.overlay(graded(), ~unseen & unseen, GRID)).any()
+
+
+@pytest.mark.parametrize("factor", [1, 4])
+def test_a_picture_s_nodata_may_be_its_item_s_alone(tmp_path: Path, factor: int) -> None:
+    pixels = np.full((3, 60, 80), 200, np.uint8)
+    pixels[:, :, :38] = 0
+    path = write_raster(tmp_path / "visual.tif", pixels, GRID)
+    with rasterio.open(path, "r+") as source:
+        source.build_overviews([2, 4])
+    item = pystac.Item("x", None, None, pystac.utils.str_to_datetime("2020-01-01"), {})
+    item.add_asset("visual", pystac.Asset(str(path), extra_fields={"nodata": 0}))
+    small = GeoBox((60 // factor, 80 // factor), GRID.affine @ Affine.scale(factor), GRID.crs)
+    shown = report_pictures.photograph([item], GRID, small)
+    assert shown is not None
+    assert (shown[:, : 36 // factor] == 255).all()
+    assert (shown[:, -(-38 // factor) :] == 200).all()
+    assert set(np.unique(shown)) == {200, 255}

@@ -13,7 +13,8 @@ from shapely import Polygon, box
 
 from mage_stac.errors import HazardError, MageStacError, PlaceError, RenderError
 from mage_stac.hazards.earthquake import Earthquake
-from mage_stac.scenario import MARGIN, RenderSpec, draw
+from mage_stac.render_spec import MARGIN, RUN, RenderSpec
+from mage_stac.scenario import check, draw
 from mage_stac.scene.scene import save
 
 SPEC = RenderSpec(hazard="wind", seed=0, size_px=48, undamaged_share=0.5)
@@ -65,7 +66,6 @@ def test_some_pairs_stay_undamaged() -> None:
     [
         ({"hazard": "frogs"}, r"no hazard 'frogs': there are .*none.*wind"),
         ({"style": "moon"}, r"no style 'moon': there are .*suburb"),
-        ({"sensor": "moon"}, "no sensor 'moon'"),
         ({"size_px": 8}, r"size 8 is outside 16\.\.8192"),
         ({"seed": -1}, "seed -1"),
         ({"gsd": 0.0}, "gsd 0.0"),
@@ -73,15 +73,43 @@ def test_some_pairs_stay_undamaged() -> None:
         ({"workers": 0}, "workers 0"),
         ({"off_nadir": 10.0, "off_nadir_from": 20.0}, r"least off-nadir 20\.0 is outside 0\.0\.\.10\.0"),
         ({"timeout": 0.0}, "timeout 0.0"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(MageStacError, match=message):
+        replace(SPEC, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sensor": "moon"}, "no sensor 'moon'"),
+        ({"post_sensor": "moon"}, "no sensor 'moon'"),
         ({"sensor": "drone", "off_nadir_from": 5.0}, r"least off-nadir 5\.0: a camera near the ground"),
         ({"altitude": 60.0, "off_nadir_from": 5.0}, r"least off-nadir 5\.0: a camera near the ground"),
         ({"sensor": "sar-x", "altitude": 60.0}, "altitude: sar-x is a radar"),
         ({"sensor": "sar-x", "off_nadir_from": 5.0}, "least off-nadir: sar-x is a radar"),
     ],
 )
-def test_specs_that_cannot_be_are_refused(change: dict[str, Any], message: str) -> None:
+def test_sensors_that_cannot_be_are_refused(change: dict[str, Any], message: str) -> None:
+    spec = replace(SPEC, **change)
     with pytest.raises(MageStacError, match=message):
-        replace(SPEC, **change)
+        check(spec)
+
+
+def test_a_spec_opens_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "open", None)
+    monkeypatch.setattr(Path, "read_text", None)
+    spec = RenderSpec(sensor="nowhere.toml", like="nowhere", place=("nowhere.gpkg",), columns="nowhere.toml")
+    assert spec.side == pytest.approx(528 * 0.6)
+
+
+def test_what_runs_a_spec_is_not_among_its_pixels() -> None:
+    run = {"pairs": 9, "workers": 2, "scheduler": "tcp://there:1", "device": "cpu", "blender": "b", "keep": "k",
+           "restart_after": 3, "timeout": 5.0}  # fmt: skip
+    assert run.keys() == RUN
+    assert replace(SPEC, **run).pixels() == SPEC.pixels()  # type: ignore[arg-type] # of several types
+    assert not RUN & SPEC.pixels().keys()
 
 
 def test_zero_is_a_seed() -> None:
@@ -166,7 +194,7 @@ def test_parts_of_a_real_place_follow_from_seed_and_index(houses: gpd.GeoDataFra
 
 def test_a_place_that_is_not_there_is_named_at_once() -> None:
     with pytest.raises(PlaceError, match=r"nowhere\.gpkg"):
-        replace(SPEC, place=("nowhere.gpkg",))
+        check(replace(SPEC, place=("nowhere.gpkg",)))
 
 
 def test_views_lean_between_the_least_and_the_most() -> None:

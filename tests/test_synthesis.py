@@ -19,7 +19,8 @@ from shapely.geometry import shape
 
 from mage_stac import blender, catalogue, registration
 from mage_stac.errors import RenderError
-from mage_stac.scenario import RenderSpec, draw
+from mage_stac.render_spec import RenderSpec
+from mage_stac.scenario import draw
 from mage_stac.synthesis import Report, render_pairs
 from mage_stac.validate import validate
 

@@ -18,9 +18,9 @@ from rasterio.windows import Window
 from scipy.spatial import cKDTree
 
 from mage_stac.classes import NOT_OBSERVED
-from mage_stac.grid import of_dataset
+from mage_stac.grid import of_dataset, pixel_metres
 from mage_stac.mosaic import LEVELS
-from mage_stac.overlap import moved, pixel_metres
+from mage_stac.overlap import moved
 from mage_stac.raster import opened
 
 SIDE = 256

@@ -18,7 +18,7 @@ from mage_stac import catalogue, grid, publish, vectors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED
 from mage_stac.cog import writing
 from mage_stac.errors import AssetError
-from mage_stac.overlap import moved, pixel_metres
+from mage_stac.overlap import moved
 from mage_stac.products import buildings, derived, heat, wilson
 from mage_stac.products.units import Units, extent
 from mage_stac.raster import opened, strips
@@ -191,7 +191,7 @@ def _seen(units: Units, damage: Path) -> NDArray[np.float64]:
                 transform=Affine.translation(0, strip.row_off), dtype="int32",
             )  # fmt: skip
             values = source.read(1, window=strip)
-            pixel = math.prod(pixel_metres(grid.crop(geobox, *strip.toslices())))
+            pixel = math.prod(grid.pixel_metres(grid.crop(geobox, *strip.toslices())))
             seen += pixel * np.bincount(owner[(owner >= 0) & (values != NOT_OBSERVED)], minlength=size)
     return seen
 

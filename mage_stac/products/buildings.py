@@ -25,9 +25,9 @@ from mage_stac import vectors
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED
 from mage_stac.cog import writing
 from mage_stac.errors import GridError
-from mage_stac.grid import of_dataset
+from mage_stac.grid import of_dataset, pixel_metres
 from mage_stac.mosaic import LEVELS
-from mage_stac.overlap import moved, pixel_metres, place
+from mage_stac.overlap import moved, place
 from mage_stac.products import grading, squaring
 from mage_stac.raster import opened, strips
 

@@ -15,7 +15,6 @@ from odc.geo.geobox import GeoBox
 from mage_stac import catalogue, grid
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import CatalogueError, MageStacError
-from mage_stac.overlap import pixel_metres
 from mage_stac.products import areas, buildings, units, wilson
 from mage_stac.products.report_pictures import Pictures, drawn, round_length
 from mage_stac.products.units import Units
@@ -107,7 +106,7 @@ def _observed(damage: Path) -> float:
 def place(told: Facts) -> str:
     """Where the map lies and how large it is, in words."""
     west, south, east, north = told.item.bbox or (0.0, 0.0, 0.0, 0.0)
-    ground = told.geobox.shape[0] * told.geobox.shape[1] * float(np.prod(pixel_metres(told.geobox))) / 1e6
+    ground = told.geobox.shape[0] * told.geobox.shape[1] * float(np.prod(grid.pixel_metres(told.geobox))) / 1e6
     lat, lon = (south + north) / 2, (west + east) / 2
     return f"{ground:.3g} km² around {abs(lat):.4f}° {'NS'[lat < 0]}, {abs(lon):.4f}° {'EW'[lon < 0]}"
 
@@ -154,7 +153,7 @@ CAVEAT = (
 def cell(geobox: GeoBox) -> float:
     """A round size of cells, metres: about CELLS along the longer side of a map."""
     rows, columns = geobox.shape
-    width, height = pixel_metres(geobox)
+    width, height = grid.pixel_metres(geobox)
     return max(1.0, round_length(max(columns * width, rows * height) / CELLS * 1.5))
 
 

@@ -19,12 +19,12 @@ from rasterio.enums import Resampling
 from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
 
-from mage_stac import catalogue, grid
+from mage_stac import band_fields, catalogue, grid
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.errors import AssetError
-from mage_stac.overlap import moved, pixel_metres
+from mage_stac.overlap import moved
 from mage_stac.picture import HATCH, Rgb
-from mage_stac.raster import opened
+from mage_stac.raster import opened, with_nodata
 
 SIDE = 1280
 """Pixels along the longer side at most."""
@@ -104,7 +104,7 @@ def photograph(items: Sequence[pystac.Item], full: GeoBox, geobox: GeoBox) -> Rg
     open_ = np.ones(geobox.shape, bool)
     for item in items:
         try:
-            pixels, seen = _read(catalogue.asset_path(item, "visual"), full, geobox)
+            pixels, seen = _read(item, full, geobox)
         except AssetError:
             continue
         fresh = seen & open_
@@ -113,8 +113,9 @@ def photograph(items: Sequence[pystac.Item], full: GeoBox, geobox: GeoBox) -> Rg
     return None if open_.all() else shown
 
 
-def _read(path: str, full: GeoBox, geobox: GeoBox) -> tuple[Rgb, NDArray[np.bool_]]:
-    with opened(path) as source:
+def _read(item: pystac.Item, full: GeoBox, geobox: GeoBox) -> tuple[Rgb, NDArray[np.bool_]]:
+    path, nodata = catalogue.asset_path(item, "visual"), band_fields.nodata(item.assets["visual"], [1])
+    with opened(path) as file, with_nodata(file, nodata) as source:
         if source.count < 3 or source.dtypes[0] != "uint8":
             raise AssetError(f"{path} is no picture of three bands of bytes")
         options: dict[str, Any] = {} if source.nodata is not None else {"add_alpha": True}
@@ -186,7 +187,7 @@ def round_length(metres: float) -> float:
 
 def _scale_bar(pen: ImageDraw.ImageDraw, geobox: GeoBox) -> None:
     rows, columns = geobox.shape
-    width, _ = pixel_metres(geobox)
+    width, _ = grid.pixel_metres(geobox)
     metres = round_length(columns * width / 4)
     length = metres / width
     left, top = 12, rows - 30
