@@ -13,7 +13,7 @@ from affine import Affine
 from numpy.random import SeedSequence
 from odc.geo.geobox import GeoBox
 
-from mage_stac import blender, hybrid, imaging, likeness, overlap, sensors, shots
+from mage_stac import blender, hybrid, imaging, likeness, overlap, radar, sensors, shots
 from mage_stac.errors import RenderError
 from mage_stac.hazards import HAZARDS, Truth, events
 from mage_stac.hazards.hazard import Hazard
@@ -24,8 +24,6 @@ from mage_stac.scene.site import Site
 from mage_stac.scene.styles import STYLES
 from mage_stac.shots import Shot
 
-MARGIN = 8
-"""Pixels rendered beyond each side of the image, for the PSF, the shift and what throws shadows into the frame."""
 ZONES = (32610, 32619)
 """EPSG codes of the UTM zones that invented places lie in: 10 to 19 north, North America."""
 METRES_PER_DEGREE = 110_600.0
@@ -114,7 +112,7 @@ class RenderSpec:
         _within("undamaged share", self.undamaged_share, 0.0, 1.0)
         _within("off-nadir", self.off_nadir, 0.0, 45.0)
         _within("least off-nadir", self.off_nadir_from or 0.0, 0.0, self.off_nadir)
-        _within("largest shift", self.max_shift, 0.0, MARGIN - 4.0)
+        _within("largest shift", self.max_shift, 0.0, float(shots.MARGIN - shots.BLUR))
         _within("oversample", self.oversample, 1, 8)
         _within("samples", self.samples, 1, 4096)
         _within("altitude", self.altitude or 100.0, 10.0, 20_000.0)
@@ -125,8 +123,11 @@ class RenderSpec:
         if not self.timeout > 0:
             raise RenderError(f"timeout {self.timeout} must be more than 0 seconds")
         for phase in ("pre", "post"):
-            if self.sensor_of(phase).radar is None:
-                imaging.band_order(self.sensor_of(phase))
+            sensor = self.sensor_of(phase)
+            if sensor.radar is None:
+                imaging.band_order(sensor)
+            else:
+                radar.tables(sensor.radar)
         shots.check(self)
         if self.like is not None:
             _framed(self)
@@ -134,9 +135,14 @@ class RenderSpec:
             _squares(_files(self), self.side)
 
     @property
+    def margin(self) -> int:
+        """Pixels of a scene beyond each side of its image (shots.margin)."""
+        return shots.margin(self)
+
+    @property
     def side(self) -> float:
         """Of a scene, which is larger than its image, metres."""
-        return (self.size_px + 2 * MARGIN) * self.gsd
+        return (self.size_px + 2 * self.margin) * self.gsd
 
     def sensor_of(self, phase: str) -> sensors.Sensor:
         """The sensor of a date, `pre` or `post`."""
@@ -194,7 +200,7 @@ def _within(what: str, value: float, low: float, high: float) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
-    """A place before and after. Both scenes are MARGIN pixels larger on each side than `geobox`."""
+    """A place before and after. Both scenes are RenderSpec.margin pixels larger on each side than `geobox`."""
 
     id: str
     hazard: str
@@ -237,13 +243,14 @@ def draw(spec: RenderSpec, index: int) -> Scenario:
     damaged, truth = happening.apply(later, intensity, chance)
     if place.photo is not None:
         place, damaged = hybrid.shown(place), hybrid.shown(later, damaged)
+    first = shots.take(spec, place, rng, noise[0], "pre")
     return Scenario(
         id=name,
         hazard=hazard,
         intensity=None if hazard == "none" else intensity,
         unit=happening.unit,
-        pre=shots.take(spec, place, rng, noise[0], "pre"),
-        post=shots.take(spec, replace(damaged, id=f"{name}-post"), rng, noise[1], "post"),
+        pre=first,
+        post=shots.take(spec, replace(damaged, id=f"{name}-post"), rng, noise[1], "post", first),
         truth=truth,
         geobox=_geobox(spec, crs, origin),
         place=name if place.photo is None else _block(spec, origin),
@@ -271,7 +278,7 @@ def _town(spec: RenderSpec, name: str, seed: SeedSequence, at: tuple[str, tuple[
         part = Site(crs=data.crs, bounds=(*origin, origin[0] + spec.side, origin[1] + spec.side))
         return twin.around(data, part, id=f"{name}-pre", seed=spec.seed, datetime=date)
     sensor = sensors.read(spec.sensor)
-    frame = _geobox(spec, crs, origin).pad(MARGIN)
+    frame = _geobox(spec, crs, origin).pad(spec.margin)
     return hybrid.before(_like(spec), data, frame, sensor, _light(spec), id=f"{name}-pre", seed=spec.seed)
 
 
@@ -336,9 +343,9 @@ def _part(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple[float,
 def _framed(spec: RenderSpec) -> None:
     """Raise RenderError where an image is too small for the pairs asked of it."""
     rows, columns = _like(spec).geobox.shape
-    need = spec.size_px + 2 * MARGIN
+    need = spec.size_px + 2 * spec.margin
     if min(rows, columns) < need:
-        works = min(rows, columns) - 2 * MARGIN
+        works = min(rows, columns) - 2 * spec.margin
         hint = f"give a size of at most {works}" if works >= 16 else "give another Item"
         raise RenderError(
             f"{spec.like} is {columns}x{rows} pixels of {spec.gsd:g} m, a pair needs {need}x{need}: {hint}"
@@ -351,7 +358,7 @@ def _framed_part(rng: np.random.Generator, spec: RenderSpec) -> tuple[str, tuple
     Raises:
         RenderError: after many draws there is none.
     """
-    image, need = _like(spec), spec.size_px + 2 * MARGIN
+    image, need = _like(spec), spec.size_px + 2 * spec.margin
     geobox = image.geobox
     for attempt in range(2 * DRAWS):
         if spec.place is None or attempt >= DRAWS:  # a small image may show no built-up square wholly, but other parts
@@ -412,7 +419,7 @@ def _since(stated: str, before: str, after: str) -> tuple[str, str]:
 
 
 def _geobox(spec: RenderSpec, crs: str, origin: tuple[float, float]) -> GeoBox:
-    west = origin[0] + MARGIN * spec.gsd
-    top = origin[1] + (MARGIN + spec.size_px) * spec.gsd
+    west = origin[0] + spec.margin * spec.gsd
+    top = origin[1] + (spec.margin + spec.size_px) * spec.gsd
     affine = Affine(spec.gsd, 0.0, round(west, 6), 0.0, -spec.gsd, round(top, 6))
     return GeoBox((spec.size_px, spec.size_px), affine, crs)

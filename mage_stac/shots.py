@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil, radians, tan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,13 @@ SIDES = 100.0, 260.0
 north: it stands in the east going south and in the west going north, a little south of either."""
 TRACK = 12.0
 """Degrees by which that differs at most, with latitude and within the swath."""
+MARGIN = 8
+"""Pixels rendered beyond each side of the image, for the PSF, the shift and what throws shadows into the frame."""
+BLUR = 4
+"""Of these, those that the PSF may take beside the shift."""
+TALLEST = 26.0, 60.0
+"""Height of what a radar may lay over into the frame from outside, of invented and of real places, m: the tallest trees
+of all styles, and towers of twenty storeys. What is higher is laid over from within a part of its distance alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +40,18 @@ class Shot:
     scene: Scene
     look: Look
     noise: SeedSequence
+
+
+def margin(spec: RenderSpec) -> int:
+    """Pixels of a scene beyond each side of its image: MARGIN, and as many more as a radar lays over into the frame.
+
+    What is TALLEST is displaced by its height over the tangent of the incidence and throws a shadow of its height times
+    that tangent.
+    """
+    beams = [one.radar for one in map(spec.sensor_of, ("pre", "post")) if one.radar is not None]
+    slopes = [tan(radians(beam.incidence)) for beam in beams]
+    reach = max((max(slope, 1.0 / slope) for slope in slopes), default=0.0) * TALLEST[spec.place is not None]
+    return max(MARGIN, ceil(spec.max_shift + BLUR + reach / spec.gsd)) if beams else MARGIN
 
 
 def check(spec: RenderSpec) -> None:
@@ -51,15 +71,27 @@ def check(spec: RenderSpec) -> None:
         )
 
 
-def take(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedSequence, phase: str) -> Shot:
-    """A shot of a scene, `phase` pre or post, with what is drawn for each: lean, shift, air, processing, clouds."""
+def take(
+    spec: RenderSpec,
+    scene: Scene,
+    rng: np.random.Generator,
+    noise: SeedSequence,
+    phase: str,
+    before: Shot | None = None,
+) -> Shot:
+    """A shot of a scene, `phase` pre or post, with what is drawn for each: lean, shift, air, processing, clouds.
+
+    Two dates of a radar are compared from one track: it looks from the side that it had `before`.
+    """
     view = _view(spec, scene, rng, phase)
     reach = spec.max_shift if phase == "post" else 0.0
     shift = (round(float(rng.uniform(-reach, reach)), 3), round(float(rng.uniform(-reach, reach)), 3))
     sensor, light = spec.sensor_of(phase), scene.light
     look = imaging.draw_look(sensor, rng, haze=light.haze, shift=shift)
     if sensor.radar is not None:
-        view = View(off_nadir=sensor.radar.incidence, azimuth=_across(view.azimuth))
+        same = before is not None and spec.sensor_of("pre").radar is not None
+        side = before.scene.view.azimuth if before is not None and same else _across(view.azimuth)
+        view = View(off_nadir=sensor.radar.incidence, azimuth=side)
         look = Look(psf_fwhm=sensor.psf_fwhm, shift=shift)
     elif scene.photo is not None and phase == "pre":
         look = imaging.faithful(sensor)
