@@ -16,8 +16,9 @@ from mage_stac import catalogue, cog, hybrid, likeness, synthesis
 from mage_stac.cube import read
 from mage_stac.errors import MageStacError, RenderError
 from mage_stac.grid import of_raster
-from mage_stac.scenario import MARGIN, RenderSpec, Scenario, draw
+from mage_stac.scenario import RenderSpec, Scenario, draw
 from mage_stac.scene.scene import Tree, load, save
+from mage_stac.shots import MARGIN
 from mage_stac.validate import validate
 
 

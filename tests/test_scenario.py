@@ -13,8 +13,9 @@ from shapely import Polygon, box
 
 from mage_stac.errors import HazardError, MageStacError, PlaceError, RenderError
 from mage_stac.hazards.earthquake import Earthquake
-from mage_stac.scenario import MARGIN, RenderSpec, draw
+from mage_stac.scenario import RenderSpec, draw
 from mage_stac.scene.scene import save
+from mage_stac.shots import MARGIN
 
 SPEC = RenderSpec(hazard="wind", seed=0, size_px=48, undamaged_share=0.5)
 
