@@ -30,6 +30,8 @@ class Backscatter:
     spread: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Standard deviation between one surface of a kind and another, of water between one day's wind and another's, dB;
     0 for classes left out."""
+    soaked: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """How much more returns after the rain that comes with a flood, dB; 0 for classes left out."""
 
 
 X_LIKE = Backscatter(
@@ -51,13 +53,16 @@ C_LIKE = Backscatter(
     wall=0.18,
     corner=6.0,
     spread={"field": 2.3, "bare": 2.3, "grass": 1.5, "road": 1.5, "paved": 1.5, "water": 2.0},
+    soaked={"bare": 3.0, "ground": 2.5, "grass": 2.0, "field": 1.5},
 )  # fmt: skip
 """C band, like polarisations. Land is inferred: X_LIKE less 1 dB, of roads, which are smoother to a longer wave, less
 2 dB, of crops 0.5 dB; it agrees with the mean of Sentinel-1's VV over land and water everywhere, -12.6 dB (SSL4EO-S12,
 Wang et al. 2023, doi:10.1109/MGRS.2023.3281651). Water is CMOD5.N's mean over wind directions (Hersbach 2010,
 doi:10.1175/2009JTECHO698.1) at 3 m/s: -25.1 dB at 45 degrees, -22.0 at 38; its spread is that of winds from 2 to 5 m/s,
--24.4 to -19.1 dB at 38 degrees. That of crops and bare fields is a quarter of the range of Sentinel-1's VV over the
-crops of a season, about -16 to -7 dB (Veloso et al. 2017, doi:10.1016/j.rse.2017.07.015, read off their curves); of
+-24.4 to -19.1 dB at 38 degrees. Soaked soil returns half of what lies between dry and wet soil more, some 3 dB of 6
+(Bauer-Marschallinger et al. 2019, doi:10.1109/TGRS.2018.2858004, of croplands), less, by eye, the more plants cover it,
+and less in C_CROSS. The spread of crops and bare fields is a quarter of the range of Sentinel-1's VV over the
+crops of a season, about -16 to -7 dB (after the curves of Veloso et al. 2017, doi:10.1016/j.rse.2017.07.015); of
 the others by eye."""
 C_CROSS = Backscatter(
     level={
@@ -67,10 +72,11 @@ C_CROSS = Backscatter(
     wall=0.018,
     corner=1.9,
     spread={"field": 3.0, "bare": 3.0, "grass": 2.0, "road": 1.5, "paved": 1.5, "water": 1.0},
+    soaked={"bare": 2.5, "ground": 2.0, "grass": 1.5, "field": 1.0},
 )  # fmt: skip
 """C band, cross polarisations, over C_LIKE: volumes depolarise (trees -5.5, crops -6.5, lawns -7 dB), soils less (-9),
 smooth surfaces least (-10): inferred from Sentinel-1's VH over VV of crops, which runs from about -11 dB on bare soil
-to -4 dB (Veloso et al. 2017, Vreugdenhil et al. 2018, doi:10.3390/rs10091396, read off their curves), and from the mean
+to -4 dB (Veloso et al. 2017, Vreugdenhil et al. 2018, doi:10.3390/rs10091396, by their curves), and from the mean
 of its VH everywhere, -20.3 dB (SSL4EO-S12). Water is -30.6 dB at 38 degrees: that of the sea by C-2PO is -34 dB at
 3 m/s and rises by 0.58 dB per m/s (Zhang & Perrie 2012, doi:10.1175/BAMS-D-11-00001.1), but where Sentinel-1's VH is
 darkest, on one chip looked at without its label, there are -29 dB, noise and neighbours among them: by eye between

@@ -43,7 +43,7 @@ def differences(
     """(polarisations, rows, columns) dB by which fields and other surfaces differ from their table, None for nowhere.
 
     One draw for each surface of the scene, on each date anew, for crops grow and soils dry; it holds where the surface
-    shows. One draw for all water: that day's wind.
+    shows. One draw for all water: that day's wind. On the date of a flood all ground is soaked.
 
     Args:
         seen: the label pass, (rows, columns).
@@ -64,5 +64,15 @@ def differences(
         unit = np.sqrt(COMMON) * drawn[0] + np.sqrt(1.0 - COMMON) * own
         spread = [table.spread.get(one.semantic, 0.0) for one in scene.surfaces]
         found = np.where(shows, layer.of((spread * unit[1:]).tolist()), 0.0)
+        if scene.flood is not None:
+            found = found + _soaked(table)[seen.semantic]
         made.append(np.where(wet, table.spread.get("water", 0.0) * unit[0], found))
     return np.stack(made).astype(np.float32)
+
+
+def _soaked(table: Backscatter) -> NDArray[np.float32]:
+    """(256,) dB by code of SEMANTIC."""
+    more = np.zeros(256, np.float32)
+    for name, decibels in table.soaked.items():
+        more[SEMANTIC[name]] = decibels
+    return more
