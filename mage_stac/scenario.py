@@ -137,7 +137,8 @@ class RenderSpec:
     @property
     def margin(self) -> int:
         """Pixels of a scene beyond each side of its image (shots.margin)."""
-        return shots.margin(self)
+        radars = any(self.sensor_of(phase).radar is not None for phase in ("pre", "post"))
+        return shots.margin(self, _tallest(_files(self)) if radars and self.place is not None else 0.0)
 
     @property
     def side(self) -> float:
@@ -319,6 +320,11 @@ def _read(files: Files) -> twin.Place:
 def _squares(files: Files, side: float) -> tuple[tuple[float, float, int], ...]:
     """The real place's built-up squares (twin.spots)."""
     return twin.spots(_read(files), side)
+
+
+@cache
+def _tallest(files: Files) -> float:
+    return twin.tallest(_read(files))
 
 
 @cache

@@ -28,9 +28,9 @@ MARGIN = 8
 """Pixels rendered beyond each side of the image, for the PSF, the shift and what throws shadows into the frame."""
 BLUR = 4
 """Of these, those that the PSF may take beside the shift."""
-TALLEST = 26.0, 60.0
-"""Height of what a radar may lay over into the frame from outside, of invented and of real places, m: the tallest trees
-of all styles, and towers of twenty storeys. What is higher is laid over from within a part of its distance alone."""
+TREES, TOWERS = 26.0, 60.0
+"""Height of the tallest trees of all styles, which are higher than their buildings; and the most that is laid over into
+the frame from wherever it stands outside, twenty storeys: what is higher only from nearby. Both m."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,15 +42,15 @@ class Shot:
     noise: SeedSequence
 
 
-def margin(spec: RenderSpec) -> int:
+def margin(spec: RenderSpec, tallest: float) -> int:
     """Pixels of a scene beyond each side of its image: MARGIN, and as many more as a radar lays over into the frame.
 
-    What is TALLEST is displaced by its height over the tangent of the incidence and throws a shadow of its height times
-    that tangent.
+    What is high is displaced by its height over the tangent of the incidence and throws a shadow of its height times
+    that tangent. `tallest`: metres of the highest building.
     """
     beams = [one.radar for one in map(spec.sensor_of, ("pre", "post")) if one.radar is not None]
     slopes = [tan(radians(beam.incidence)) for beam in beams]
-    reach = max((max(slope, 1.0 / slope) for slope in slopes), default=0.0) * TALLEST[spec.place is not None]
+    reach = max((max(slope, 1.0 / slope) for slope in slopes), default=0.0) * min(max(tallest, TREES), TOWERS)
     return max(MARGIN, ceil(spec.max_shift + BLUR + reach / spec.gsd)) if beams else MARGIN
 
 

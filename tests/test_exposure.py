@@ -87,7 +87,7 @@ def test_a_tower_beyond_the_edge_is_laid_over_into_the_image(monkeypatch: pytest
     """By its height over the tangent of the incidence, less what lies between it and the edge."""
     spec = RenderSpec(size_px=64, gsd=1.0, sensor="sar-x", max_shift=0.0)
     inside, whole = spec.size_px, spec.size_px + 2 * spec.margin
-    tall, gap = shots.TALLEST[0], 2
+    tall, gap = shots.TREES, 2
     height = np.zeros((whole, whole), np.float32)
     height[20:-20, spec.margin + inside + gap :] = tall  # in the east, seen from the west
     seen = Labels(
@@ -114,7 +114,7 @@ def test_the_margin_holds_what_is_laid_over_and_no_more(sensor: str, gsd: float,
     assert 8 <= spec.margin <= most
     beam = spec.sensor_of("pre").radar
     if beam is not None:
-        assert (spec.margin - spec.max_shift) * gsd > shots.TALLEST[0] / tan(radians(beam.incidence))
+        assert (spec.margin - spec.max_shift) * gsd > shots.TREES / tan(radians(beam.incidence))
     mixed = replace(spec, post_sensor="sar-x")
     assert mixed.margin == RenderSpec(size_px=64, gsd=gsd, sensor="sar-x").margin
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import radians, tan
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,7 +13,9 @@ import shapely
 from shapely import Polygon
 from test_sources import footprints, grid
 
+from mage_stac import shots
 from mage_stac.errors import PlaceError, RenderError
+from mage_stac.scenario import RenderSpec
 from mage_stac.scene import scene as scenes
 from mage_stac.scene import twin
 from mage_stac.scene.scene import Building, Scene
@@ -42,6 +45,27 @@ def test_a_small_place_is_taken_whole(tmp_path: Path) -> None:
     assert all(isinstance(building, Building) and building.height < 6.01 for building in made.buildings)
     assert made.view.off_nadir == 0
     assert made.season == "summer"
+
+
+def test_the_tallest_building_is_what_the_data_say_at_most(tmp_path: Path) -> None:
+    path = town(tmp_path / "a.gpkg", 3)
+    assert twin.tallest(twin.opened((str(path),))) == pytest.approx(6.0)
+    frame = gpd.read_file(path).assign(height=[np.nan] * 8 + [45.0], storeys=[2.0] * 7 + [20.0, np.nan])
+    frame.to_file(tmp_path / "b.gpkg")
+    assert twin.tallest(twin.opened((str(tmp_path / "b.gpkg"),))) == pytest.approx(20 * twin.STOREY + twin.ROOF)
+    frame.drop(columns=["height", "storeys"]).to_file(tmp_path / "c.gpkg")
+    assert twin.tallest(twin.opened((str(tmp_path / "c.gpkg"),))) == 0.0
+
+
+def test_a_real_place_has_room_for_its_towers_beside_a_radar_s_image(tmp_path: Path) -> None:
+    """At least their height over the tangent of 38 degrees; up to the highest that is heeded."""
+    for height in (6.0, 45.0, 200.0):
+        path = tmp_path / f"{height}.gpkg"
+        gpd.read_file(town(tmp_path / "a.gpkg", 3)).assign(height=height).to_file(path)
+        spec = RenderSpec(place=(str(path),), size_px=32, gsd=1.0, sensor="sar-x")
+        heeded = min(max(height, shots.TREES), shots.TOWERS)
+        assert 0 <= spec.margin - spec.max_shift - shots.BLUR - heeded / tan(radians(38.0)) < 1
+        assert replace(spec, sensor="aerial-rgb").margin == shots.MARGIN
 
 
 def test_the_same_seed_makes_the_same_scene_and_survives_the_disk(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, sqrt
+from math import ceil, floor, inf, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from mage_stac.errors import PlaceError
 from mage_stac.scene import assembly, features, reading, relief, site, sources
 from mage_stac.scene import columns as maps
 from mage_stac.scene.assembly import MARGIN, Plot
+from mage_stac.scene.buildings import HIGHEST
 from mage_stac.scene.columns import Columns, Role
 from mage_stac.scene.features import Features
 from mage_stac.scene.scene import Scene
@@ -31,6 +32,10 @@ MOST_BUILDINGS = 4000
 """In one scene."""
 REACH = 1000.0
 """Contours so far outside a site still tell its relief, m."""
+ELEVATED = ("surface", "height")
+"""Rasters that buildings have their heights from."""
+STOREY, ROOF = 3.5, 5.0
+"""The most that a storey and a roof on top of the last are high, of nearly all houses, m."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +137,24 @@ def spots(data: Place, size: float) -> tuple[tuple[float, float, int], ...]:
     if not found:
         raise PlaceError(f"{data.named}: no buildings in the place: choose another bbox")
     return found
+
+
+def tallest(data: Place) -> float:
+    """Height that the highest building may have by the data, m: inf where a raster holds heights, 0 where none tell."""
+    if any(source.raster is not None and source.raster.role in ELEVATED for source in data.sources):
+        return inf
+    whole = Site(crs=data.crs, bounds=data.bounds)
+    vectors = (source for source in data.sources if source.driver != "raster")
+    lots = (lot for source in vectors for lot in reading.stream(source, whole, ("building",)))
+    return max((_highest(lot) for lot in lots), default=0.0)
+
+
+def _highest(lot: Features) -> float:
+    numbers = lot.table.numbers
+    told = np.concatenate([numbers["height"], numbers["eaves"] + ROOF, numbers["storeys"] * STOREY + ROOF])
+    levels = ([point[2] for face in shell for point in face.ring] for shell in lot.faces.values())
+    measured = [max(level) - min(level) for level in levels]
+    return float(max((one for one in (*told, *measured) if 0 < one < HIGHEST), default=0.0))
 
 
 def footprints(data: Place, bounds: Bounds) -> list[shapely.Geometry]:
