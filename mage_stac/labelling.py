@@ -219,7 +219,7 @@ def _on_grid(values: NDArray[Any] | None, scenario: Scenario) -> NDArray[Any] | 
 
 def _margin(scenario: Scenario) -> int:
     """Pixels of the scene beyond each side of the image."""
-    return round((scenario.pre.scene.size[0] / scenario.geobox.affine.a - scenario.geobox.shape[1]) / 2)
+    return round(float(scenario.pre.scene.size[0] / scenario.geobox.affine.a - scenario.geobox.shape[1]) / 2)
 
 
 def write(folder: Path, scenario: Scenario, truth: Rasters, properties: dict[str, Any]) -> pystac.Item:
