@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mage_stac import blender, imaging, passes, radar, veil
+from mage_stac import blender, imaging, passes, radar, radar_ground, veil
 from mage_stac.classes import Class, Classes
-from mage_stac.render_spec import MARGIN, RenderSpec
+from mage_stac.render_spec import RenderSpec
+from mage_stac.scene.lattice import Canvas
 from mage_stac.scene.scene import SEMANTIC
-from mage_stac.sensors import Sensor
+from mage_stac.sensors import Radar, Sensor
 from mage_stac.shots import Shot
 
 RADAR_CLASSES: Classes = (
@@ -26,7 +27,7 @@ RADAR_CLASSES: Classes = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exposure:
-    """An image on its Item's grid, MARGIN cut off."""
+    """An image on its Item's grid, the scene's margin cut off."""
 
     sensor: Sensor
     """At the image's ground sampling distance."""
@@ -55,7 +56,7 @@ def job(spec: RenderSpec, shot: Shot, phase: str) -> blender.Job:
     else:
         wanted = labels or ("labels",)
     finer = spec.oversample if not labels and "labels" in wanted else 1
-    side = (spec.size_px + 2 * MARGIN) * finer
+    side = spec.rendered_px * finer
     return blender.Job(
         width=side,
         height=side,
@@ -80,7 +81,8 @@ def of(spec: RenderSpec, shot: Shot, phase: str, scratch: Path) -> Exposure:
         RenderError: a pass cannot be read.
     """
     sensor = replace(spec.sensor_of(phase), gsd=spec.gsd)
-    return _optical(spec, shot, sensor, scratch) if sensor.radar is None else _radar(spec, shot, sensor, scratch)
+    beam = sensor.radar
+    return _optical(spec, shot, sensor, scratch) if beam is None else _radar(spec, shot, sensor, scratch, beam)
 
 
 def water(spec: RenderSpec, scratch: Path) -> NDArray[np.floating]:
@@ -90,7 +92,7 @@ def water(spec: RenderSpec, scratch: Path) -> NDArray[np.floating]:
         RenderError: the pass cannot be read.
     """
     shown = passes.read_labels(scratch / "labels.exr").semantic == SEMANTIC["water"]
-    return _inside(_shares(shown, shown.shape[0] // (spec.size_px + 2 * MARGIN)))
+    return _inside(_shares(shown, _finer(spec, shown)), spec)
 
 
 def _optical(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exposure:
@@ -103,25 +105,33 @@ def _optical(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exp
     unseen, sky, cover = np.zeros(numbers.shape[1:], bool), shot.look.clouds, {}
     if sky is not None:
         unseen = sky.hidden((numbers.shape[1], numbers.shape[2]), spec.gsd)
-        cover = {"eo:cloud_cover": round(100 * float(_inside(unseen).mean()), 1)}
+        cover = {"eo:cloud_cover": round(100 * float(_inside(unseen, spec).mean()), 1)}
     if smoke is not None:
         unseen = unseen | veil.hidden(unseen.shape, smoke.depth)
-    return Exposure(sensor=sensor, numbers=_inside(numbers), unseen=_inside(unseen), properties=cover)
+    return Exposure(sensor=sensor, numbers=_inside(numbers, spec), unseen=_inside(unseen, spec), properties=cover)
 
 
-def _radar(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path) -> Exposure:
+def _radar(spec: RenderSpec, shot: Shot, sensor: Sensor, scratch: Path, beam: Radar) -> Exposure:
     seen = passes.read_labels(scratch / "labels.exr")
-    finer = seen.semantic.shape[0] // (spec.size_px + 2 * MARGIN)
-    view = shot.scene.view
-    found = radar.scan(seen, gsd=spec.gsd / finer, incidence=view.off_nadir, azimuth=view.azimuth)
-    chance = np.random.default_rng(shot.noise)
+    finer = _finer(spec, seen.semantic)
+    chance, tables = np.random.default_rng(shot.noise), radar.tables(beam)
+    canvas = Canvas(size=shot.scene.size, texel=spec.gsd / finer, seed=shot.scene.ground_seed)
+    seen = radar_ground.photographed(seen, shot.scene, canvas)
+    found = radar.scan(
+        seen,
+        tables,
+        gsd=spec.gsd / finer,
+        incidence=shot.scene.view.off_nadir,
+        azimuth=shot.scene.view.azimuth,
+        differences=radar_ground.differences(seen, shot.scene, canvas, tables, chance),
+    )
     numbers = radar.expose(found.power, sensor=sensor, look=shot.look, oversample=finer, rng=chance)
-    unseen = _inside(_shares(found.shadow, finer) > 0.5)
+    unseen = _inside(_shares(found.shadow, finer) > 0.5, spec)
     moved = (_displaced(mask, shot, finer) for mask in (found.shadow, found.layover))
-    shadow, layover = (_inside(_shares(mask, finer) > 0.5) for mask in moved)
+    shadow, layover = (_inside(_shares(mask, finer) > 0.5, spec) for mask in moved)
     classes = np.where(layover, 1, np.where(shadow, 2, 0)).astype(np.uint8)
     return Exposure(
-        sensor=sensor, numbers=_inside(numbers), unseen=unseen, properties=_sar(sensor, shot), radar=classes
+        sensor=sensor, numbers=_inside(numbers, spec), unseen=unseen, properties=_sar(beam, shot), radar=classes
     )
 
 
@@ -131,15 +141,13 @@ def _displaced(mask: NDArray[np.bool_], shot: Shot, finer: int) -> NDArray[np.bo
     return np.asarray(ndimage.shift(mask.astype(np.uint8), cells, order=0, mode="nearest"), dtype=bool)
 
 
-def _sar(sensor: Sensor, shot: Shot) -> dict[str, Any]:
+def _sar(beam: Radar, shot: Shot) -> dict[str, Any]:
     """Fields of the SAR extension, and of the view; the sun has no part in it."""
-    view, beam = shot.scene.view, sensor.radar
-    if beam is None:
-        return {}
+    view = shot.scene.view
     return {
-        "sar:instrument_mode": "SM",
+        "sar:instrument_mode": beam.instrument_mode,
         "sar:frequency_band": beam.frequency_band,
-        "sar:polarizations": [beam.polarization],
+        "sar:polarizations": list(beam.polarizations),
         "sar:product_type": beam.product_type,
         "sar:observation_direction": "right",
         "sar:looks_equivalent_number": beam.looks,
@@ -158,5 +166,11 @@ def _shares(mask: NDArray[np.bool_], finer: int) -> NDArray[np.floating]:
     return shares
 
 
-def _inside(numbers: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(numbers[..., MARGIN:-MARGIN, MARGIN:-MARGIN])
+def _finer(spec: RenderSpec, seen: NDArray[Any]) -> int:
+    """Cells of a label pass (rows, columns) per pixel along each axis."""
+    return int(seen.shape[0] // spec.rendered_px)
+
+
+def _inside(numbers: NDArray[Any], spec: RenderSpec) -> NDArray[Any]:
+    kept = slice(spec.margin, -spec.margin)
+    return np.ascontiguousarray(numbers[..., kept, kept])

@@ -19,7 +19,6 @@ from mage_stac import catalogue, footprint, publish, quicklook, visible
 from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, UNSEEN, WATER_CLASSES, Class, Classes, colour_table
 from mage_stac.hazards import raster
 from mage_stac.passes import Labels
-from mage_stac.render_spec import MARGIN
 from mage_stac.scenario import Scenario
 from mage_stac.scene import balconies, roofnet
 from mage_stac.scene.scene import SEMANTIC, Building
@@ -104,7 +103,8 @@ def rasters(seen: Labels, bare: Labels, scenario: Scenario) -> Rasters:
         bare: the same without trees, vehicles and debris.
         scenario: gives the grades, the water and the grid.
     """
-    cut = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+    margin = _margin(scenario)
+    cut = (slice(margin, -margin), slice(margin, -margin))
     roof = _roofs(bare, scenario)[cut]
     grades = np.array([0, *(scenario.truth.grades[one.id] for one in scenario.pre.scene.buildings)], np.uint8)
     permanent = bare.semantic[cut] == SEMANTIC["water"]
@@ -153,7 +153,8 @@ def _plans(scenario: Scenario) -> NDArray[np.uint32]:
     ]
     if not shapes:
         return np.zeros((rows, columns), np.uint32)
-    grid = Affine(gsd, 0.0, MARGIN * gsd, 0.0, -gsd, (rows + MARGIN) * gsd)
+    margin = _margin(scenario)
+    grid = Affine(gsd, 0.0, margin * gsd, 0.0, -gsd, (rows + margin) * gsd)
     burnt: NDArray[np.uint32] = rasterize(shapes, (rows, columns), transform=grid, dtype="uint32")
     return burnt
 
@@ -209,10 +210,16 @@ def _on_grid(values: NDArray[Any] | None, scenario: Scenario) -> NDArray[Any] | 
     width, height = scenario.pre.scene.size
     rows, columns = scenario.geobox.shape
     gsd = scenario.geobox.affine.a
-    x = (np.arange(columns) + MARGIN + 0.5) * gsd / width
-    y = (np.arange(rows) + MARGIN + 0.5) * gsd / height
+    margin = _margin(scenario)
+    x = (np.arange(columns) + margin + 0.5) * gsd / width
+    y = (np.arange(rows) + margin + 0.5) * gsd / height
     picked = (np.minimum((part * size).astype(int), size - 1) for part, size in zip((y, x), values.shape, strict=True))
     return values[np.ix_(*picked)]
+
+
+def _margin(scenario: Scenario) -> int:
+    """Pixels of the scene beyond each side of the image."""
+    return round(float(scenario.pre.scene.size[0] / scenario.geobox.affine.a - scenario.geobox.shape[1]) / 2)
 
 
 def write(folder: Path, scenario: Scenario, truth: Rasters, properties: dict[str, Any]) -> pystac.Item:

@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from mage_stac import likeness, overlap, real_place
 from mage_stac.errors import RenderError
-from mage_stac.render_spec import MARGIN, RenderSpec
+from mage_stac.render_spec import RenderSpec
 from mage_stac.scene import site
 from mage_stac.scene.styles import STYLES
 
@@ -43,9 +43,9 @@ class Location:
         return self.west, self.south
 
     def geobox(self, spec: RenderSpec) -> GeoBox:
-        """The grid of the images, MARGIN pixels inside the scene."""
-        west = self.west + MARGIN * spec.gsd
-        top = self.south + (MARGIN + spec.size_px) * spec.gsd
+        """The grid of the images, the spec's margin inside the scene."""
+        west = self.west + spec.margin * spec.gsd
+        top = self.south + (spec.margin + spec.size_px) * spec.gsd
         affine = Affine(spec.gsd, 0.0, round(west, 6), 0.0, -spec.gsd, round(top, 6))
         return GeoBox((spec.size_px, spec.size_px), affine, self.crs)
 
@@ -66,7 +66,7 @@ def check_size(spec: RenderSpec) -> None:
     rows, columns = real_place.image(spec).geobox.shape
     need = spec.rendered_px
     if min(rows, columns) < need:
-        works = min(rows, columns) - 2 * MARGIN
+        works = min(rows, columns) - 2 * spec.margin
         hint = f"give a size of at most {works}" if works >= 16 else "give another Item"
         raise RenderError(
             f"{spec.like} is {columns}x{rows} pixels of {spec.gsd:g} m, a pair needs {need}x{need}: {hint}"

@@ -9,63 +9,73 @@ paths are equally long, as one bright line (Franceschetti et al. 2002, doi:10.11
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, cos, radians, sin, tan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, special
 
-from mage_stac import imaging
+from mage_stac import backscatter, imaging
+from mage_stac.backscatter import FALLOFF, REFERENCE, Backscatter
+from mage_stac.errors import RenderError
 from mage_stac.passes import Labels
 from mage_stac.scene.scene import SEMANTIC
-from mage_stac.sensors import Sensor
+from mage_stac.sensors import Radar, Sensor
 
 Grid = NDArray[np.float32]
-GAMMA = {
-    "ground": -11.0, "building": -7.5, "road": -17.0, "tree": -8.0, "grass": -11.0, "water": -25.0, "vehicle": -3.0,
-    "debris": -5.0, "paved": -16.0, "bare": -12.0, "field": -11.0, "object": -7.0,
-}  # fmt: skip
-"""Backscatter of what faces the sensor at 45 degrees, dB, X band, like polarisations: near the means of Ulaby & Dobson
-1989, "Handbook of Radar Scattering Statistics for Terrain" for soils, grasses, shrubs, trees and road surfaces; smooth
-water a few dB over a good sensor's noise; rubble, roofs and cars by eye after BRIGHT's X-band images (Chen et al. 2025,
-doi:10.5194/essd-17-6217-2025)."""
-FALLOFF = {"road": 3.0, "paved": 3.0, "water": 5.0, "building": 2.0, "vehicle": 2.0}
-"""Power of the cosine of the local incidence that the return follows, from rough (1, all others) to smooth."""
 MIRRORS = {"road": 1.0, "paved": 1.0, "water": 1.3, "bare": 0.6, "ground": 0.5, "grass": 0.4, "field": 0.4}
 """How much of what falls on the ground before a wall goes on to it; 0.1 for all others."""
-WALL, CORNER = 0.18, 6.0
-"""Backscatter of a wall, and of its corner with smooth ground where it stands square to the beam, per area of wall."""
 SQUARE = 18.0
 """Degrees by which a wall may turn away until its corner's return has fallen to 1/e."""
 STEP = 1.5
 """Least drop of a building towards the sensor that is a wall, m."""
 LOW = 1.0
 """Height above ground from which what is displaced makes layover, m."""
-REFERENCE = 45.0
 LIT = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scan:
-    """What a radar sees, without speckle; all (rows, columns) on the grid of the label pass."""
+    """What a radar sees, without speckle, on the grid of the label pass; masks are (rows, columns)."""
 
     power: Grid
-    """Mean sigma nought, linear, without the sensor's noise."""
+    """(polarisations, rows, columns) mean sigma nought, linear, without the sensor's noise."""
     layover: NDArray[np.bool_]
     """Pixels in which what stands above the ground adds to what lies on it, or to other such things."""
     shadow: NDArray[np.bool_]
     """Places on the map, ground or roof, that no beam reaches."""
 
 
-def scan(seen: Labels, *, gsd: float, incidence: float, azimuth: float) -> Scan:
+def tables(beam: Radar) -> tuple[Backscatter, ...]:
+    """Backscatter in each polarisation.
+
+    Raises:
+        RenderError: of one there is none in this frequency band.
+    """
+    return tuple(backscatter.of(beam.frequency_band, one) for one in beam.polarizations)
+
+
+def scan(
+    seen: Labels,
+    tables: Sequence[Backscatter],
+    *,
+    gsd: float,
+    incidence: float,
+    azimuth: float,
+    differences: Grid | None = None,
+) -> Scan:
     """Radar view of a scene.
 
     Args:
         seen: the label pass from straight above, everything in place.
+        tables: of each polarisation, in the order of the image's bands.
         gsd: of its pixels, m.
         incidence: degrees from the vertical.
         azimuth: from the ground towards the sensor, degrees clockwise from north.
+        differences: (polarisations, rows, columns) dB by which what is seen differs from its table; None is nowhere.
     """
     towards = sin(radians(azimuth)), cos(radians(azimuth))
     top = seen.position[..., 2].astype(np.float32)
@@ -73,38 +83,73 @@ def scan(seen: Labels, *, gsd: float, incidence: float, azimuth: float) -> Scan:
     shadow = clearance > 0.05
     height = np.maximum(seen.height, 0.0).astype(np.float32)
     facing = _facing(seen.normal, incidence, towards)
-    share = np.where(shadow, 0.0, _backscatter(seen.semantic, facing))
-    # A slope holds more surface than its cell of the map.
-    share = np.asarray(share / np.clip(seen.normal[..., 2], 0.3, 1.0), dtype=np.float32)
-    power = _placed(share, height, gsd, incidence, towards)
-    power += _walls(seen, clearance, gsd, incidence, towards)
+    power = []
+    for band, table in enumerate(tables):
+        share = np.where(shadow, 0.0, _backscatter(seen.semantic, facing, table))
+        if differences is not None:
+            share = share * 10 ** (differences[band] / 10)
+        # A slope holds more surface than its cell of the map.
+        share = np.asarray(share / np.clip(seen.normal[..., 2], 0.3, 1.0), dtype=np.float32)
+        total = _placed(share, height, gsd, incidence, towards)
+        total += _walls(seen, table, clearance, gsd, incidence, towards)
+        power.append(total)
     lit = np.where(shadow, 0.0, 1.0).astype(np.float32)
     low = _placed(np.where(height < LOW, lit, 0.0), height, gsd, incidence, towards)
     high = _placed(np.where(height >= LOW, lit, 0.0), height, gsd, incidence, towards)
-    return Scan(power=power, layover=(high > 0.25) & (low + high > 1.25), shadow=shadow)
+    return Scan(power=np.stack(power), layover=(high > 0.25) & (low + high > 1.25), shadow=shadow)
 
 
 def expose(
     power: Grid, *, sensor: Sensor, look: imaging.Look, oversample: int, rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """The product's digital numbers (1, rows, columns): sigma nought in dB, with the sensor's noise and speckle.
+) -> NDArray[Any]:
+    """The product's digital numbers (bands, rows, columns): sigma nought in dB, with the sensor's noise and speckle.
 
-    Speckle is drawn for each pixel of the product: gamma distributed with mean 1 and variance 1 / looks (Goodman 1976,
-    doi:10.1364/JOSA.66.001145), without the correlation between neighbours that some processors leave.
+    Speckle is drawn for each pixel of the product, and for each polarisation by itself: like and cross returns of
+    natural ground are uncorrelated (reflection symmetry: Nghiem et al. 1992, Radio Science 27, 693-711).
 
     Args:
-        power: Scan.power, (rows * oversample, columns * oversample).
+        power: Scan.power, (bands, rows * oversample, columns * oversample).
         sensor: with its radar.
         look: gives the PSF and the shift.
         oversample: cells per pixel along each axis.
         rng: draws the speckle.
+
+    Raises:
+        RenderError: the sensor is no radar.
     """
-    looks = sensor.radar.looks if sensor.radar is not None else 1.0
-    floor = 10 ** (sensor.radar.noise_floor / 10) if sensor.radar is not None else 0.0
-    pixels = imaging.resample(power[..., None], oversample=oversample, fwhm=look.psf_fwhm, shift=look.shift)[..., 0]
-    speckled = (np.maximum(pixels, 0.0) + floor) * rng.gamma(looks, 1.0 / looks, pixels.shape)
-    decibels = 10.0 * np.log10(np.maximum(speckled, LIT)).astype(np.float32)
-    return imaging.quantise(decibels[None], sensor)
+    if sensor.radar is None:
+        raise RenderError(f"sensor {sensor.name} is no radar: expose it by imaging.expose")
+    beam = sensor.radar
+    floor = 10 ** (beam.noise_floor / 10)
+    off = tuple(rng.uniform(0.0, 1.0, 2)) if beam.regridded else (0.0, 0.0)
+    shift = look.shift[0] + off[0], look.shift[1] + off[1]
+    pixels = imaging.resample(np.moveaxis(power, 0, -1), oversample=oversample, fwhm=look.psf_fwhm, shift=shift)
+    speckled = [
+        (np.maximum(band, 0.0) + floor) * _speckle(band.shape, beam, rng) for band in np.moveaxis(pixels, -1, 0)
+    ]
+    # Where less than the mean of the noise came in, nothing is left: the least that the product can hold.
+    values = np.maximum(np.stack(speckled) - (floor if beam.noise_subtracted else 0.0), 0.0)
+    if beam.regridded:
+        values = ndimage.shift(values, (0.0, -off[0], -off[1]), order=1, mode="nearest")
+    decibels = 10.0 * np.log10(np.maximum(values, LIT)).astype(np.float32)
+    return imaging.quantise(decibels, sensor)
+
+
+def _speckle(shape: tuple[int, ...], beam: Radar, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Gamma distributed with mean 1 and variance 1 / looks (Goodman 1976, doi:10.1364/JOSA.66.001145).
+
+    Neighbours share it by the width of the resolution: filtered Gaussian noise, taken to the gamma distribution by its
+    ranks. Power of complex noise seen through a Gaussian response whose power is `speckle_fwhm` wide is correlated like
+    white noise filtered by that power.
+    """
+    if not beam.speckle_fwhm:
+        return rng.gamma(beam.looks, 1.0 / beam.looks, shape)
+    sigma = beam.speckle_fwhm / imaging.FWHM_PER_SIGMA
+    drawn = ndimage.gaussian_filter(rng.standard_normal(shape), sigma, mode="wrap")
+    line = np.zeros(2 * ceil(5 * sigma) + 1)
+    line[line.size // 2] = 1.0
+    drawn /= np.square(ndimage.gaussian_filter1d(line, sigma)).sum()  # the kernel is the product of two such lines
+    return np.asarray(special.gammaincinv(beam.looks, special.ndtr(drawn)) / beam.looks)
 
 
 def _clearance(top: Grid, gsd: float, incidence: float, towards: tuple[float, float]) -> Grid:
@@ -131,12 +176,12 @@ def _facing(normal: NDArray[np.float32], incidence: float, towards: tuple[float,
     return np.asarray(np.clip(normal @ beam, 0.0, 1.0), dtype=np.float32)
 
 
-def _backscatter(semantic: NDArray[np.uint8], facing: Grid) -> Grid:
+def _backscatter(semantic: NDArray[np.uint8], facing: Grid, table: Backscatter) -> Grid:
     """Sigma nought, linear, by class and cosine of the local incidence."""
     level, power = np.zeros(256, np.float32), np.ones(256, np.float32)
     for name, code in SEMANTIC.items():
         power[code] = FALLOFF.get(name, 1.0)
-        level[code] = 10 ** (GAMMA[name] / 10) / cos(radians(REFERENCE)) ** power[code]
+        level[code] = 10 ** (table.level[name] / 10) / cos(radians(REFERENCE)) ** power[code]
     return np.asarray(level[semantic] * facing ** power[semantic], dtype=np.float32)
 
 
@@ -158,7 +203,9 @@ def _placed(values: Grid, height: Grid, gsd: float, incidence: float, towards: t
     return total.reshape(rows, columns).astype(np.float32)
 
 
-def _walls(seen: Labels, clearance: Grid, gsd: float, incidence: float, towards: tuple[float, float]) -> Grid:
+def _walls(
+    seen: Labels, table: Backscatter, clearance: Grid, gsd: float, incidence: float, towards: tuple[float, float]
+) -> Grid:
     """Power of the walls that face the sensor, over their layover, and of their corners with the ground."""
     top = seen.position[..., 2].astype(np.float32)
     before = _moved(top, 1.0, towards)
@@ -172,13 +219,15 @@ def _walls(seen: Labels, clearance: Grid, gsd: float, incidence: float, towards:
     layers = ceil(float(drop.max(initial=0.0)) / width)
     for layer in range(layers):
         low = layer * width
-        part = np.clip(drop - np.maximum(low, hidden), 0.0, width) * np.float32(sin(radians(incidence)) * WALL / gsd)
+        part = np.clip(drop - np.maximum(low, hidden), 0.0, width) * np.float32(
+            sin(radians(incidence)) * table.wall / gsd
+        )
         power += _placed(part, foot + np.minimum(low + width / 2, drop), gsd, incidence, towards)
     mirror = np.full(256, 0.1, np.float32)
     for name, value in MIRRORS.items():
         mirror[SEMANTIC[name]] = value
     ground = mirror[_nearest(seen.semantic, towards)]
-    corner = (drop - hidden) * ground * _square(top, towards) * np.float32(CORNER * WALL / gsd)
+    corner = (drop - hidden) * ground * _square(top, towards) * np.float32(table.corner * table.wall / gsd)
     return np.asarray(power + _placed(corner, foot, gsd, incidence, towards), dtype=np.float32)
 
 

@@ -16,6 +16,11 @@ MARGIN = 8
 """Pixels rendered beyond each side of the image, for the PSF, the shift and what throws shadows into the frame."""
 FINEST, COARSEST = 0.05, 1.25
 """Texels of the ground, metres: for less than a drone sees, or for more than a lane's width, nothing is painted."""
+BLUR = 4
+"""Of these, those that the PSF may take beside the shift."""
+TREES, TOWERS = 26.0, 60.0
+"""Height of the tallest trees of all styles, which are higher than their buildings; and of real places' buildings the
+most that is laid over into the frame from outside, twenty storeys: what is higher only from nearby. Both m."""
 PHASES = ("pre", "post")
 
 RUN = frozenset({"pairs", "workers", "scheduler", "device", "blender", "keep", "restart_after", "timeout"})
@@ -96,7 +101,7 @@ class RenderSpec:
         _within("undamaged share", self.undamaged_share, 0.0, 1.0)
         _within("off-nadir", self.off_nadir, 0.0, 45.0)
         _within("least off-nadir", self.off_nadir_from or 0.0, 0.0, self.off_nadir)
-        _within("largest shift", self.max_shift, 0.0, MARGIN - 4.0)
+        _within("largest shift", self.max_shift, 0.0, float(MARGIN - BLUR))
         _within("oversample", self.oversample, 1, 8)
         _within("samples", self.samples, 1, 4096)
         _within("altitude", self.altitude or 100.0, 10.0, 20_000.0)
@@ -108,9 +113,23 @@ class RenderSpec:
             raise RenderError(f"timeout {self.timeout} must be more than 0 seconds")
 
     @property
+    def margin(self) -> int:
+        """Pixels of a scene beyond each side of its image: MARGIN, and more where a radar lays over into the frame.
+
+        What is high is displaced by its height over the tangent of the incidence and throws a shadow of its height
+        times that tangent.
+        """
+        beams = [one.radar for one in map(self.sensor_of, PHASES) if one.radar is not None]
+        if not beams:
+            return MARGIN
+        slopes = [math.tan(math.radians(beam.incidence)) for beam in beams]
+        reach = max(max(slope, 1.0 / slope) for slope in slopes) * (TREES if self.place is None else TOWERS)
+        return max(MARGIN, math.ceil(self.max_shift + BLUR + reach / self.gsd))
+
+    @property
     def rendered_px(self) -> int:
         """Pixels along each side of a scene, which is larger than its image."""
-        return self.size_px + 2 * MARGIN
+        return self.size_px + 2 * self.margin
 
     @property
     def side(self) -> float:

@@ -9,11 +9,11 @@ import pystac
 from numpy.random import SeedSequence
 from odc.geo.geobox import GeoBox
 
-from mage_stac import hybrid, imaging, locations, real_place, sensors, shots
+from mage_stac import hybrid, imaging, locations, radar, real_place, sensors, shots
 from mage_stac.hazards import HAZARDS, Truth
 from mage_stac.likeness import Likeness
 from mage_stac.locations import Location
-from mage_stac.render_spec import MARGIN, PHASES, RenderSpec
+from mage_stac.render_spec import PHASES, RenderSpec
 from mage_stac.scene import procedural, sun, twin
 from mage_stac.scene.scene import Scene
 from mage_stac.scene.site import Site
@@ -26,7 +26,7 @@ MONTHS = tuple(range(1, 13))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
-    """A place before and after. Both scenes are MARGIN pixels larger on each side than `geobox`."""
+    """A place before and after. Both scenes are RenderSpec.margin pixels larger on each side than `geobox`."""
 
     id: str
     hazard: str
@@ -67,6 +67,8 @@ def check(spec: RenderSpec) -> None:
     for sensor in map(spec.sensor_of, PHASES):
         if sensor.radar is None:
             imaging.band_order(sensor)
+        else:
+            radar.tables(sensor.radar)
     shots.check(spec)
     if spec.like is not None:
         locations.check_size(spec)
@@ -93,13 +95,14 @@ def draw(spec: RenderSpec, index: int) -> Scenario:
     standing, damaged = place, strike.scene
     if place.photo is not None:
         standing, damaged = hybrid.shown(place), hybrid.shown(later, damaged)
+    first = shots.take(spec, standing, rng, noise[0], "pre")
     return Scenario(
         id=name,
         hazard=strike.hazard,
         intensity=None if strike.hazard == "none" else strike.intensity,
         unit=strike.unit,
-        pre=shots.take(spec, standing, rng, noise[0], "pre"),
-        post=shots.take(spec, replace(damaged, id=f"{name}-post"), rng, noise[1], "post"),
+        pre=first,
+        post=shots.take(spec, replace(damaged, id=f"{name}-post"), rng, noise[1], "post", first),
         truth=strike.truth,
         geobox=location.geobox(spec),
         place=name if place.photo is None else _block(spec, location),
@@ -133,7 +136,7 @@ def _town(spec: RenderSpec, name: str, seed: SeedSequence, location: Location, d
         part = Site(crs=data.crs, bounds=(west, south, west + spec.side, south + spec.side))
         return twin.around(data, part, id=id_, seed=spec.seed, datetime=date)
     image, light, sensor = real_place.image(spec), real_place.light(spec), sensors.read(spec.sensor)
-    return hybrid.before(image, data, location.geobox(spec).pad(MARGIN), sensor, light, id=id_, seed=spec.seed)
+    return hybrid.before(image, data, location.geobox(spec).pad(spec.margin), sensor, light, id=id_, seed=spec.seed)
 
 
 def _invented(spec: RenderSpec, name: str, seed: SeedSequence, location: Location, date: str) -> Scene:

@@ -43,10 +43,19 @@ class Radar:
     """Degrees from the vertical at the ground."""
     looks: float = Field(gt=0)
     """Equivalent number of looks: mean squared over variance of the speckle."""
+    speckle_fwhm: float = Field(default=0.0, ge=0)
+    """Full width at half maximum of the resolution, in pixels, by which neighbours share speckle; 0 for not at all."""
     frequency_band: Literal["L", "S", "C", "X"] = "X"
-    polarization: Literal["VV", "HH"] = "VV"
+    polarizations: tuple[Literal["VV", "VH", "HH", "HV"], ...] = Field(default=("VV",), min_length=1)
+    """Sent and received, in the order of the bands."""
     noise_floor: float = -20.0
     """Noise-equivalent sigma nought, dB."""
+    noise_subtracted: bool = False
+    """Whether the product has the mean of the noise taken away; its scatter stays."""
+    regridded: bool = False
+    """Whether power was brought from the radar's own grid to the map's by bilinear interpolation, speckle and all."""
+    instrument_mode: str = "SM"
+    """As the SAR extension of STAC names it."""
     product_type: str = "GTC"
     """As the SAR extension of STAC names it; GTC: the ground is where the map has it, what stands on it leans."""
 
@@ -87,6 +96,13 @@ class Sensor:
     """Whether the light that air's molecules scatter is in the numbers: reflectance at the top of the atmosphere."""
     radar: Radar | None = None
     """Set for a radar: a pixel's value is then sigma nought in dB."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a radar has not one band for each polarisation."""
+        if self.radar is not None and len(self.radar.polarizations) != len(self.bands):
+            raise ValueError(
+                f"{len(self.radar.polarizations)} radar.polarizations for {len(self.bands)} bands: give one for each"
+            )
 
     def picture(self) -> tuple[int, int, int]:
         """Positions (from 1) of red, green and blue in the `image` asset; the first band thrice if it lacks them."""

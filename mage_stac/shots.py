@@ -10,7 +10,7 @@ from numpy.random import SeedSequence
 from mage_stac import clouds, imaging
 from mage_stac.errors import RenderError
 from mage_stac.imaging import Look
-from mage_stac.render_spec import PHASES, RenderSpec
+from mage_stac.render_spec import RenderSpec
 from mage_stac.scene.scene import Scene, View
 
 SHARP = 0.3
@@ -37,7 +37,7 @@ def check(spec: RenderSpec) -> None:
     Raises:
         RenderError: all sensors are radars, or all cameras fly low and look straight down.
     """
-    cameras = [one for one in map(spec.sensor_of, PHASES) if one.radar is None]
+    cameras = [one for one in map(spec.sensor_of, ("pre", "post")) if one.radar is None]
     asked = "altitude" if spec.altitude else "least off-nadir" if spec.off_nadir_from else None
     if asked and not cameras:
         raise RenderError(f"{asked}: {spec.sensor} is a radar, whose view is its own (radar.incidence): leave it out")
@@ -48,15 +48,27 @@ def check(spec: RenderSpec) -> None:
         )
 
 
-def take(spec: RenderSpec, scene: Scene, rng: np.random.Generator, noise: SeedSequence, phase: str) -> Shot:
-    """A shot of a scene, `phase` pre or post, with what is drawn for each: lean, shift, air, processing, clouds."""
+def take(
+    spec: RenderSpec,
+    scene: Scene,
+    rng: np.random.Generator,
+    noise: SeedSequence,
+    phase: str,
+    before: Shot | None = None,
+) -> Shot:
+    """A shot of a scene, `phase` pre or post, with what is drawn for each: lean, shift, air, processing, clouds.
+
+    Two dates of a radar are compared from one track: it looks from the side that it had `before`.
+    """
     view = _view(spec, scene, rng, phase)
     reach = spec.max_shift if phase == "post" else 0.0
     shift = (round(float(rng.uniform(-reach, reach)), 3), round(float(rng.uniform(-reach, reach)), 3))
     sensor, light = spec.sensor_of(phase), scene.light
     look = imaging.draw_look(sensor, rng, haze=light.haze, shift=shift)
     if sensor.radar is not None:
-        view = View(off_nadir=sensor.radar.incidence, azimuth=_across(view.azimuth))
+        same = before is not None and spec.sensor_of("pre").radar is not None
+        side = before.scene.view.azimuth if before is not None and same else _across(view.azimuth)
+        view = View(off_nadir=sensor.radar.incidence, azimuth=side)
         look = Look(psf_fwhm=sensor.psf_fwhm, shift=shift)
     elif scene.photo is not None and phase == "pre":
         look = imaging.faithful(sensor)

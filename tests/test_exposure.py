@@ -5,20 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from math import radians, tan
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
-from test_radar import block
+from test_radar import SIZE, block
 
 from mage_stac import blender, catalogue, exposure, synthesis
 from mage_stac.errors import RenderError
 from mage_stac.imaging import Look
-from mage_stac.render_spec import RenderSpec
+from mage_stac.passes import Labels
+from mage_stac.render_spec import BLUR, TOWERS, TREES, RenderSpec
 from mage_stac.rendering import render_pair
 from mage_stac.scenario import draw
-from mage_stac.scene.scene import View
+from mage_stac.scene.scene import SEMANTIC, View
 from mage_stac.validate import validate
 
 SPEC = RenderSpec(hazard="wind", undamaged_share=0.0, seed=4, size_px=64)
@@ -65,7 +67,8 @@ def test_before_by_light_after_by_radar(tmp_path: Path, session: blender.Session
 
 def test_layover_and_shadow_lie_where_the_image_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exposure.passes, "read_labels", lambda _: block(15.0))
-    spec = RenderSpec(size_px=64, gsd=1.0, sensor="sar-x")  # with its margins half as many pixels as the block
+    spec = RenderSpec(size_px=SIZE - 2 * 40, gsd=1.0, sensor="sar-x")
+    assert spec.margin == 40  # so that the block's cells are pixels
     shot = draw(spec, 0).post
     scene = replace(shot.scene, view=View(off_nadir=38.0, azimuth=270.0))
     still, moved = (
@@ -79,6 +82,65 @@ def test_layover_and_shadow_lie_where_the_image_shows_them(monkeypatch: pytest.M
     np.testing.assert_array_equal(moved.unseen, still.unseen)  # the labels stay on the map
     decibels = moved.numbers[0] * moved.sensor.scale + moved.sensor.offset
     assert np.median(decibels[moved.radar == 2]) < np.median(decibels[moved.radar == 0]) - 6
+
+
+def test_a_tower_beyond_the_edge_is_laid_over_into_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its height over the tangent of the incidence, less what lies between it and the edge."""
+    spec = RenderSpec(size_px=64, gsd=1.0, sensor="sar-x", max_shift=0.0)
+    inside, whole = spec.size_px, spec.size_px + 2 * spec.margin
+    tall, gap = TREES, 2
+    height = np.zeros((whole, whole), np.float32)
+    height[20:-20, spec.margin + inside + gap :] = tall  # in the east, seen from the west
+    seen = Labels(
+        semantic=np.where(height > 0, SEMANTIC["building"], SEMANTIC["grass"]).astype(np.uint8),
+        instance=(height > 0).astype(np.uint32),
+        height=height,
+        position=np.stack([0 * height, 0 * height, height], axis=-1),
+        normal=np.broadcast_to(np.array([0, 0, 1], np.float32), (whole, whole, 3)),
+        depth=0 * height,
+    )
+    monkeypatch.setattr(exposure.passes, "read_labels", lambda _: seen)
+    shot = draw(spec, 0).post
+    scene = replace(shot.scene, view=View(off_nadir=38.0, azimuth=270.0))
+    made = exposure.of(spec, replace(shot, scene=scene, look=Look(psf_fwhm=1.2)), "post", Path())
+    assert made.radar is not None
+    line = made.radar[inside // 2]
+    assert (line == 1).sum() == pytest.approx(tall / tan(radians(38.0)) - gap, abs=1.01)
+    assert (line[line.argmax() :] == 1).all()  # up to the edge
+
+
+@pytest.mark.parametrize(("sensor", "gsd", "most"), [("sentinel-1", 10.0, 10), ("sar-x", 0.5, 74), ("naip", 0.5, 8)])
+def test_the_margin_holds_what_is_laid_over_and_no_more(sensor: str, gsd: float, most: int) -> None:
+    spec = RenderSpec(size_px=64, gsd=gsd, sensor=sensor)
+    assert 8 <= spec.margin <= most
+    beam = spec.sensor_of("pre").radar
+    if beam is not None:
+        assert (spec.margin - spec.max_shift) * gsd > TREES / tan(radians(beam.incidence))
+    mixed = replace(spec, post_sensor="sar-x")
+    assert mixed.margin == RenderSpec(size_px=64, gsd=gsd, sensor="sar-x").margin
+
+
+def test_a_real_place_has_room_for_towers_beside_a_radar_s_image() -> None:
+    spec = RenderSpec(place=("any.gpkg",), size_px=32, gsd=1.0, sensor="sar-x")
+    assert 0 <= spec.margin - spec.max_shift - BLUR - TOWERS / tan(radians(38.0)) < 1
+    assert replace(spec, sensor="aerial-rgb").margin == 8
+
+
+def test_both_dates_of_a_radar_look_from_one_side() -> None:
+    pairs = [draw(RenderSpec(size_px=32, sensor="sentinel-1", gsd=10.0), index) for index in range(8)]
+    sides = [(pair.pre.scene.view.azimuth, pair.post.scene.view.azimuth) for pair in pairs]
+    assert all(before == after for before, after in sides)
+    assert len({before < 180 for before, _ in sides}) == 2
+
+
+def test_a_radar_of_two_polarisations_has_a_band_for_each(tmp_path: Path, session: blender.Session) -> None:
+    folder = made(tmp_path, session, sensor="sentinel-1", gsd=10.0, size_px=32)
+    item = catalogue.read_item(folder / "wind-4-00000-post" / "wind-4-00000-post.json")
+    assert item.properties["sar:polarizations"] == ["VV", "VH"]
+    assert item.properties["sar:instrument_mode"] == "IW"
+    assert [band["name"] for band in item.assets["image"].extra_fields["bands"]] == ["VV", "VH"]
+    like, cross = (read(folder, "post", "image") * 0.25 - 48.0).astype(float)
+    assert 4 < np.median(like) - np.median(cross) < 12  # of any ground in the table
 
 
 def test_a_radar_looks_to_the_right_of_its_track() -> None:
@@ -122,7 +184,8 @@ def test_after_a_flood_the_labels_say_what_shows_of_it(sensor: str) -> None:
     spec = RenderSpec(hazard="flood", size_px=64, sensor=sensor, oversample=3)
     before, after = (exposure.job(spec, getattr(scenario, phase), phase) for phase in ("pre", "post"))
     assert "labels" in after.passes
-    assert (after.width, after.height) == (3 * 80, 3 * 80)
+    whole = 64 + 2 * spec.margin
+    assert (after.width, after.height) == (3 * whole, 3 * whole)
     assert after.width * after.oversample == before.width * before.oversample  # the image is no finer
     assert after.width * after.gsd == pytest.approx(before.width * before.gsd)
     dry = replace(scenario.post, scene=replace(scenario.post.scene, flood=None))

@@ -19,7 +19,8 @@ from mage_stac.classes import DAMAGE_CLASSES
 from mage_stac.hazards import Truth
 from mage_stac.imaging import Look
 from mage_stac.passes import Labels
-from mage_stac.scenario import MARGIN, Scenario, Shot
+from mage_stac.render_spec import MARGIN
+from mage_stac.scenario import Scenario, Shot
 from mage_stac.scene.scene import SEMANTIC, Building, Damage, Scene, Surface
 
 SIZE = 40

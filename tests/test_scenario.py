@@ -101,7 +101,7 @@ def test_a_spec_opens_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "open", None)
     monkeypatch.setattr(Path, "read_text", None)
     spec = RenderSpec(sensor="nowhere.toml", like="nowhere", place=("nowhere.gpkg",), columns="nowhere.toml")
-    assert spec.side == pytest.approx(528 * 0.6)
+    assert spec.like == "nowhere"
 
 
 def test_what_runs_a_spec_is_not_among_its_pixels() -> None:
