@@ -36,6 +36,7 @@ from mage_stac.adapt import refit
 from mage_stac.catalogue import read_items
 from mage_stac.graded import Outlines
 from mage_stac.products import buildings
+from mage_stac.products.footprints import SMALLEST
 from mage_stac.recipe import Event, Recipe
 
 STEPS = 120
@@ -195,7 +196,7 @@ def shown(out: Path, data: Path, seed: int) -> tuple[Path, Path]:
     few, rest = (out / f"{name}-{seed}.gpkg" for name in ("few", "rest"))
     if not rest.is_file():
         frame = geopandas.read_file(data / POLYGONS)
-        houses = frame[frame["dmg"].isin([1, 2, 3, 4]) & (buildings.areas(frame.geometry) >= buildings.SMALLEST)]
+        houses = frame[frame["dmg"].isin([1, 2, 3, 4]) & (buildings.areas(frame.geometry) >= SMALLEST)]
         chosen = houses.groupby("dmg").sample(EACH, random_state=seed).index
         frame.loc[chosen].to_file(few)
         frame.drop(chosen).to_file(rest)

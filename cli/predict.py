@@ -52,7 +52,7 @@ def predict(  # noqa: PLR0913 - a command's options
     Example: mage-stac predict --model out/models/models/M --pre out/real/pre --post out/real/post --out out/predictions
     """
     from mage_stac.mosaic import Tiling
-    from mage_stac.products.buildings import FORMATS
+    from mage_stac.products.tables import FORMATS
 
     unknown = next((name for name in formats or () if name not in FORMATS), None)
     if unknown is not None:

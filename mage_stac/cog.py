@@ -225,8 +225,13 @@ def _check(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
     with rasterio.open(path) as dataset:
-        levels = [None, *range(len(dataset.overviews(1)))]
-    for level in levels:
-        with rasterio.open(path, **({} if level is None else {"overview_level": level})) as dataset:
-            for _, window in dataset.block_windows(1):
-                dataset.read(window=window)
+        overviews = len(dataset.overviews(1))
+        _read(dataset)
+    for level in range(overviews):
+        with rasterio.open(path, overview_level=level) as dataset:
+            _read(dataset)
+
+
+def _read(dataset: Any) -> None:
+    for _, window in dataset.block_windows(1):
+        dataset.read(window=window)

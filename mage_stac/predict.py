@@ -41,7 +41,7 @@ from mage_stac.models import LoadedModel
 from mage_stac.mosaic import Scene, Tiling
 from mage_stac.pairs import IMAGE
 from mage_stac.prediction import COLLECTION, Facts, Sources
-from mage_stac.products import buildings
+from mage_stac.products import footprints
 from mage_stac.progress import Step
 from mage_stac.readings import Bands, Range
 from mage_stac.registration import Shift
@@ -68,7 +68,7 @@ class Options:
     scheduler: str | None = None
     """Address of a Dask cluster whose workers run the network, each on its own device."""
     formats: tuple[str, ...] = ()
-    """What else than GeoParquet to write the buildings as: see `buildings.FORMATS`."""
+    """What else than GeoParquet to write the buildings as: see `tables.FORMATS`."""
 
 
 CACHE = 256 << 20
@@ -183,7 +183,7 @@ def publish_map(
 
 def _outlines(sources: Sources, geobox: GeoBox) -> Any:
     """The footprints given, if any are."""
-    return buildings.footprints(sources.footprints, geobox, sources.layer) if sources.footprints else None
+    return footprints.given(sources.footprints, geobox, sources.layer) if sources.footprints else None
 
 
 def _mosaic(given: Path | Sequence[pystac.Item]) -> tuple[pystac.Item, ...]:

@@ -19,7 +19,7 @@ from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED, colour_table
 from mage_stac.cog import stream_cog
 from mage_stac.errors import GridError
 from mage_stac.mosaic import LEVELS, Finished
-from mage_stac.products import alignment, buildings, grading, qgis
+from mage_stac.products import alignment, buildings, footprints, grading, qgis, tables
 from mage_stac.raster import opened
 from mage_stac.registration import Shift
 
@@ -166,7 +166,7 @@ def write_maps(folder: Path, geobox: GeoBox, strips: Iterable[Finished], descrip
 def _repaint(folder: Path, geobox: GeoBox) -> Any:
     """damage.tif and visual.tif anew, with one grade for each building that they show; the table of these."""
     path = folder / "damage.tif"
-    found = buildings.graded(buildings.outlines(path), folder / "probability.tif")
+    found = buildings.graded(footprints.traced(path), folder / "probability.tif")
     with (
         stream_cog(folder / "graded.tif", geobox, dtype="uint8", nodata=NOT_OBSERVED, colours=COLOURS) as damage,
         stream_cog(folder / "visual.tif", geobox, dtype="uint8", count=3) as visual,
@@ -188,16 +188,16 @@ def write_buildings(
         outlines: footprints, if given.
         found: what `write_maps` returned: graded already.
         align: whether footprints are moved onto the map's buildings first.
-        formats: names of `buildings.FORMATS`; the same table is written as buildings.<name> too.
+        formats: names of `tables.FORMATS`; the same table is written as buildings.<name> too.
     """
     probability = folder / "probability.tif"
     if outlines is None:
-        graded = buildings.graded(buildings.outlines(folder / "damage.tif"), probability) if found is None else found
+        graded = buildings.graded(footprints.traced(folder / "damage.tif"), probability) if found is None else found
     else:
         graded = buildings.graded(alignment.aligned(outlines, probability) if align else outlines, probability)
-    buildings.write(folder / "buildings.parquet", graded)
+    tables.write(folder / "buildings.parquet", graded)
     for name in formats:
-        buildings.write_as(folder / f"buildings.{name}", graded)
+        tables.write_as(folder / f"buildings.{name}", graded)
     return graded
 
 
@@ -212,8 +212,8 @@ def completed(folder: Path, formats: Sequence[str]) -> Path:
         made = catalogue.read_item(folder)
         graded = vectors.read(Path(catalogue.asset_path(made, "buildings")))
         for name in missing:
-            buildings.write_as(folder / f"buildings.{name}", graded)
-        for key, asset in buildings.other_assets(folder).items():
+            tables.write_as(folder / f"buildings.{name}", graded)
+        for key, asset in tables.other_assets(folder, "buildings").items():
             made.add_asset(key, asset)
         catalogue.write_item(folder, made)
         index(folder.parents[1])
@@ -331,7 +331,7 @@ def assets(folder: Path, geobox: GeoBox, graded: Any) -> dict[str, pystac.Asset]
         ),
         "probability": probability,
         "buildings": buildings.asset(folder / "buildings.parquet", graded),
-        **buildings.other_assets(folder),
+        **tables.other_assets(folder, "buildings"),
         "style": qgis.asset("damage.qml"),
         "thumbnail": publish.thumbnail("thumbnail.png"),
     }  # fmt: skip

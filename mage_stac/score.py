@@ -25,6 +25,7 @@ from mage_stac.confusion import Figures, Matrix
 from mage_stac.errors import AssetError, GridError
 from mage_stac.mosaic import BUILDING
 from mage_stac.products import buildings
+from mage_stac.products.footprints import SMALLEST
 from mage_stac.raster import opened, strips
 from mage_stac.reference import Reference
 
@@ -197,15 +198,15 @@ def of_buildings(item: pystac.Item, table: Any, *, areal: bool) -> tuple[Table, 
     A reference building gets the grade of its mean probabilities (`buildings.graded`); in the first table 0 where these
     say that there is none, in the second never. Outlines that the map found itself and that touch no reference polygon
     are false alarms (row 0 of the first); points do not say where there is nothing, so against them there are none.
-    Polygons below `buildings.SMALLEST` are slivers, not houses, and left out.
+    Polygons below `footprints.SMALLEST` are slivers, not houses, and left out.
 
     Raises:
         GridError: no other is left.
     """
     whole = table
-    table = table[~(areal & (buildings.areas(table.geometry) < buildings.SMALLEST))]
+    table = table[~(areal & (buildings.areas(table.geometry) < SMALLEST))]
     if table.empty:
-        raise GridError(f"no polygon of the reference on the map of {item.id} has {buildings.SMALLEST:g} m2 or more")
+        raise GridError(f"no polygon of the reference on the map of {item.id} has {SMALLEST:g} m2 or more")
     key = "probability" if "probability" in item.assets else "damage"
     graded = buildings.graded(_surroundings(table), Path(catalogue.asset_path(item, key)))
     said = np.where(graded["probability_0"] > BUILDING, 0, graded["grade"])
@@ -224,7 +225,7 @@ def of_buildings(item: pystac.Item, table: Any, *, areal: bool) -> tuple[Table, 
         given,
         (
             f"{len(alarms)} outlines of the map touch no reference building",
-            f"{len(whole) - len(table)} reference polygons below {buildings.SMALLEST:g} m2 do not count as buildings",
+            f"{len(whole) - len(table)} reference polygons below {SMALLEST:g} m2 do not count as buildings",
             "pixels between the reference's polygons, within their bounding box, count as no building",
         ),
     )

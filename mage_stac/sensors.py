@@ -142,4 +142,5 @@ def _parse(text: str, source: str) -> Sensor:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"sensor {source}: {where} = {first['input']!r}: {first['msg']}") from error
+        value = f"{where} = {first['input']!r}: " if where else ""  # without a place it is the file as a whole
+        raise RecipeError(f"sensor {source}: {value}{first['msg'].removeprefix('Value error, ')}") from error

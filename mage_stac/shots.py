@@ -58,7 +58,7 @@ def take(
 ) -> Shot:
     """A shot of a scene, `phase` pre or post, with what is drawn for each: lean, shift, air, processing, clouds.
 
-    Two dates of a radar are compared from one track: it looks from the side that it had `before`.
+    Two dates of one radar are compared from one track: it looks from the side that it had `before`.
     """
     view = _view(spec, scene, rng, phase)
     reach = spec.max_shift if phase == "post" else 0.0
@@ -66,8 +66,8 @@ def take(
     sensor, light = spec.sensor_of(phase), scene.light
     look = imaging.draw_look(sensor, rng, haze=light.haze, shift=shift)
     if sensor.radar is not None:
-        same = before is not None and spec.sensor_of("pre").radar is not None
-        side = before.scene.view.azimuth if before is not None and same else _across(view.azimuth)
+        earlier = before if spec.sensor_of("pre") == sensor else None
+        side = _across(view.azimuth) if earlier is None else earlier.scene.view.azimuth
         view = View(off_nadir=sensor.radar.incidence, azimuth=side)
         look = Look(psf_fwhm=sensor.psf_fwhm, shift=shift)
     elif scene.photo is not None and phase == "pre":

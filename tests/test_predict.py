@@ -19,17 +19,17 @@ import rasterio
 import synthetic
 import torch
 from affine import Affine
-from mage_stac.cli import app
-from mage_stac.cli.predict import predict as verb
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import gaussian_filter
 
 from mage_stac import catalogue, cluster, jobs, predict, publish, sensors
+from mage_stac.cli import app
+from mage_stac.cli.predict import predict as verb
 from mage_stac.errors import AssetError, CatalogueError, GridError, MageStacError, ModelError
 from mage_stac.grid import crop
 from mage_stac.mosaic import Tiling
 from mage_stac.prediction import Sources
-from mage_stac.products import buildings
+from mage_stac.products import footprints
 from mage_stac.validate import validate
 
 RGB = ("red", "green", "blue")
@@ -178,7 +178,7 @@ def test_a_house_that_lost_two_fifths_of_its_roof_is_major_where_the_network_say
         assert (source.nodata, source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"]) == (255, "COG")
     table = gpd.read_parquet(catalogue.asset_path(item, "buildings"))
     assert sorted(table["grade"]) == [1, 3]
-    again = buildings.outlines(Path(catalogue.asset_path(item, "damage")))
+    again = footprints.traced(Path(catalogue.asset_path(item, "damage")))
     assert set(table.geometry.to_wkb()) == set(again.geometry.to_wkb())  # painting them moves no outline
     assert {path.suffix for path in (tmp_path / "out/predictions/map").iterdir()} == {
         ".json", ".parquet", ".png", ".qml", ".tif",

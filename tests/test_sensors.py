@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mage_stac import sensors
-from mage_stac.errors import RecipeError
+from mage_stac.errors import RecipeError, RenderError
+from mage_stac.scenario import RenderSpec
 
 
 @pytest.mark.parametrize("name", sensors.names())
@@ -62,3 +63,19 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert sensors.read(str(path)).picture() == (1, 1, 1)
     with pytest.raises(RecipeError, match=r"other\.toml cannot be read"):
         sensors.read(str(tmp_path / "other.toml"))
+
+
+def test_a_radar_has_a_band_for_each_polarisation(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    beam = "[radar]\nincidence = 38\nlooks = 4\npolarizations = ['VV', 'VH']\n"
+    path.write_text(f"name = 'mine'\ntitle = 'Mine'\ngsd = 1\nbands = [{{ name = 'VV' }}]\n{beam}")
+    with pytest.raises(RecipeError, match=r"mine\.toml: 2 radar\.polarizations for 1 bands: give one for each$"):
+        sensors.read(str(path))
+
+
+def test_a_radar_of_unknown_backscatter_is_refused_before_anything_is_rendered(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    beam = "[radar]\nincidence = 38\nlooks = 4\nfrequency_band = 'X'\npolarizations = ['VH']\n"
+    path.write_text(f"name = 'mine'\ntitle = 'Mine'\ngsd = 1\nbands = [{{ name = 'VH' }}]\n{beam}")
+    with pytest.raises(RenderError, match="no backscatter of VH in X band"):
+        RenderSpec(sensor=str(path))

@@ -14,7 +14,7 @@ import shapely
 
 from mage_stac import publish
 from mage_stac.cog import writing
-from mage_stac.products import buildings, obstruction
+from mage_stac.products import obstruction, tables
 from mage_stac.products.obstruction import Condition
 from mage_stac.products.roads import Roads
 
@@ -87,7 +87,7 @@ def write(folder: Path, found: Findings) -> None:
         CatalogueError: the disk refuses.
     """
     table = edges(found)
-    buildings.write(folder / "roads.parquet", table)
+    tables.write(folder / "roads.parquet", table)
     frames = {
         "closures": table[table["state"].isin(("closed", "slowed"))], "routes": found.routes,
         "isochrones": found.isochrones, "isolated": found.isolated, "repairs": found.repairs,
@@ -126,7 +126,7 @@ TITLES = {
 def assets(found: Findings) -> dict[str, pystac.Asset]:
     """Assets of the files that `write` and `roadmap.draw` make, by key."""
     made = {
-        "roads": buildings.table_asset("roads.parquet", edges(found), title="Roads and their state", columns=COLUMNS),
+        "roads": tables.asset("roads.parquet", edges(found), title="Roads and their state", columns=COLUMNS),
         **{
             key: pystac.Asset(f"{key}.geojson", title=title, media_type=pystac.MediaType.GEOJSON, roles=["data"])
             for key, title in TITLES.items()

@@ -19,7 +19,7 @@ from mage_stac.classes import DAMAGE_CLASSES, NOT_OBSERVED
 from mage_stac.cog import writing
 from mage_stac.errors import AssetError
 from mage_stac.overlap import moved
-from mage_stac.products import buildings, derived, heat, wilson
+from mage_stac.products import buildings, derived, heat, tables, wilson
 from mage_stac.products.units import Units, extent
 from mage_stac.raster import opened, strips
 
@@ -216,7 +216,7 @@ def _density(table: Any) -> NDArray[np.float64]:
 
 def _write_tables(folder: Path, ranked: Any) -> None:
     write_csv(folder / "areas.csv", ranked)
-    buildings.write(folder / "areas.parquet", ranked)
+    tables.write(folder / "areas.parquet", ranked)
 
 
 def write_csv(path: Path, ranked: Any) -> None:
@@ -277,7 +277,7 @@ def _assets(ranked: Any, geobox: GeoBox) -> dict[str, pystac.Asset]:
         f"Dark grey none, yellow to dark red up to {most:,.0f} damaged buildings per km2, white unseen"
     )
     return {
-        "areas": buildings.table_asset("areas.parquet", ranked, title="Affected areas", columns=COLUMNS),
+        "areas": tables.asset("areas.parquet", ranked, title="Affected areas", columns=COLUMNS),
         "csv": pystac.Asset("areas.csv", title="Affected areas as a table", media_type="text/csv", roles=["data"]),
         "heat": density,
         "visual": picture,

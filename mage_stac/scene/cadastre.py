@@ -27,16 +27,17 @@ class Layer:
     """What every texel is: `index` (rows, columns) is 1 + the surface's place in `surfaces`, 0 where there is none."""
 
     surfaces: tuple[Surface, ...]
-    index: NDArray[np.int32]
+    index: NDArray[np.intp]
+    """Of the type that tables are looked up by: numpy would convert any other anew at each look."""
 
     def of(self, values: list[float]) -> Raster:
         """(rows, columns) of a value given per surface; 0 where there is none."""
-        return np.array([0.0, *values], np.float32)[self.index]
+        return np.array([0.0, *values], np.float32).take(self.index)
 
     def where(self, kinds: set[str]) -> NDArray[np.bool_]:
         """(rows, columns) True on surfaces of these materials."""
         table = np.array([False, *(surface.kind in kinds for surface in self.surfaces)])
-        return np.asarray(table[self.index])
+        return table.take(self.index)
 
 
 def survey(surfaces: tuple[Surface, ...], canvas: Canvas) -> Layer:
@@ -49,7 +50,7 @@ def _survey(surfaces: tuple[Surface, ...], canvas: Canvas) -> Layer:
     octaves = ((3.0, 0.34), (0.9, 0.2))
     down, right = stack(canvas, octaves, 11), stack(canvas, octaves, 21)
     wandered = np.maximum(soft[_shifted(canvas, down, right)], hard[_shifted(canvas, 0.2 * down, 0.2 * right)])
-    return Layer(surfaces=surfaces, index=wandered)
+    return Layer(surfaces=surfaces, index=wandered.astype(np.intp))
 
 
 def burn(shapes: Iterable[tuple[BaseGeometry, int]], canvas: Canvas) -> NDArray[np.int32]:

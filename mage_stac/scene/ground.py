@@ -57,7 +57,7 @@ def texture(scene: Scene, texel: float = 0.3, kept: Kept | None = None) -> Textu
         if scene.films or scene.flood is not None:
             grown = photos.growth_over(scene.photo, canvas)
     codes = np.array([SEMANTIC["ground"], *(SEMANTIC[surface.semantic] for surface in scene.surfaces)], np.uint8)
-    semantic = codes[layer.index]
+    semantic = codes.take(layer.index)
     reflectance, semantic = cover.films(reflectance, semantic, scene.films, canvas, scene.season, grown)
     if scene.debris is not None:
         reflectance, semantic = fines.strew(reflectance, semantic, scene.debris, canvas)
@@ -79,7 +79,7 @@ def _base(scene: Scene, layer: Layer, canvas: Canvas) -> Raster:
     fine = canvas.once("fine", (), lambda: 0.6 * white(canvas, 61) + 0.8 * smooth(canvas, 0.7, 62))
     brightness = np.exp(mottle + 0.6 * grain * fine)
     # Band by band in memory: what is laid over all bands alike then runs along rows, not along an axis of three.
-    bands = [band[layer.index] * brightness for band in np.array(colours, np.float32).T]
+    bands = [band.take(layer.index) * brightness for band in np.array(colours, np.float32).T]
     painted: Raster = np.moveaxis(np.stack(bands), 0, -1)
     return painted
 
