@@ -67,6 +67,18 @@ def test_a_flood_is_not_equally_turbid_everywhere() -> None:
     assert red.max() < cover.LOADED[0] * 1.2
 
 
+def test_crops_stand_out_of_shallow_water_and_drown_in_deep() -> None:
+    wide = Canvas(size=(600.0, 600.0), texel=2.0, seed=3)
+    crop, field = np.full((*wide.shape, 3), 0.1, np.float32), np.full(wide.shape, SEMANTIC["field"], np.uint8)
+
+    def dry(depth: float) -> float:
+        flood = Flood(depth=np.full((60, 60), depth, np.float32), turbidity=0.5)
+        return float((cover.water(crop, field, flood, wide)[1] == SEMANTIC["field"]).mean())
+
+    assert 0.2 < dry(0.25) < 0.6
+    assert dry(0.25) > dry(0.6) > dry(2.5) == 0
+
+
 def test_the_bed_shows_through_shallow_clear_water() -> None:
     bright = np.full_like(GROUND, 0.4)
     shallow, _, _ = cover.water(bright, GRASS, Flood(depth=half(0.3), turbidity=0.0), CANVAS)

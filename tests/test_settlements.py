@@ -59,20 +59,18 @@ def test_a_hillside_has_tiles_and_terraces_on_a_slope() -> None:
 
 
 def test_farmland_is_parcels_and_ponds_on_a_plain() -> None:
-    area, whole = {"field": 0.0, "grass": 0.0, "bare": 0.0, "water": 0.0}, 0.0
-    for seed in range(4):
-        place = procedural.town(
-            seed=SeedSequence(seed), id="x", size=(900.0, 900.0), style="farmland", datetime="2019-06-20T18:00:00Z"
-        )
-        for one in place.surfaces:
-            if one.semantic in area and one.use != "verge":
-                area[one.semantic] += Polygon(one.ring).area
-        whole += 900.0**2
-        assert len(place.buildings) < 60
-        assert place.terrain is not None
-        assert np.ptp(place.terrain) < 8, "a plain"
-    assert area["field"] > 0.3 * whole
-    assert 0 < area["water"] < 0.1 * whole
+    place = procedural.town(
+        seed=SeedSequence(1), id="x", size=(900.0, 900.0), style="farmland", datetime="2019-06-20T18:00:00Z"
+    )
+    area = {"field": 0.0, "grass": 0.0, "bare": 0.0, "water": 0.0}
+    for one in place.surfaces:
+        if one.semantic in area and one.use != "verge":
+            area[one.semantic] += Polygon(one.ring).area
+    assert len(place.buildings) < 60
+    assert area["field"] > 0.3 * 900**2
+    assert 0 < area["water"] < 0.1 * 900**2
+    assert place.terrain is not None
+    assert np.ptp(place.terrain) < 8, "a plain"
 
 
 @pytest.mark.parametrize("seed", range(4))

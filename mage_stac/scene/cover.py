@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mage_stac.scene import moisture
-from mage_stac.scene.crops import Crops, emergent
 from mage_stac.scene.growth import Growth
 from mage_stac.scene.lattice import Canvas, Raster, smooth, stack, white
 from mage_stac.scene.materials import MATERIALS, Material, material, pick
@@ -45,6 +44,9 @@ STUBBLE = {"grass": 0.10, "field": 0.18, "ground": 0.12, "tree": 0.12}
 """Unevenness of ground that makes a flood's edge ragged, standard deviation in m; 0.02 elsewhere."""
 BASINS = ((300.0, 0.12), (110.0, 0.08))
 """Unevenness of a flood's turbidity: features in m and standard deviation. Where water stands still soil settles."""
+CROP, CROP_SPREAD, CROP_SIZE, CROP_SHARE = 0.45, 0.35, 70.0, 0.6
+"""Height of crops, mean and standard deviation between parcels of about CROP_SIZE, all m, and the share of the ground
+that they hide: from salad and stubble to maize and artichokes, which stand out of the water where it is shallower."""
 DAMP, DAMP_WIDTH = 0.72, 1.2
 """Brightness of soaked ground beside the water, and the width of that rim, m."""
 
@@ -97,11 +99,10 @@ def water(
     flood: Flood,
     canvas: Canvas,
     grown: Growth | None = None,
-    crops: Crops | None = None,
 ) -> tuple[Raster, NDArray[np.uint8], Raster]:
     """Let flood water stand on the ground: by its depth the bed shows through less, and the soil around is damp.
 
-    Crowns `grown` on a photograph stand out of it, and `crops` that are taller than it is deep.
+    Crowns `grown` on a photograph stand out of it.
 
     Returns:
         The ground's reflectance and codes of SEMANTIC, as given, and the share (rows, columns) of soaked soil, 0..1.
@@ -111,9 +112,7 @@ def water(
     smoothed = canvas.resampled(flood.depth)
     depth = np.where(smoothed > 0, smoothed + uneven * smooth(canvas, 0.6, 301), 0.0)
     standing = np.zeros_like(depth) if grown is None else grown.crowns * np.clip(2 - depth / STANDS, 0.0, 1.0)
-    wet = depth > 0
-    if crops is not None:
-        wet &= ~emergent(crops, depth, canvas)
+    wet = (depth > 0) & ~_emergent(depth, semantic, canvas)
     rim = np.exp(-np.square(ndimage.distance_transform_edt(~wet, sampling=canvas.step) / DAMP_WIDTH)).astype(np.float32)
     damp = reflectance * (1 - (1 - DAMP) * rim * (0.8 + 0.2 * smooth(canvas, 1.5, 302)))[..., None]
     soaked = moisture.soaked(reflectance, semantic, wet, flood.soaked, canvas)
@@ -129,6 +128,15 @@ def water(
     result = np.where(wet[..., None], mix(under, reflectance, standing), dry)
     codes = np.where(wet & (standing < 0.5), np.uint8(SEMANTIC["water"]), semantic)
     return result.astype(np.float32), codes, soaked
+
+
+def _emergent(depth: Raster, semantic: NDArray[np.uint8], canvas: Canvas) -> NDArray[np.bool_]:
+    """Texels in which a crop hides the water that it stands in: fewer the less of it is above."""
+    tall = np.maximum(CROP + CROP_SPREAD * smooth(canvas, CROP_SIZE, 308), 0.0)
+    above = np.clip(1 - depth / np.maximum(tall, 0.01), 0.0, 1.0)
+    shown = canvas.rng(309).random(canvas.shape, dtype=np.float32) < CROP_SHARE * above
+    hidden: NDArray[np.bool_] = (semantic == SEMANTIC["field"]) & (depth > 0) & shown
+    return hidden
 
 
 def raised(heights: NDArray[np.float32], flood: Flood) -> NDArray[np.float32]:

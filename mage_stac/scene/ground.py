@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mage_stac.scene import cover, crops, fines, pavement, photos, turf
+from mage_stac.scene import cover, fines, pavement, photos, turf
 from mage_stac.scene.cadastre import Layer, survey
 from mage_stac.scene.lattice import Canvas, Kept, Raster, smooth, stack, white
 from mage_stac.scene.materials import material, pick
@@ -63,9 +63,7 @@ def texture(scene: Scene, texel: float = 0.3, kept: Kept | None = None) -> Textu
         reflectance, semantic = fines.strew(reflectance, semantic, scene.debris, canvas)
     soaked = np.zeros((1, 1), np.float32)
     if scene.flood is not None:
-        reflectance, semantic, soaked = cover.water(
-            reflectance, semantic, scene.flood, canvas, grown, crops.standing(layer, canvas)
-        )
+        reflectance, semantic, soaked = cover.water(reflectance, semantic, scene.flood, canvas, grown)
     bounded = np.ascontiguousarray(np.clip(reflectance, 0.0, 0.95), np.float32)
     return Texture(bounded, semantic, soaked)
 

@@ -92,7 +92,7 @@ def field(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
 def crops(plot: Plot, mood: Mood, rng: np.random.Generator) -> Parts:
     """Parcels side by side, each with a crop of its own or bare, and a few trees between them."""
     ground = []
-    for parcel in parcels(plot, (20.0, 150.0), rng):
+    for parcel in parcels(plot, (18.0, 75.0), rng):
         kind = chance.choose(rng, {"field": 6, "vegetable": 2, "crop_soil": 4, "meadow": 2, "bare": 1})
         inset = rng.uniform(0.5, 2.0)
         ground.append(patch(parcel.frame.box(0, 0, parcel.width, parcel.depth), "meadow", "", rng))

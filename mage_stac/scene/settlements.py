@@ -197,8 +197,8 @@ def farmland(village: Style) -> Style:
     return replace(
         village,
         bend=(0.0, 30.0),
-        short=(80.0, 200.0),
-        long=(160.0, 450.0),
+        short=(70.0, 130.0),
+        long=(150.0, 320.0),
         arterial=0.15,
         lane=0.95,
         roads=(
@@ -206,7 +206,7 @@ def farmland(village: Style) -> Style:
             {"asphalt_old": 3, "gravel": 3, "dirt": 2},
             {"gravel": 2, "dirt": 5, "concrete": 1},
         ),
-        uses={"crops": 14.0, "orchard": 2.0, "pond": 1.0, "vacant": 0.8, "acreage": 0.5, "industry": 0.1},
+        uses={"crops": 14.0, "orchard": 2.0, "pond": 0.4, "vacant": 0.8, "acreage": 0.5, "industry": 0.1},
         main_uses={"crops": 9.0, "orchard": 1.0, "acreage": 1.0, "dwellings": 0.5, "industry": 0.4, "vacant": 0.5},
         canopy=(0.02, 0.12),
         conifers=(0.0, 0.1),
