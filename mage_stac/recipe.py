@@ -95,7 +95,8 @@ class Network:
     """Images that it looks at: 2 for buildings and their grades, by encoders that share their weights; 1 for the
     buildings of an image alone, which are all called undamaged."""
     encoder: Annotated[str, Field(min_length=1)] = "resnet18"
-    """A name of segmentation-models-pytorch."""
+    """A name of segmentation-models-pytorch. For water also `none`: a pixel and its nearest neighbours alone decide
+    (models.water_local), and `decoder` says nothing."""
     weights: Literal["none", "imagenet"] = "none"
     """What the encoder starts from: chance, or photographs of other things (models.pretrained)."""
     decoder: Annotated[tuple[Count, ...], Field(min_length=2, max_length=5)] = (128, 64, 32, 32)

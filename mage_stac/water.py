@@ -33,6 +33,7 @@ from mage_stac.classes import NOT_OBSERVED, SURFACE_WATER, colour_table
 from mage_stac.cog import stream_cog
 from mage_stac.errors import CatalogueError, GridError, ModelError, RecipeError
 from mage_stac.models import blank, normalise
+from mage_stac.models.water_local import WaterLocal
 from mage_stac.models.water_unet import WaterUnet
 from mage_stac.mosaic import LEVELS
 from mage_stac.progress import Step
@@ -40,6 +41,8 @@ from mage_stac.recipe import Recipe
 
 LABEL = "water"
 """Asset of a label Item: classes.WATER_CLASSES."""
+LOCAL = "none"
+"""The encoder of a network that has none: WaterLocal."""
 CORE, MARGIN = 256, 64
 """Pixels a side of what is mapped at a time, and of what is looked at around it."""
 SIZES = (0.5, 2.0)
@@ -65,7 +68,7 @@ class WaterModel:
         return found
 
 
-def network_of(recipe: Recipe) -> WaterUnet:
+def network_of(recipe: Recipe) -> nn.Module:
     """The recipe's network with random weights.
 
     Raises:
@@ -74,7 +77,10 @@ def network_of(recipe: Recipe) -> WaterUnet:
     network = recipe.network
     if network.weights != "none":
         raise RecipeError(f"network.weights = {network.weights!r}: the water head starts from chance, weights = 'none'")
-    made = WaterUnet(bands=len(recipe.data.bands), encoder=network.encoder, decoder=network.decoder)
+    bands = len(recipe.data.bands)
+    if network.encoder == LOCAL:
+        return WaterLocal(bands)
+    made = WaterUnet(bands=bands, encoder=network.encoder, decoder=network.decoder)
     return made.to(memory_format=torch.channels_last)
 
 

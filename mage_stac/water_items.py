@@ -105,13 +105,14 @@ def _model(trained: Trained, folder: Path) -> pystac.Item:
 def _about_model(trained: Trained) -> dict[str, Any]:
     recipe = trained.recipe
     shown = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in trained.held_out.items())
+    encoder = recipe.network.encoder
     return {
         "title": recipe.title or recipe.name,
         "description": f"Maps water in one image. On held-out rendered places, not real ones: {shown}.",
         "gsd": recipe.data.gsd,
         "bands": [{"name": name} for name in recipe.data.bands],
         "mlm:name": trained.id,
-        "mlm:architecture": f"Water U-Net, {recipe.network.encoder} encoder",
+        "mlm:architecture": "5 x 5 pixels" if encoder == "none" else f"Water U-Net, {encoder} encoder",
         "mlm:tasks": damage_models.TASKS,
         "mlm:framework": "PyTorch",
         "mlm:total_parameters": sum(int(weight.numel()) for weight in trained.weights.values()),

@@ -11,7 +11,7 @@ import pytest
 import synthetic
 from floods import QUICK
 
-from mage_stac import catalogue, recipe, water_training
+from mage_stac import catalogue, recipe, water, water_training
 from mage_stac.errors import AssetError, CatalogueError, ModelError, RecipeError
 
 ADAPTS = QUICK.replace("steps = 30", "steps = 4") + "[consistency]\nweight = 1.0\nthreshold = 0.5\n"
@@ -96,3 +96,12 @@ def test_bad_input_ends_in_one_line(pairs: Path, real: Path, tmp_path: Path) -> 
     dry = synthetic.write(tmp_path / "dry", scenes=2, size=64)
     with pytest.raises((AssetError, CatalogueError, RecipeError)):
         water_training.train(recipe.parse(QUICK, "test"), [dry], tmp_path / "models")
+
+
+def test_a_network_without_an_encoder_learns_too(pairs: Path, tmp_path: Path) -> None:
+    local = recipe.parse(QUICK.replace('encoder = "tu-regnety_002"', 'encoder = "none"'), "test")
+    made = water_training.train(local, [pairs], tmp_path / "models")
+    item = catalogue.read_item(made)
+    assert item.properties["mlm:architecture"] == "5 x 5 pixels"
+    assert json.loads((made.parent / "training.json").read_text())["held_out"]["water_iou"] > 0.8
+    assert water.load(made).recipe == local
