@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from mage_stac import catalogue, cog, footprint, grid, raster
+from mage_stac import band_fields, catalogue, cog, footprint, grid, raster
 from mage_stac.errors import GridError
 from mage_stac.publish import COG, grid_fields
 from mage_stac.raster import opened
@@ -70,8 +70,9 @@ def cut(
             geobox = part(grid.of_dataset(source), area)
             if geobox is None:
                 continue
-            _copy(source, geobox, folder / name)
-            result.assets[key] = _asset(item.assets[key], geobox, source, f"./{name}")
+            nodata = _nodata(source, item.assets[key])
+            _copy(source, geobox, folder / name, nodata)
+            result.assets[key] = _asset(item.assets[key], geobox, source.dtypes[0], nodata, f"./{name}")
         boxes.append(shape(footprint.of_grid(geobox)[0]))
     if not boxes:
         raise GridError(f"Item {item.id} has no raster that reaches into the area")
@@ -91,11 +92,22 @@ def part(own: GeoBox, area: BaseGeometry) -> GeoBox | None:
     return grid.crop(own, rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
 
-def _copy(source: Any, geobox: GeoBox, target: Path) -> None:
+def _nodata(source: Any, asset: pystac.Asset) -> float | None:
+    """What marks pixels not observed in the copy of a file: its own word, else its Item's, which the copy then states.
+
+    Without it the copy's overviews would be averaged over such pixels.
+    """
+    own, stated = raster.marker(source), band_fields.nodata(asset, [1])
+    if own is not None or stated is None or not raster.can_hold(source.dtypes[0], stated):
+        return own
+    return stated
+
+
+def _copy(source: Any, geobox: GeoBox, target: Path, nodata: float | None) -> None:
     offset = ~grid.of_dataset(source).affine @ geobox.affine
     row, column = round(offset.f), round(offset.c)
     palette = source.count == 1 and source.colorinterp[0] == ColorInterp.palette
-    bands, nodata = raster.data_bands(source), raster.marker(source)
+    bands = raster.data_bands(source)
     with cog.stream_cog(
         target,
         geobox,
@@ -111,13 +123,12 @@ def _copy(source: Any, geobox: GeoBox, target: Path) -> None:
             writer.write(raster.read_marked(source, bands, box, nodata), rows.start, columns.start)
 
 
-def _asset(asset: pystac.Asset, geobox: GeoBox, source: Any, href: str) -> pystac.Asset:
+def _asset(asset: pystac.Asset, geobox: GeoBox, dtype: str, nodata: float | None, href: str) -> pystac.Asset:
     copy = asset.clone()
     copy.href, copy.media_type = href, COG
     for field in _WHOLE_FILE:
         copy.extra_fields.pop(field, None)
-    copy.extra_fields.update(grid_fields(geobox), data_type=source.dtypes[0])
-    nodata = raster.marker(source)
+    copy.extra_fields.update(grid_fields(geobox), data_type=dtype)
     if nodata is not None:
         copy.extra_fields["nodata"] = "nan" if math.isnan(nodata) else nodata
     return copy

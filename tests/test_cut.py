@@ -7,6 +7,7 @@ import pystac
 import pytest
 import rasterio
 import shapely
+import unmarked
 from imagery import box, noise, write_image, write_raster
 from pyproj import Transformer
 from shapely.geometry import shape
@@ -122,3 +123,19 @@ def test_an_alpha_band_becomes_nodata(tmp_path: Path) -> None:
         assert (part.count, part.nodata) == (3, 0)
         assert (part.dataset_mask() > 0).tolist() == (image[3, 30:50, 20:51] > 0).tolist()
     assert made.assets["a"].extra_fields["nodata"] == 0
+
+
+def test_a_copy_states_nodata_that_was_its_item_s_alone(tmp_path: Path) -> None:
+    made = unmarked.twice(tmp_path, rows=640, columns=960)  # more than a tile, so that the copy has overviews
+    (tmp_path / "copy").mkdir()
+    copy = cut.cut(made.item, shapely.box(-180, -80, 180, 80), tmp_path / "copy", keys=["image"])
+    assert copy.assets["image"].extra_fields["nodata"] == unmarked.GAP
+    expected = made.averaged(2)
+    with rasterio.open(tmp_path / "copy" / "image.tif") as source:
+        assert source.nodata == unmarked.GAP
+        np.testing.assert_array_equal(source.read(), made.pixels)
+    with rasterio.open(tmp_path / "copy" / "image.tif", overview_level=0) as source:
+        overview = source.read()
+    assert overview.shape == expected.shape
+    assert (overview[np.isnan(expected)] == unmarked.GAP).all()
+    np.testing.assert_allclose(overview[~np.isnan(expected)], expected[~np.isnan(expected)], atol=0.5)  # whole numbers
