@@ -131,6 +131,8 @@ def test_both_dates_of_a_radar_look_from_one_side() -> None:
     sides = [(pair.pre.scene.view.azimuth, pair.post.scene.view.azimuth) for pair in pairs]
     assert all(before == after for before, after in sides)
     assert len({before < 180 for before, _ in sides}) == 2
+    mixed = [draw(RenderSpec(size_px=32, sensor="sar-x", post_sensor="sentinel-1", gsd=10.0), i) for i in range(6)]
+    assert any(pair.pre.scene.view.azimuth != pair.post.scene.view.azimuth for pair in mixed)  # two satellites
 
 
 def test_a_radar_of_two_polarisations_has_a_band_for_each(tmp_path: Path, session: blender.Session) -> None:
