@@ -21,7 +21,7 @@ def test_areas_stay_valid_where_large_coordinates_are_rounded() -> None:
 
 
 def test_areas_that_geos_cannot_mend_by_structure_stay_valid() -> None:
-    """A garden of Joplin, its corners thinned: the edges of a notch narrower than a picometre cross when it is moved."""
+    """A garden of Joplin, thinned: the edges of a notch narrower than a picometre cross once it is moved."""
     at = Site(crs=CRS(26915), bounds=(366_642.60000000003, 4_103_548.8, 366_892.0, 4_103_798.0))
     outline = [
         (177.16033249585698, 156.54846019888734), (177.701, 151.154), (180.871, 140.963),

@@ -19,12 +19,12 @@ import rasterio
 import synthetic
 import torch
 from affine import Affine
+from mage_stac.cli import app
+from mage_stac.cli.predict import predict as verb
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import gaussian_filter
 
 from mage_stac import catalogue, cluster, jobs, predict, publish, sensors
-from mage_stac.cli import app
-from mage_stac.cli.predict import predict as verb
 from mage_stac.errors import AssetError, CatalogueError, GridError, MageStacError, ModelError
 from mage_stac.grid import crop
 from mage_stac.mosaic import Tiling
