@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mage_stac import sensors
+from mage_stac import scenario, sensors
 from mage_stac.errors import RecipeError, RenderError
-from mage_stac.scenario import RenderSpec
+from mage_stac.render_spec import RenderSpec
 
 
 @pytest.mark.parametrize("name", sensors.names())
@@ -78,4 +78,4 @@ def test_a_radar_of_unknown_backscatter_is_refused_before_anything_is_rendered(t
     beam = "[radar]\nincidence = 38\nlooks = 4\nfrequency_band = 'X'\npolarizations = ['VH']\n"
     path.write_text(f"name = 'mine'\ntitle = 'Mine'\ngsd = 1\nbands = [{{ name = 'VH' }}]\n{beam}")
     with pytest.raises(RenderError, match="no backscatter of VH in X band"):
-        RenderSpec(sensor=str(path))
+        scenario.check(RenderSpec(sensor=str(path)))
