@@ -7,8 +7,10 @@ import multiprocessing.util
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import connection
 from typing import Any
 
 from mage_stac.errors import MageStacError
@@ -18,6 +20,8 @@ Opener = Callable[[int, int], AbstractContextManager[Work]]
 """Sets a worker up, given its number, from 0, and how many there are on its machine: what it yields does one task;
 leaving the context ends what the worker started. Picklable."""
 
+NUDGE = 1.0
+"""Seconds."""
 _WORK: list[Work] = []
 """What this worker process does; empty in the main process."""
 
@@ -43,8 +47,11 @@ def each(opener: Opener, tasks: Sequence[Any], workers: int) -> Generator[Any]:
     with context.Pool(crew_size, initializer=_start, initargs=(opener, counter, crew_size)) as pool:
         crew = set(multiprocessing.active_children()) - others
         results = pool.imap_unordered(_do, tasks)
-        for _ in tasks:
-            yield _next(results, crew)
+        try:
+            for _ in tasks:
+                yield _next(results, crew)
+        finally:
+            threading.Thread(target=_insist, args=(crew,), daemon=True).start()
 
 
 def _next(results: Any, crew: set[Any]) -> Any:
@@ -60,6 +67,20 @@ def _next(results: Any, crew: set[Any]) -> Any:
                 ) from None
 
 
+def _insist(crew: set[Any]) -> None:
+    """Send SIGTERM again, each NUDGE, to those that are still there.
+
+    A pool sends it once and waits for ever. But a signal that comes after Python last looked for one and before the
+    worker sleeps on the queue's semaphore is noticed only when another wakes it.
+    """
+    waiting = {child.sentinel: child for child in crew}
+    while waiting:
+        for ended in connection.wait(list(waiting), NUDGE):
+            del waiting[ended]
+        for child in waiting.values():
+            child.terminate()
+
+
 def _start(opener: Opener, counter: Any, crew_size: int) -> None:
     """Set this process up. Ctrl-C is for the main process, which ends us by SIGTERM: an exception then, to clean up."""
     with counter.get_lock():
@@ -67,10 +88,16 @@ def _start(opener: Opener, counter: Any, crew_size: int) -> None:
         counter.value += 1
     _keep_to(_share(number, crew_size))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _leave)
     stack = ExitStack()
     _WORK.append(stack.enter_context(opener(number, crew_size)))
     multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
+
+
+def _leave(*_: object) -> None:
+    """End this process by way of its clean-up, which no further SIGTERM disturbs."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Buildings are the boxes round their vertices. FAKE_BLENDER_CRASH may name a JSON
 jobs are counted over all processes, in a `.count` file beside it.
 """
 
+import fcntl
 import json
 import os
 import sys
@@ -34,9 +35,12 @@ def accident() -> None:
     plan = os.environ.get("FAKE_BLENDER_CRASH")
     if not plan:
         return
-    counter = Path(plan).with_suffix(".count")
-    count = int(counter.read_text()) if counter.exists() else 0
-    counter.write_text(str(count + 1))
+    with Path(plan).with_suffix(".count").open("a+") as counter:
+        fcntl.flock(counter, fcntl.LOCK_EX)  # workers count at the same time
+        counter.seek(0)
+        count = int(counter.read() or 0)
+        counter.truncate(0)
+        counter.write(str(count + 1))
     what = json.loads(Path(plan).read_text()).get(str(count))
     if what == "crash":
         sys.stderr.write("Segmentation fault, said the fake\n")

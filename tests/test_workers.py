@@ -30,6 +30,17 @@ def squarer(folder, number, crew):
     finally:
         marker.unlink()
 
+@contextmanager
+def deaf(folder, number, crew):
+    """As squarer, but the first SIGTERM is lost, and closing takes a while."""
+    heard = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, heard))
+    with squarer(folder, number, crew) as work:
+        try:
+            yield work
+        finally:
+            time.sleep(2.5)
+
 def square(number):
     if number == 13:
         raise ValueError("thirteen")
@@ -67,6 +78,16 @@ def test_closing_early_ends_busy_workers(opener: Any, tmp_path: Path) -> None:
     with closing(workers.each(opener, [1, 100, 101], 2)) as results:
         assert next(results)[0] == 1
     assert time.monotonic() - start < 30
+    assert left(tmp_path) == []
+
+
+@pytest.mark.usefixtures("opener")
+def test_a_signal_that_is_lost_is_sent_again_and_spares_the_clean_up(tmp_path: Path) -> None:
+    deaf = partial(importlib.import_module("squares_for_workers").deaf, tmp_path / "open")
+    start = time.monotonic()
+    with closing(workers.each(deaf, [1, 100, 101], 2)) as results:
+        assert next(results)[0] == 1
+    assert time.monotonic() - start < 15
     assert left(tmp_path) == []
 
 
