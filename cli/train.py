@@ -22,7 +22,8 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
     ],
     out: Annotated[Path, typer.Option(help="Models catalogue to write to.")],
     real: Annotated[
-        Path | None, typer.Option(help="Catalogue of unlabelled real images whose look the pairs may borrow.")
+        Path | None,
+        typer.Option(help="Catalogue of unlabelled real images, to adapt to: the pairs may borrow their look."),
     ] = None,
     real_labels: Annotated[
         Path | None,

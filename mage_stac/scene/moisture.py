@@ -2,7 +2,7 @@
 
 A part of the soil is covered by a film of water, the rest is dry (MARMIT, Bablet et al. 2018,
 doi:10.1016/j.rse.2018.07.031). Under the film the visible and near infrared fall to about a half (Lobell and Asner
-2002, doi:10.2136/sssaj2002.7220, figure 3), the short waves by what water takes of them besides.
+2002, doi:10.2136/sssaj2002.7220), the short waves by what water takes of them besides.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from mage_stac.scene.scene import SEMANTIC
 DARKENED = 0.5
 """Reflectance of saturated over that of dry soil in the visible and the near infrared."""
 FILM = 0.3
-"""Thickness of the film, mm: with it the short waves fall to 0.33 and 0.19, as in Lobell and Asner's figure."""
+"""Thickness of the film, mm: with it the short waves fall to 0.33 and 0.19, about as saturated soils of Lobell and
+Asner (from memory of their spectra)."""
 ABSORPTION = (0.0, 0.67, 1.65)
 """Of water in infrared.BANDS, 1/mm: Kou et al. (1993), doi:10.1364/AO.32.003531, at 0.85, 1.61 and 2.19 um."""
 PATCHES = ((220.0, 0.18), (60.0, 0.14), (9.0, 0.08))
