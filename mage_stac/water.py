@@ -32,7 +32,7 @@ from mage_stac import recipe as recipes
 from mage_stac.classes import NOT_OBSERVED, SURFACE_WATER, colour_table
 from mage_stac.cog import stream_cog
 from mage_stac.errors import CatalogueError, GridError, ModelError, RecipeError
-from mage_stac.models import blank, normalise
+from mage_stac.models import blank, normalise, water_local
 from mage_stac.models.water_local import WaterLocal
 from mage_stac.models.water_unet import WaterUnet
 from mage_stac.mosaic import LEVELS
@@ -41,8 +41,6 @@ from mage_stac.recipe import Recipe
 
 LABEL = "water"
 """Asset of a label Item: classes.WATER_CLASSES."""
-LOCAL = "none"
-"""The encoder of a network that has none: WaterLocal."""
 CORE, MARGIN = 256, 64
 """Pixels a side of what is mapped at a time, and of what is looked at around it."""
 SIZES = (0.5, 2.0)
@@ -78,7 +76,7 @@ def network_of(recipe: Recipe) -> nn.Module:
     if network.weights != "none":
         raise RecipeError(f"network.weights = {network.weights!r}: the water head starts from chance, weights = 'none'")
     bands = len(recipe.data.bands)
-    if network.encoder == LOCAL:
+    if network.encoder == water_local.ENCODER:
         return WaterLocal(bands)
     made = WaterUnet(bands=bands, encoder=network.encoder, decoder=network.decoder)
     return made.to(memory_format=torch.channels_last)

@@ -23,6 +23,7 @@ from mage_stac import recipe as recipes
 from mage_stac.classes import NOT_OBSERVED, SURFACE_WATER
 from mage_stac.errors import CatalogueError
 from mage_stac.models import item as damage_models
+from mage_stac.models import water_local
 from mage_stac.mosaic import LEVELS
 from mage_stac.raster import opened
 from mage_stac.recipe import Recipe
@@ -112,7 +113,7 @@ def _about_model(trained: Trained) -> dict[str, Any]:
         "gsd": recipe.data.gsd,
         "bands": [{"name": name} for name in recipe.data.bands],
         "mlm:name": trained.id,
-        "mlm:architecture": "5 x 5 pixels" if encoder == "none" else f"Water U-Net, {encoder} encoder",
+        "mlm:architecture": "5 x 5 pixels" if encoder == water_local.ENCODER else f"Water U-Net, {encoder} encoder",
         "mlm:tasks": damage_models.TASKS,
         "mlm:framework": "PyTorch",
         "mlm:total_parameters": sum(int(weight.numel()) for weight in trained.weights.values()),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+ENCODER = "none"
+"""`network.encoder` of a recipe that asks for this network."""
 WIDTH = 48
 """Channels of each layer."""
 

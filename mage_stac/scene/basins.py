@@ -7,21 +7,20 @@ where water comes to, how deep, and where it stays: a flood of such land has the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import repeat
 
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio.features import rasterize
 from scipy import ndimage
 
 from mage_stac.scene import chance
-from mage_stac.scene.plane import Point
-from mage_stac.scene.scene import Scene
+from mage_stac.scene.cadastre import burn
+from mage_stac.scene.lattice import Canvas
+from mage_stac.scene.scene import Ring, Scene
 
 Grid = NDArray[np.float32]
-Floats = NDArray[np.float64]
 OVER = ("road", "water")
 """What takes the place of a parcel that it crosses."""
 REACH = 20.0
@@ -53,47 +52,31 @@ def levelled(scene: Scene, ground: Grid, rng: np.random.Generator) -> Grid:
     Returns:
         Heights on cells of about CELL metres, m.
     """
-    heights = _finer(ground, scene.size)
+    canvas = Canvas(size=scene.size, texel=max(CELL, max(scene.size) / MOST_CELLS), seed=scene.seed)
+    heights = canvas.resampled(ground)
     parcels = [one.ring for one in scene.surfaces if one.use == "mown"]
     steps, banks = STEP * rng.standard_normal(len(parcels)), rng.uniform(*BANK, len(parcels))
     raised = chance.between(rng, RAISED)
-    number = _burnt(parcels, scene.size, heights.shape)
-    number[_burnt([one.ring for one in scene.surfaces if one.semantic in OVER], scene.size, heights.shape) > 0] = 0
+    number = _burnt(parcels, canvas)
+    number[_burnt([one.ring for one in scene.surfaces if one.semantic in OVER], canvas) > 0] = 0
     held = np.unique(number[number > 0])
     if not len(held):
-        return heights.astype(np.float32)
+        return heights
     levels = np.full(len(parcels) + 1, -np.inf)
     levels[held] = ndimage.mean(heights, number, held) + steps[held - 1]
-    cell = scene.size[0] / heights.shape[1]
-    far, nearest = ndimage.distance_transform_edt(number == 0, sampling=cell, return_indices=True)
+    far, nearest = ndimage.distance_transform_edt(number == 0, sampling=canvas.step, return_indices=True)
     share = np.clip(1 - far / REACH, 0.0, 1.0)
     flat = share * levels[number[tuple(nearest)]] + (1 - share) * heights
     rim = (ndimage.maximum_filter(number, 3) != ndimage.minimum_filter(number, 3)) & (number > 0)
     crests = ndimage.maximum_filter((levels + np.append(0.0, banks))[number], 3)
-    road = _burnt([one.ring for one in scene.surfaces if one.semantic == "road"], scene.size, heights.shape) > 0
-    embanked = ndimage.gaussian_filter(flat, ROAD / cell, mode="nearest") + raised
-    plots = (shapely.Polygon(one.footprint).buffer(APRON, join_style="mitre") for one in scene.buildings)
-    house = _burnt([shapely.get_coordinates(plot.exterior).tolist() for plot in plots], scene.size, heights.shape) > 0
+    road = _burnt([one.ring for one in scene.surfaces if one.semantic == "road"], canvas) > 0
+    embanked = ndimage.gaussian_filter(flat, [ROAD / step for step in canvas.step], mode="nearest") + raised
+    plots = [shapely.Polygon(one.footprint).buffer(APRON, join_style="mitre") for one in scene.buildings]
+    house = burn(zip(plots, repeat(1), strict=False), canvas) > 0
     shaped = np.where(road, embanked, np.where(rim, crests, flat + MOUND * house))
     return np.asarray(shaped - shaped.min(), dtype=np.float32)
 
 
-def _finer(ground: Grid, size: tuple[float, float]) -> Floats:
-    """The ground on cells of CELL metres or a little more, bilinear between the middles of its own."""
-    step = max(CELL, max(size) / MOST_CELLS)
-    shape = [max(2, round(side / step)) for side in reversed(size)]
-    where = [(np.arange(fine) + 0.5) * coarse / fine - 0.5 for fine, coarse in zip(shape, ground.shape, strict=True)]
-    found: Floats = ndimage.map_coordinates(
-        ground.astype(float), np.meshgrid(*where, indexing="ij"), order=1, mode="nearest"
-    )
-    return found
-
-
-def _burnt(rings: Iterable[Sequence[Point]], size: tuple[float, float], shape: tuple[int, ...]) -> NDArray[np.int32]:
+def _burnt(rings: Iterable[Ring], canvas: Canvas) -> NDArray[np.int32]:
     """(rows, columns) the number, from 1, of the last ring that holds a cell's middle, 0 where none does."""
-    shapes = [({"type": "Polygon", "coordinates": [list(ring)]}, number) for number, ring in enumerate(rings, start=1)]
-    if not shapes:
-        return np.zeros(shape, np.int32)
-    grid = Affine(size[0] / shape[1], 0.0, 0.0, 0.0, -size[1] / shape[0], size[1])
-    burnt: NDArray[np.int32] = rasterize(shapes, shape, transform=grid, dtype="int32")
-    return burnt
+    return burn(((shapely.Polygon(ring), number) for number, ring in enumerate(rings, start=1)), canvas)
