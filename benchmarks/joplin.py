@@ -1,15 +1,23 @@
-"""Joplin: its map beside the reference and hybrid pairs beside the photographs, drawn; and the reference in halves.
+"""Joplin: its map beside the reference and hybrid pairs beside the photographs, drawn; the reference in halves; and
+buildings that one of us graded.
 
     data=../shared/data/joplin
     python benchmarks/joplin.py $data --map out/joplin/predictions/predictions/damage-* --picture docs/joplin.jpg
     python benchmarks/joplin.py $data --hybrid out/joplin/hybrid --picture docs/hybrid.jpg
     python benchmarks/joplin.py $data --halves out/joplin/halves
+    python benchmarks/joplin.py $data --graded out/joplin/predictions/predictions/damage-*
 
 Halves are what a model that learns from real labels is held against: outlines by their middles (west.gpkg, east.gpkg),
 and the raster's pixels (west.tif, east.tif), cut where half of the outlines lie on either side.
 
     mage-stac train joplin --steps 300 --start out/joplin/models/joplin-* --synthetic out/joplin/hybrid \
         --real out/joplin/real --real-labels out/joplin/halves/west.gpkg --out out/joplin/west   # map; score on east
+
+Graded buildings are those of joplin_grades.csv: rows of the reference's file (from 0) with the state that both
+photographs show, or `none` for outlines that hold no building as a whole (slivers, yards) or lie outside the rasters.
+90 of 20 m2 or more were drawn at random, 30 of each state of the reference, then 67 within the rasters (30 standing,
+30 destroyed, the 7 majors that were left), shuffled, and graded with neither map nor the reference's grades in sight.
+A roof under a tarpaulin stands; one that lacks a good part is major; where walls or less are left, destroyed.
 
 The photographs are the data's own 0.6 m rasters of both dates.
 """
@@ -22,6 +30,7 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pandas as pd
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image
@@ -35,6 +44,10 @@ PAIRS = ("wind-5-00009", "wind-5-00006", "wind-5-00045")
 """Of the hybrids that README's command renders: a storm's edge, its middle, and large roofs."""
 SIDES = {"map": 620, "hybrid": 264}
 """Pixels of a panel."""
+GRADES = Path(__file__).with_name("joplin_grades.csv")
+STATES = ("standing", "major", "destroyed")
+SMALLEST = 20.0
+"""Square metres of the outlines that buildings to grade were drawn from."""
 
 
 def on_grid(path: Path, like: Path, resampling: Resampling, bands: int = 1) -> NDArray[Any]:
@@ -103,6 +116,36 @@ def halves(data: Path, out: Path) -> None:
                 target.write(source.read(window=window))
 
 
+def graded(data: Path, maps: list[Path]) -> None:
+    """Print F1 by state over the buildings that we graded, of each map and of the reference's own grades.
+
+    Once with equal weights, and once with each building standing for as many outlines of SMALLEST or more as the
+    reference has of its state for each that was graded, as states were drawn evenly.
+    """
+    frame = geopandas.read_file(data / "joplin_damage_pseudolabel.geojson").to_crs(32615)
+    states = pd.cut(frame["dmg"].clip(1, 4), [0, 2, 3, 4], labels=list(STATES)).astype(str)
+    table = pd.read_csv(GRADES)
+    table = table[table["state"] != "none"]
+    own = states.iloc[table["outline"]].to_numpy()
+    drawn = states[frame.area >= SMALLEST].value_counts() / pd.Series(own).value_counts()
+    called = {"the reference": own}
+    for folder in maps:
+        buildings = geopandas.read_parquet(folder / "buildings.parquet").dropna(subset="footprint_id")
+        grades = buildings.set_index(buildings["footprint_id"].astype(int))["grade"].reindex(table["outline"])
+        called[folder.name] = grades.map({1: "standing", 2: "standing", 3: "major", 4: "destroyed"}).to_numpy()
+    truth = table["state"].to_numpy()
+    print(f"{len(truth)} buildings:", *(f"{(truth == state).sum()} {state}" for state in STATES))
+    for name, values in called.items():
+        for title, weights in (("", np.ones(len(truth))), ("weighted", drawn[own].to_numpy())):
+            scores = [f1(truth == state, values == state, weights) for state in STATES]
+            print(f"{name:24} {title:8} macro-F1 {np.mean(scores):.3f}", *(f"{score:.2f}" for score in scores))
+
+
+def f1(truth: NDArray[np.bool_], called: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+    """F1 of one state over weighted buildings."""
+    return float(2 * weights[truth & called].sum() / (weights[truth].sum() + weights[called].sum()))
+
+
 def main() -> None:
     """Draw what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,7 +155,13 @@ def main() -> None:
     either.add_argument("--map", type=Path, help="folder of a damage map")
     either.add_argument("--hybrid", type=Path, help="catalogue of hybrid pairs")
     either.add_argument("--halves", type=Path, help="folder to write them to")
+    either.add_argument(
+        "--graded", type=Path, nargs="+", help="folders of damage maps made with the reference's outlines"
+    )
     given = parser.parse_args()
+    if given.graded:
+        graded(given.data, given.graded)
+        return
     if given.halves:
         halves(given.data, given.halves)
         return
