@@ -132,13 +132,14 @@ def graded(data: Path, maps: list[Path]) -> None:
     for folder in maps:
         buildings = geopandas.read_parquet(folder / "buildings.parquet").dropna(subset="footprint_id")
         grades = buildings.set_index(buildings["footprint_id"].astype(int))["grade"].reindex(table["outline"])
-        called[folder.name] = grades.map({1: "standing", 2: "standing", 3: "major", 4: "destroyed"}).to_numpy()
+        called[str(folder)] = grades.map({1: "standing", 2: "standing", 3: "major", 4: "destroyed"}).to_numpy()
     truth = table["state"].to_numpy()
     print(f"{len(truth)} buildings:", *(f"{(truth == state).sum()} {state}" for state in STATES))
     for name, values in called.items():
+        print(name)
         for title, weights in (("", np.ones(len(truth))), ("weighted", drawn[own].to_numpy())):
             scores = [f1(truth == state, values == state, weights) for state in STATES]
-            print(f"{name:24} {title:8} macro-F1 {np.mean(scores):.3f}", *(f"{score:.2f}" for score in scores))
+            print(f"  {title:8} macro-F1 {np.mean(scores):.3f}", *(f"{score:.2f}" for score in scores))
 
 
 def f1(truth: NDArray[np.bool_], called: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import attr
+import pystac
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from rio_tiler.io import Reader, STACReader
@@ -15,9 +16,9 @@ from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
 from titiler.core.factory import MultiBaseTilerFactory, TilerFactory
 from titiler.extensions.render import stacRenderExtension
 
-from mage_stac import catalogue, hrefs
+from mage_stac import band_fields, catalogue, hrefs
 from mage_stac.errors import MageStacError
-from mage_stac.raster import opened
+from mage_stac.raster import marker, opened
 from mage_stac.served_files import Files
 
 PREFIX = "/tiles"
@@ -32,7 +33,22 @@ class Raster(Reader):
         """Open it as the plain format of its name's ending."""
         if self.dataset is None:
             self.dataset = self._ctx_stack.enter_context(opened(str(self.input)))
+        if marker(self.dataset) is not None:
+            self.options.pop("nodata", None)  # what the file says goes before what its Item does
         super().__attrs_post_init__()  # type: ignore[no-untyped-call] # rio-tiler's
+
+
+class ItemReader(STACReader):
+    """An Item whose assets lack, where their files mark no pixel, those of the nodata value that the Item states.
+
+    Overviews are read as they are: whoever made them without that value averaged over such pixels.
+    """
+
+    def _get_options(self, asset: Any, metadata: pystac.Asset) -> tuple[dict[str, Any], dict[str, Any]]:
+        reader_options, method_options = super()._get_options(asset, metadata)
+        value = band_fields.nodata(metadata, [1])
+        stated = {} if value is None else {"options": {"nodata": value}}
+        return {**reader_options, **stated}, method_options
 
 
 def application(files: Files) -> Any:
@@ -41,8 +57,8 @@ def application(files: Files) -> Any:
     def raster(path: str, **options: Any) -> Raster:
         return Raster(_place(files, path), **options)
 
-    def item(path: str, **options: Any) -> STACReader:
-        return STACReader(None, item=_item(files, path), reader=Raster, **options)
+    def item(path: str, **options: Any) -> ItemReader:
+        return ItemReader(None, item=_item(files, path), reader=Raster, **options)
 
     app = FastAPI(docs_url=None, redoc_url=None)  # their pages load scripts from elsewhere
     named = _naming(files)

@@ -3,12 +3,16 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlencode
 
 import numpy as np
 import predictions
+import pyproj
+import pystac
 import pytest
+import rasterio
 from PIL import Image
 from served import ask, serving
 
@@ -19,6 +23,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:rio_tiler\..*")  #
 
 ITEM = "predictions/map/map.json"
 DAMAGE = "predictions/map/damage.tif"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUSES = [(20, 30, 3), (60, 200, 4), (120, 90, 1)]
 
 
@@ -46,8 +51,6 @@ def get(address: str, path: str, **query: object) -> tuple[int, bytes]:
 
 def middle(house: tuple[int, int, int]) -> tuple[float, float]:
     """Longitude and latitude of a house's middle."""
-    import pyproj
-
     row, column, _ = house
     x, y = predictions.GRID.affine @ (column + predictions.EDGE / 2, row + predictions.EDGE / 2)
     lon, lat = pyproj.Transformer.from_crs("EPSG:32615", "OGC:CRS84", always_xy=True).transform(x, y)
@@ -125,3 +128,28 @@ def test_an_items_assets_outside_the_folder_are_left_out(address: str, folder: P
     (folder / "probability.tif").write_bytes((folder / DAMAGE).read_bytes())
     status, body = get(address, "/stac/assets", url="stranger.json")
     assert (status, json.loads(body)) == (200, ["probability"])
+
+
+@pytest.mark.parametrize("own", [None, 7])
+def test_pixels_that_only_the_item_calls_nodata_are_clear(address: str, folder: Path, own: int | None) -> None:
+    import morecantile
+
+    values = np.full((256, 256), 9, np.uint8)
+    values[:, :128] = 0
+    with rasterio.open(folder / DAMAGE) as like:
+        profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "crs": like.crs, "transform": like.transform}
+    with rasterio.open(folder / "collar.tif", "w", width=256, height=256, nodata=own, **profile) as made:
+        made.write(values, 1)
+        west, east = (made.xy(128, column) for column in (64, 192))
+        to_degrees = pyproj.Transformer.from_crs(made.crs, "OGC:CRS84", always_xy=True).transform
+    item = pystac.Item("collar", *(catalogue.read_json(folder / ITEM)[key] for key in ("geometry", "bbox")), NOW, {})
+    item.add_asset("data", pystac.Asset("collar.tif", extra_fields={"bands": [{"name": "a", "nodata": 0}]}))
+    (folder / "collar.json").write_text(json.dumps(item.to_dict(include_self_link=False)))
+    seen = []
+    for place in (west, east):
+        tile = morecantile.tms.get("WebMercatorQuad").tile(*to_degrees(*place), 20)
+        path = f"/stac/tiles/WebMercatorQuad/{tile.z}/{tile.x}/{tile.y}.png"
+        status, body = get(address, path, url="collar.json", assets="data", rescale="0,10")
+        assert status == 200
+        seen.append(int(np.median(_pixels(body)[..., 3])))
+    assert seen == [0 if own is None else 255, 255]
