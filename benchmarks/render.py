@@ -1,6 +1,6 @@
 """What pairs cost beside Cycles' own work, the renderer's memory over many renders, and whether runs agree.
 
-    python benchmarks/render.py pair [--size 512] [--pairs 2] [--sensor aerial-rgb] [--keep JOB_DIR]
+    python benchmarks/render.py pair [--size 512] [--pairs 2] [--sensor aerial-rgb] [--samples 2] [--keep JOB_DIR]
     python benchmarks/render.py memory [--renders 200] [--size 32]
     python benchmarks/render.py same [--size 48]
 
@@ -61,8 +61,8 @@ def memory(renders: int, size: int) -> None:
     print(f"{time.process_time() - start:.0f} CPU s of ours, pairs of {size} px in {len(STYLES)} styles")
 
 
-def pair(size: int, pairs: int, sensor: str, keep: Path | None) -> None:
-    spec = RenderSpec(hazard="wind", undamaged_share=0.0, size_px=size, pairs=pairs, sensor=sensor)
+def pair(size: int, pairs: int, sensor: str, samples: int, keep: Path | None) -> None:
+    spec = RenderSpec(hazard="wind", undamaged_share=0.0, size_px=size, pairs=pairs, sensor=sensor, samples=samples)
     if keep is not None:
         first = draw(spec, 0).post
         exposure.job(spec, first, "post").write(geometry.build(first.scene, spec.texel), keep)
@@ -78,7 +78,7 @@ def pair(size: int, pairs: int, sensor: str, keep: Path | None) -> None:
     whole = cores["total"] + theirs
     child = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = child.ru_utime + child.ru_stime - pairs * theirs
-    print(f"{pairs} pairs of {size} px, {sensor}; CPU seconds a pair")
+    print(f"{pairs} pairs of {size} px, {sensor}, {samples} samples; CPU seconds a pair")
     for name, value in sorted(cores.items()):
         print(f"  {name:26} {value:7.2f}")
     print(f"whole {whole:.2f} a pair, {whole / 2:.2f} an image, Blender's start {start:.1f} once")
@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--pairs", type=int, default=2)
     parser.add_argument("--sensor", default="aerial-rgb")
+    parser.add_argument("--samples", type=int, default=RenderSpec().samples)
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     if given.part == "memory":
@@ -128,7 +129,7 @@ def main() -> None:
     elif given.part == "same":
         same(given.size or 48)
     else:
-        pair(given.size or 512, given.pairs, given.sensor, given.keep)
+        pair(given.size or 512, given.pairs, given.sensor, given.samples, given.keep)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,10 @@ def render(  # noqa: PLR0913 - a command's options
         float | None, typer.Option(help="Metres above ground of a camera whose perspective shows; else the sensor's.")
     ] = None,
     undamaged: Annotated[float, typer.Option(help="Share of pairs in which nothing happens, 0..1.")] = 0.15,
-    samples: Annotated[int, typer.Option(min=1, help="Light paths per rendered pixel (4 to an image pixel).")] = 2,
+    samples: Annotated[int, typer.Option(min=1, help="Light paths per rendered pixel (4 to an image pixel).")] = 4,
+    denoise: Annotated[
+        bool, typer.Option(help="Clean images of the noise of few light paths, by OpenImageDenoise.")
+    ] = True,
     clouds: Annotated[
         float | None,
         typer.Option(help="Share of the sky under clouds, 0..1; what they hide is 255 in labels."),
@@ -149,6 +152,7 @@ def render(  # noqa: PLR0913 - a command's options
         off_nadir_from=off_nadir_from,
         undamaged_share=undamaged,
         samples=samples,
+        denoise=denoise,
         altitude=altitude,
         clouds=clouds,
         pairs=pairs,

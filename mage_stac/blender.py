@@ -141,8 +141,10 @@ class Job:
     height: int
     gsd: float
     oversample: int = 2
-    samples: int = 2
+    samples: int = 4
     """Light paths per rendered pixel; a product pixel averages oversample**2 times as many."""
+    denoise: bool = True
+    """Whether the noise of so few is taken away, by OpenImageDenoise; labels have none."""
     sun_azimuth: float
     sun_elevation: float
     overcast: float = 0.0
@@ -163,6 +165,7 @@ class Job:
             "gsd": self.gsd,
             "oversample": self.oversample,
             "samples": self.samples,
+            "denoise": self.denoise,
             "sun": {"azimuth": self.sun_azimuth, "elevation": self.sun_elevation, "overcast": self.overcast},
             "view": {"off_nadir": self.off_nadir, "azimuth": self.view_azimuth, "altitude": self.altitude},
             "seed": self.seed,

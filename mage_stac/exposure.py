@@ -63,6 +63,7 @@ def job(spec: RenderSpec, shot: Shot, phase: str) -> blender.Job:
         gsd=spec.gsd / finer,
         oversample=spec.oversample // finer,
         samples=spec.samples,
+        denoise=spec.denoise,
         sun_azimuth=scene.light.sun_azimuth,
         sun_elevation=scene.light.sun_elevation,
         overcast=scene.light.overcast,

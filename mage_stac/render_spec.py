@@ -52,8 +52,10 @@ class RenderSpec:
     """The most that the post image is displaced along each axis, pixels."""
     oversample: int = 2
     """Rendered pixels per image pixel along each axis."""
-    samples: int = 2
+    samples: int = 4
     """Light paths per rendered pixel."""
+    denoise: bool = True
+    """Whether Cycles cleans the image of the noise of so few paths."""
     altitude: float | None = None
     """Metres above ground of a camera whose perspective shows; None is as the sensor has it."""
     clouds: float | None = None

@@ -39,6 +39,7 @@ class Job:
     altitude: float
     """Of a perspective camera over the middle, above the ground there; 0 for parallel rays."""
     samples: int
+    denoise: bool
     seed: int
     passes: tuple[str, ...]
     arrays: dict[str, Any]
@@ -88,7 +89,8 @@ def read(folder: Path) -> Job:
         off_nadir=float(view.get("off_nadir", 0.0)),
         view_azimuth=float(view.get("azimuth", 0.0)),
         altitude=float(view.get("altitude", 0.0)),
-        samples=int(data.get("samples", 2)),
+        samples=int(data.get("samples", 4)),
+        denoise=bool(data.get("denoise", True)),
         seed=int(data.get("seed", 0)) % 2**31,
         passes=tuple(data.get("passes", PASSES)),
         arrays={name: _array(folder, name) for name in ARRAYS},

@@ -292,6 +292,26 @@ def test_white_level_ground_renders_as_one(session: blender.Session, tmp_path: P
         np.testing.assert_allclose(corner.mean((0, 1)), 1.0, atol=0.02)
 
 
+def test_denoised_images_are_nearer_to_many_light_paths_and_as_sharp(session: blender.Session, tmp_path: Path) -> None:
+    textured = np.random.default_rng(3).uniform(0.1, 0.4, (96, 128, 1)).repeat(3, 2).astype(np.float32)
+    scene = replace(town(), ground_texture=textured)
+    job = replace(JOB, overcast=1.0, passes=("image",))
+    jobs = {
+        "many": replace(job, samples=256, denoise=False),
+        "few": replace(job, denoise=False),
+        "clean": job,
+    }
+    image = {
+        name: passes.read_image(render(session, tmp_path / name, scene, one) / "image.exr")
+        for name, one in jobs.items()
+    }
+    assert (image["clean"] - image["many"]).std() < 0.6 * (image["few"] - image["many"]).std()
+    assert image["clean"].mean() == pytest.approx(image["many"].mean(), rel=0.01)
+    steps = {name: np.abs(np.diff(one, axis=1)).mean() for name, one in image.items()}
+    # Noise of so few paths adds three tenths to the steps between texels; blur would take some of them away.
+    assert steps["clean"] == pytest.approx(steps["many"], rel=0.03)
+
+
 def test_shadow_lies_away_from_the_sun_and_is_bluish(nadir: Path) -> None:
     image = passes.read_image(nadir / "image.exr")
     west, _, _, north, height = BOXES[0]
