@@ -120,14 +120,15 @@ def graded(data: Path, maps: list[Path]) -> None:
     """Print F1 by state over the buildings that we graded, of each map and of the reference's own grades.
 
     Once with equal weights, and once with each building standing for as many outlines of SMALLEST or more as the
-    reference has of its state for each that was graded, as states were drawn evenly.
+    reference has of its state for each that was graded, as states were drawn evenly. Spreads are those of 1000
+    resamples of the buildings.
     """
     frame = geopandas.read_file(data / "joplin_damage_pseudolabel.geojson").to_crs(32615)
     states = pd.cut(frame["dmg"].clip(1, 4), [0, 2, 3, 4], labels=list(STATES)).astype(str)
     table = pd.read_csv(GRADES)
     table = table[table["state"] != "none"]
     own = states.iloc[table["outline"]].to_numpy()
-    drawn = states[frame.area >= SMALLEST].value_counts() / pd.Series(own).value_counts()
+    shares = states[frame.area >= SMALLEST].value_counts() / pd.Series(own).value_counts()
     called = {"the reference": own}
     for folder in maps:
         buildings = geopandas.read_parquet(folder / "buildings.parquet").dropna(subset="footprint_id")
@@ -135,16 +136,21 @@ def graded(data: Path, maps: list[Path]) -> None:
         called[str(folder)] = grades.map({1: "standing", 2: "standing", 3: "major", 4: "destroyed"}).to_numpy()
     truth = table["state"].to_numpy()
     print(f"{len(truth)} buildings:", *(f"{(truth == state).sum()} {state}" for state in STATES))
+    resamples = np.random.default_rng(0).integers(len(truth), size=(1000, len(truth)))
     for name, values in called.items():
         print(name)
-        for title, weights in (("", np.ones(len(truth))), ("weighted", drawn[own].to_numpy())):
-            scores = [f1(truth == state, values == state, weights) for state in STATES]
-            print(f"  {title:8} macro-F1 {np.mean(scores):.3f}", *(f"{score:.2f}" for score in scores))
+        for title, weights in (("", np.ones(len(truth))), ("weighted", shares[own].to_numpy())):
+            scores = by_state(truth, values, weights)
+            again = [by_state(truth[drawn], values[drawn], weights[drawn]).mean() for drawn in resamples]
+            print(
+                f"  {title:8} macro-F1 {scores.mean():.3f} +- {np.std(again):.3f},", *(f"{one:.2f}" for one in scores)
+            )
 
 
-def f1(truth: NDArray[np.bool_], called: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
-    """F1 of one state over weighted buildings."""
-    return float(2 * weights[truth & called].sum() / (weights[truth].sum() + weights[called].sum()))
+def by_state(truth: NDArray[Any], called: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F1 of each of STATES over weighted buildings."""
+    found = [(truth == state, called == state) for state in STATES]
+    return np.array([2 * weights[is_ & said].sum() / (weights[is_].sum() + weights[said].sum()) for is_, said in found])
 
 
 def main() -> None:
