@@ -2,7 +2,7 @@
 
     python benchmarks/kampala.py halves ../shared/data/kampala out/kampala
     mage-stac train benchmarks/recipes/kampala/west.toml --synthetic out/kampala/west --out out/kampala
-    mage-stac predict --model out/kampala/models/kampala-west-* --pre out/kampala/real --post out/kampala/real \
+    mage-stac predict --model out/kampala/models/kampala-west-* --pre out/kampala/real \
         --id west --out out/kampala/predictions
     mage-stac score --prediction out/kampala/predictions/predictions/west --reference out/kampala/east.tif
     python benchmarks/kampala.py picture ../shared/data/kampala out/kampala docs/kampala.jpg

@@ -15,8 +15,11 @@ def predict(  # noqa: PLR0913 - a command's options
     *,
     model: Annotated[Path, typer.Option(help="Model Item: its folder or file, as `train` writes it.")],
     pre: Annotated[Path, typer.Option(help="Images before: an Item, or a catalogue whose Items are one mosaic.")],
-    post: Annotated[Path, typer.Option(help="Images after, likewise; any CRS and resolution.")],
     out: Annotated[Path, typer.Option(help="Predictions catalogue to write to.")],
+    post: Annotated[
+        Path | None,
+        typer.Option(help="Images after, likewise; any CRS and resolution. Not for a model of one date."),
+    ] = None,
     footprints: Annotated[
         Path | None, typer.Option(help="Vector file of buildings to grade; else found in the map.")
     ] = None,

@@ -91,7 +91,7 @@ class Imagery:
 def predict(  # noqa: PLR0913 - what a map is made from, by name
     model_item: Path,
     pre: Path | Sequence[pystac.Item],
-    post: Path | Sequence[pystac.Item],
+    post: Path | Sequence[pystac.Item] | None,
     out: Path,
     *,
     footprints: Path | None = None,
@@ -105,23 +105,24 @@ def predict(  # noqa: PLR0913 - what a map is made from, by name
     `pre` and `post` are Items, or folders or files of them; several Items are one mosaic, in any CRS. The map lies on
     the pre mosaic's own pixels where both dates show something (see `overlap.grid_of_both`). A map of the same sources
     and options that is there already is kept; of a run that was stopped, the rows it had finished. With `footprints`
-    (a vector file, or `layer` of one that has several) these are graded, else outlines found in the map.
+    (a vector file, or `layer` of one that has several) these are graded, else outlines found in the map. A model of
+    one date (`network.dates = 1` in its recipe) looks at pre alone, and `post` may be None.
 
     Raises:
-        CatalogueError: an input is no catalogue, the dates are swapped or share an Item, or `out` cannot be written.
+        CatalogueError: an input is no catalogue, the dates are swapped or share an Item, post is missing, or `out`
+            cannot be written.
         AssetError: an Item lacks the image or a band of it, or a file is broken.
         GridError: pre and post, or the footprints, do not overlap.
         ModelError: the model is incomplete, an image's values are of another unit, or the cluster is not there.
     """
     chosen = options or Options()
-    sources = Sources(
-        model=catalogue.read_item(model_item),
-        pre=_mosaic(pre),
-        post=_mosaic(post),
-        footprints=footprints,
-        layer=layer,
-    )
-    _check_dates(sources)
+    card, before = catalogue.read_item(model_item), _mosaic(pre)
+    after = before if post is None else _mosaic(post)
+    sources = Sources(model=card, pre=before, post=after, footprints=footprints, layer=layer)
+    if models.recipe_of(card).network.dates == 2:
+        if post is None:
+            raise CatalogueError(f"model Item {card.id} compares two dates: give the images after the event too")
+        _check_dates(sources)
     name = catalogue.checked_id(id or _name(sources))
     digest = _digest(sources, chosen)
     if prediction.is_made(out, name, digest):

@@ -628,13 +628,16 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained(tmp_path_factory.mktemp("trained"))
+
+
+def untrained(root: Path, dates: int = 2) -> Path:
     """A model Item as `train` writes it, with random weights."""
     from mage_stac import models
     from mage_stac.models.item import Trained, publish
     from mage_stac.recipe import Network, Recipe
 
-    root = tmp_path_factory.mktemp("trained")
-    recipe = Recipe(name="toy", network=Network(encoder="resnet18", decoder=(8, 8)))
+    recipe = Recipe(name="toy", network=Network(encoder="resnet18", decoder=(8, 8), dates=dates))
     torch.manual_seed(0)
     network = models.build(recipe)
     source = catalogue.read_items(synthetic.write(root / "synthetic", scenes=1, size=64))
@@ -686,6 +689,21 @@ def test_the_verb_from_files_to_catalogue(
     assert folder.stat().st_mtime_ns != written  # the same files, but they mean something else
 
 
+def test_a_model_of_one_date_maps_one_image(tmp_path: Path, place: Callable[..., pystac.Item]) -> None:
+    one = place("pre", scene()[0])
+    single = untrained(tmp_path / "single", dates=1)
+    maps = [
+        predict.predict(single, [one], post, tmp_path / "out", id=name, options=SMALL)
+        for name, post in (("alone", None), ("twice", [one]))
+    ]
+    seen = []
+    for folder in maps:
+        with rasterio.open(folder / "damage.tif") as source:
+            seen.append(source.read(1))
+    assert set(np.unique(seen[0])) <= {0, 1}
+    np.testing.assert_array_equal(*seen)
+
+
 def test_what_the_verb_refuses(tmp_path: Path, place: Callable[..., pystac.Item], trained: Path) -> None:
     one, two = place("pre", scene()[0]), place("post", scene()[1], date="2011-06-01")
     with pytest.raises(GridError, match="windows of 64 px with margins of 32"):
@@ -700,6 +718,8 @@ def test_what_the_verb_refuses(tmp_path: Path, place: Callable[..., pystac.Item]
         predict.predict(tmp_path / "real/images/pre", [one], [two], tmp_path / "out")
     with pytest.raises(CatalogueError, match="Item pre is both in pre and in post: give the images of one date each"):
         predict.predict(trained, tmp_path / "real", [one], tmp_path / "out")
+    with pytest.raises(CatalogueError, match="model Item toy-model compares two dates: give the images after"):
+        predict.predict(trained, [one], None, tmp_path / "out")
     with pytest.raises(CatalogueError, match="post was taken on 2011-05-24, before pre on 2011-06-01: swap them"):
         predict.predict(trained, [two], [one], tmp_path / "out")
     assert not (tmp_path / "out").exists()

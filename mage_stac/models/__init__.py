@@ -181,6 +181,15 @@ def _is_card(item: pystac.Item) -> bool:
     return tells and incomplete and not any(WEIGHTS in (asset.roles or ()) for asset in item.assets.values())
 
 
+def recipe_of(item: pystac.Item) -> Recipe:
+    """The recipe that a model Item was trained by.
+
+    Raises:
+        ModelError: the Item is no model of ours, or its recipe is missing or broken.
+    """
+    return recipes.parse(_text(files(item)["recipe"], item), f"of model Item {item.id}")
+
+
 def load(item: pystac.Item, device: str | torch.device = "cpu") -> LoadedModel:
     """The trained network of a model Item, from its safetensors weights and its recipe; nothing is unpickled.
 
@@ -189,7 +198,7 @@ def load(item: pystac.Item, device: str | torch.device = "cpu") -> LoadedModel:
             recipe disagree.
     """
     paths = files(item)
-    recipe = recipes.parse(_text(paths["recipe"], item), f"of model Item {item.id}")
+    recipe = recipe_of(item)
     if recipe.task != "damage":
         raise ModelError(f"model Item {item.id} maps {recipe.task}, not damage: use `mage-stac {recipe.task}`")
     model = build(recipe)
