@@ -47,6 +47,21 @@ def test_the_folder_of_what_was_made_is_printed(
 
 
 @pytest.mark.parametrize(
+    ("words", "asked"),
+    [((), {"samples": 4, "denoise": True}), (("--samples", "2", "--no-denoise"), {"samples": 2, "denoise": False})],
+)
+def test_light_paths_and_denoiser_are_what_blender_is_asked_for(
+    fake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], asked: dict[str, object]
+) -> None:
+    out = tmp_path / "out"
+    plain = ("--hazard", "none", "--size", "64", "--seed", "1", "--blender", fake, "--out", str(out))
+    assert run(monkeypatch, *plain, *words) == 0
+    told = json.loads((out / "none-pairs/none-1-00000-label/render.json").read_text("utf-8"))
+    for date in ("pre", "post"):
+        assert asked.items() <= told[date]["job"].items()
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--hazard", "frogs"), "no hazard 'frogs': there are"),
