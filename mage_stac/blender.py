@@ -250,6 +250,8 @@ class _Child:
     def __init__(self, command: tuple[str, ...]) -> None:
         self.jobs = 0
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        # Blender keeps a folder there while it runs; one that is killed, as it is by us, would leave it behind.
+        self._scratch = tempfile.TemporaryDirectory(prefix="mage-stac-blender-", ignore_cleanup_errors=True)
         try:
             self._process = subprocess.Popen(
                 [*command, "-"],
@@ -259,9 +261,11 @@ class _Child:
                 text=True,
                 encoding="utf-8",
                 start_new_session=True,
+                env={**os.environ, "TMPDIR": self._scratch.name, "TEMP": self._scratch.name},
             )
         except OSError as error:
             self._stderr.close()
+            self._scratch.cleanup()
             raise RenderError(f"Blender does not start: {command[0]}: {error.strerror}") from error
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._stdin = cast("IO[str]", self._process.stdin)  # both are pipes, as asked for above
@@ -337,6 +341,7 @@ class _Child:
         self._process.wait()
         self._stdout.close()
         self._stderr.close()
+        self._scratch.cleanup()
 
 
 def _require_passes(folder: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -133,6 +134,18 @@ def test_a_hung_child_is_stopped(tmp_path: Path, job: Path) -> None:
 def test_a_program_that_does_not_start_is_named(job: Path) -> None:
     with blender.Session((str(job),)) as session, pytest.raises(RenderError, match=f"does not start: {job}"):
         session.render(job, "s")
+
+
+@pytest.mark.parametrize("end", ["pass", "sys.exit(9)"])
+def test_what_a_child_leaves_among_temporary_files_goes_with_it(tmp_path: Path, job: Path, end: str) -> None:
+    told = tmp_path / "told"
+    body = f"import tempfile; pathlib.Path({str(told)!r}).write_text(tempfile.mkdtemp()); {end}\n{GOOD}"
+    with (
+        blender.Session(fake(tmp_path, body)) as session,
+        contextlib.nullcontext() if end == "pass" else pytest.raises(RenderError),
+    ):
+        session.render(job, "s")
+    assert not Path(told.read_text()).exists()
 
 
 def test_ctrl_c_ends_the_child(tmp_path: Path, job: Path) -> None:
