@@ -20,19 +20,34 @@ def test_areas_stay_valid_where_large_coordinates_are_rounded() -> None:
     assert shapely.box(*at.bounds).difference(made).area == pytest.approx(100.0**2 - 50.0)
 
 
-def test_areas_that_geos_cannot_mend_by_structure_stay_valid() -> None:
-    """A garden of Joplin, thinned: the edges of a notch narrower than a picometre cross once it is moved."""
-    at = Site(crs=CRS(26915), bounds=(366_642.60000000003, 4_103_548.8, 366_892.0, 4_103_798.0))
-    outline = [
+THINNED = shapely.Polygon(
+    [
         (177.16033249585698, 156.54846019888734), (177.701, 151.154), (180.871, 140.963),
         (177.60399336699444, 152.1218747414383), (219.409, 142.26), (247.84659683664532, 286.0470012627058),
         (276.2601784964088, 286.0470012627058), (215.199, 104.191), (152.505, 110.832),
-    ]  # fmt: skip
-    hole = [
+    ],
+    [[
         (262.86452813742386, 273.1065281374238), (262.7772719409964, 273.1856125440353),
         (262.6826842796235, 273.25576353476305),
-    ]  # fmt: skip
-    garden = shapely.Polygon(outline, [hole])
+    ]],
+)  # fmt: skip
+"""A notch narrower than a picometre: make_valid fails on it once moved."""
+HOLED = shapely.Polygon(
+    [(110.0, 157.0), (54.32, 122.241), (13.0, 96.0), (13.0, 131.0)],
+    [[(50.5466811305, 121.8839035292), (48.718, 130.065), (50.586, 121.708), (54.32, 122.241)]],
+)
+"""A hole that touches a corner of the outline: set_precision fails on it once moved."""
+
+
+@pytest.mark.parametrize(
+    ("garden", "corner"),
+    [(THINNED, (366_642.60000000003, 4_103_548.8)), (HOLED, (366_674.4, 4_104_004.1999999997))],
+)
+def test_gardens_of_joplin_whose_edges_come_to_cross_stay_valid(
+    garden: shapely.Polygon, corner: tuple[float, float]
+) -> None:
+    at = Site(crs=CRS(26915), bounds=(*corner, corner[0] + 240.0, corner[1] + 240.0))
+    assert garden.is_valid
     assert not shapely.transform(garden, lambda points: points + at.origin).is_valid
     made = assembly._world(garden, at)
     assert made.is_valid

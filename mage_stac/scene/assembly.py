@@ -256,9 +256,15 @@ def _local(shape: BaseGeometry, at: Site) -> BaseGeometry:
 
 
 def _world(shape: BaseGeometry, at: Site) -> BaseGeometry:
-    """A local area in the site's CRS; mended, for rounding large coordinates lets edges cross that lie close.
+    """A local area in the site's CRS; where rounding large coordinates lets edges cross that lie close, its corners
+    first go to a grid of MEND.
 
-    By set_precision, as GEOS' make_valid by structure fails on such crossings itself (side location conflict).
+    Before they move, as GEOS mends such crossings neither by make_valid nor by set_precision of what is invalid already
+    (side location conflict).
     """
-    moved = shapely.transform(shape, lambda points: points + at.origin)
-    return moved if moved.is_valid else shapely.set_precision(moved, MEND)
+    moved = _moved(shape, at)
+    return moved if moved.is_valid else _moved(shapely.set_precision(shape, MEND), at)
+
+
+def _moved(shape: BaseGeometry, at: Site) -> BaseGeometry:
+    return shapely.transform(shape, lambda points: points + at.origin)
