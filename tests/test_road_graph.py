@@ -66,6 +66,31 @@ def test_a_stop_splits_the_nearest_road(tmp_path: Path) -> None:
     assert made.kind.tolist() == ["unclassified"] * 4
 
 
+@pytest.mark.parametrize("away", [0.012, 0.03, 0.049])
+def test_a_stop_or_a_vertex_beside_a_crossing_leaves_it_whole(tmp_path: Path, away: float) -> None:
+    crossing = [line((0, 0), (100, 0), (200, 0)), line((100, 0), (100, 100))]
+    made, stops = roads.graph(roads.read(write(tmp_path, crossing)), CRS, [degrees(100 - away, 0), degrees(100, 90)])
+    found = routing.reach(routing.network(made, np.ones(len(made.tail))), stops[:1])
+    assert np.isfinite(found.seconds).all()
+    joined = [line((0, 0), (100.02 - away, 0), (100.02, 0)), line((100.02, 0), (200, 0))]
+    made, _ = roads.graph(roads.read(write(tmp_path, joined)), CRS)
+    assert len(set(routing.components(made, np.ones(len(made.tail), bool)))) == 1
+    assert made.metres.sum() == pytest.approx(200, abs=roads.TOLERANCE)
+
+
+def test_columns_of_numbers_with_gaps_are_read_as_such(tmp_path: Path) -> None:
+    lines = [line((0, 10 * at), (100, 10 * at)) for at in range(4)]
+    path = write(
+        tmp_path, lines, highway=["residential"] * 4, oneway=[1, -1, 0, None], bridge=[0, 1, None, 0],
+        maxspeed=[20, None, 0, 25],
+    )  # fmt: skip
+    frame = roads.read(path)
+    assert frame["forward"].tolist() == [True, False, True, True]
+    assert frame["backward"].tolist() == [False, True, True, True]
+    assert frame["bridge"].tolist() == [False, True, False, False]
+    assert frame["speed"].tolist() == [20, 30, 30, 25]
+
+
 def test_random_networks_agree_with_networkx() -> None:
     rng = np.random.default_rng(0)
     size = 300

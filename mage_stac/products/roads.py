@@ -165,10 +165,11 @@ def _osm(path: Path, layer: str = "lines", where: str = "highway IS NOT NULL") -
 
 
 def _text(frame: Any, column: str) -> Any:
-    """A column as text, "" where there is nothing or no such column."""
+    """A column as text, "" where there is nothing or no such column; whole numbers as such: 1, not 1.0."""
     if column not in frame:
         return pd.Series("", index=frame.index)
-    return frame[column].fillna("").astype(str)
+    # A column of whole numbers that has gaps comes as floats.
+    return frame[column].astype(object).where(frame[column].notna(), "").astype(str).str.removesuffix(".0")
 
 
 def _names(lines: Any) -> NDArray[Any]:
@@ -212,7 +213,8 @@ def graph(frame: Any, crs: str, stops: Sequence[tuple[float, float]] = ()) -> tu
     points = gpd.GeoSeries.from_xy([x for x, _ in stops], [y for _, y in stops], crs="EPSG:4326").to_crs(crs)
     lines, snapped = _with_stops(lines, points.to_numpy(), stops)
     xy, owner = shapely.get_coordinates(lines, return_index=True)
-    moved = np.append(True, (np.diff(owner) != 0) | (np.hypot(*np.diff(xy, axis=0).T) > TOLERANCE))
+    # Only a vertex in the same place as the one before goes: without one that is merely near, a crossing would be lost.
+    moved = np.append(True, (np.diff(owner) != 0) | (np.diff(_key(xy)) != 0))
     xy, owner = xy[moved], owner[moved]
     keys, place = np.unique(_key(np.concatenate([xy, snapped])), return_inverse=True)
     place, own = place[: len(xy)], place[len(xy) :]
