@@ -12,10 +12,13 @@ import numpy as np
 import pandas as pd
 import predictions
 import pypdf
+import pyproj
 import pystac
 import pytest
 import shapely
+from affine import Affine
 from mage_stac.cli import app as cli
+from odc.geo.geobox import GeoBox
 
 from mage_stac import catalogue, publish, sensors
 from mage_stac.classes import DAMAGE_CLASSES
@@ -230,3 +233,32 @@ def test_what_is_no_prediction_is_refused(item: pystac.Item) -> None:
     with pytest.raises(CatalogueError, match="holds no prediction: give an Item as `mage-stac predict` writes it"):
         report.predictions([images])
     assert [found.id for found in report.predictions([Path(str(item.get_self_href())).parents[2]])] == ["map"]
+
+
+def around(lon: float, lat: float, crs: str, turned: float = 0) -> GeoBox:
+    """A grid of 100 m a side whose middle lies there, its rows turned anticlockwise by so many degrees."""
+    x, y = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
+    affine = Affine.translation(x, y) @ Affine.rotation(turned) @ Affine.scale(1, -1) @ Affine.translation(-50, -50)
+    return GeoBox((100, 100), affine, crs)
+
+
+def test_the_place_of_a_map_across_the_antimeridian_is_its_own(tmp_path: Path) -> None:
+    across = predictions.write(tmp_path / "out", [(20, 20, 4)], grid=around(-179.9999, -17, "EPSG:32701"))
+    west, _, east, _ = across.bbox
+    assert west > east
+    assert report_facts.place(report_facts.facts(across)).endswith("around 17.0000° S, 179.9999° W")
+
+
+@pytest.mark.parametrize(
+    ("geobox", "said"),
+    [
+        (around(-93, 37, "EPSG:32615"), "North is up."),
+        (around(25, 60, "EPSG:3857"), "North is up."),
+        (around(-93, 37, "EPSG:32615", turned=30), "North is 30° right of up."),
+        # A polar stereographic grid is turned by the distance from its central meridian: 45 degrees west, 0.
+        (around(-10, 78, "EPSG:3413"), "North is 35° left of up."),
+        (around(-60, -70, "EPSG:3031"), "North is 60° left of up."),
+    ],
+)
+def test_which_way_north_lies_is_told_of_any_grid(geobox: GeoBox, said: str) -> None:
+    assert report_facts.north(geobox) == said

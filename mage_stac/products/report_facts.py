@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pystac
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from mage_stac import catalogue, grid
@@ -23,6 +24,14 @@ from mage_stac.score import Scores, Table
 
 CELLS = 8
 """Cells along the longer side of the map where no areas are given."""
+
+UPRIGHT = 5.0
+"""Degrees by which north may lie beside up where it is called that: UTM's lies up to three beside it in a zone."""
+
+NUDGE = 1e-4
+"""Degrees of latitude along which north is looked for: some ten metres."""
+
+LONLAT = CRS("EPSG:4326")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,16 +114,34 @@ def _observed(damage: Path) -> float:
 
 def place(told: Facts) -> str:
     """Where the map lies and how large it is, in words."""
-    west, south, east, north = told.item.bbox or (0.0, 0.0, 0.0, 0.0)
     ground = told.geobox.shape[0] * told.geobox.shape[1] * float(np.prod(grid.pixel_metres(told.geobox))) / 1e6
-    lat, lon = (south + north) / 2, (west + east) / 2
+    lon, lat = middle(told.geobox)
     return f"{ground:.3g} km² around {abs(lat):.4f}° {'NS'[lat < 0]}, {abs(lon):.4f}° {'EW'[lon < 0]}"
 
 
-def north(told: Facts) -> str:
-    """Which way the pictures lie, if that can be said in a word."""
-    upright = told.geobox.affine.b == told.geobox.affine.d == 0 and told.geobox.affine.e < 0
-    return "North is up." if upright else ""
+def middle(geobox: GeoBox) -> tuple[float, float]:
+    """Longitude (-180 to 180) and latitude of the middle of a grid."""
+    rows, columns = geobox.shape
+    x, y = geobox.affine @ (columns / 2, rows / 2)
+    lon, lat = geobox.crs.transformer_to_crs(LONLAT)(x, y)
+    return (float(lon) + 180) % 360 - 180, float(lat)
+
+
+def north(geobox: GeoBox) -> str:
+    """Which way north lies in pictures of a grid, in its middle: grids may be turned, and polar ones are nearly always.
+
+    "North is up." to within UPRIGHT degrees.
+    """
+    lon, lat = middle(geobox)
+    x, y = LONLAT.transformer_to_crs(str(geobox.crs))(np.full(2, lon), np.array([lat - NUDGE, lat + NUDGE]))
+    a, b, _, d, e, _ = (~geobox.affine)[:6]
+    right, down = np.diff(a * x + b * y)[0], np.diff(d * x + e * y)[0]
+    turn = float(np.degrees(np.arctan2(right, -down)))
+    return (
+        "North is up."
+        if abs(turn) <= UPRIGHT
+        else f"North is {abs(turn):.0f}° {'right' if turn > 0 else 'left'} of up."
+    )
 
 
 def centres(told: Facts) -> list[tuple[float, float]]:

@@ -172,7 +172,7 @@ def _map(told: Facts) -> str:
     return (
         f"<h2>Map</h2><figure>{_img(told.pictures.map, 'Map of the damage')}<div class=legend>{_legend()}</div>"
         f"<figcaption>Buildings over {ground}; lines are {escape(told.unit)}, numbers the ranks of the most affected of"
-        f" them. {report_facts.north(told)}</figcaption></figure>"
+        f" them. {report_facts.north(told.geobox)}</figcaption></figure>"
     )
 
 

@@ -119,7 +119,8 @@ def _story(told: Facts, styles: dict[str, Any], width: float) -> Iterator[Any]:
     yield _picture(told.pictures.map, width, 165)
     colours = "Buildings in the colours above, grey stripes and empty outlines not observed: unknown."
     yield text(
-        f"{colours} Lines are {told.unit}, numbers the ranks of the most affected. {report_facts.north(told)}", "soft"
+        f"{colours} Lines are {told.unit}, numbers the ranks of the most affected. {report_facts.north(told.geobox)}",
+        "soft",
     )
     yield from _both(told, text, width)
     yield from head("Most affected areas")
