@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,9 @@ def _raster_problems(fields: dict[str, Any], asset: pystac.Asset, path: Path) ->
             yield f"proj:shape is {shape}, but {path} has {list(source.shape)}"
         if transform and not _agrees(transform, source):
             yield f"proj:transform is {transform[:6]}, but {path} has {list(source.transform)[:6]}"
+        box, own = fields.get("proj:bbox"), GeoBox(source.shape, source.transform, None).boundingbox.bbox
+        if isinstance(box, list) and not _around(box, own, source.transform):
+            yield f"proj:bbox is {box}, but {path} has {list(own)}"
         code = fields.get("proj:code")
         if code and source.crs != CRS.from_user_input(code):
             yield f"proj:code is {code}, but {path} is in {source.crs.to_string() if source.crs else 'no CRS'}"
@@ -77,6 +80,12 @@ def _agrees(transform: list[float], source: Any) -> bool:
     """Whether a stated geotransform puts the corners of the image where the file's does."""
     told, real = (GeoBox(source.shape, affine, None) for affine in (Affine(*transform[:6]), source.transform))
     return grid.apart(told, real) < grid.AGREE
+
+
+def _around(told: list[float], real: Sequence[float], affine: Affine) -> bool:
+    """Whether a stated box, of two or three dimensions, is the file's to half a pixel: others round theirs."""
+    sides = np.array([*told[:2], *told[len(told) // 2 :][:2]], np.float64)
+    return len(sides) == len(real) and bool(np.abs(sides - real).max() <= np.hypot(affine.a, affine.d) / 2)
 
 
 def _nodata_problems(told: Any, source: Any, path: Path) -> Iterator[str]:

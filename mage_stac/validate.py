@@ -236,10 +236,22 @@ def _problems(
         yield "stores a signed URL: its query must not be kept"
     yield from _link_problems(path, document)
     if kind == "item":
+        yield from _code_problems(document)
         parent = path.parent.parent / "collection.json"
         if parent in listed and path.resolve() not in listed[parent]:
             yield f"Item {document.get('id')!r} is not listed in {parent}"
         yield from _item_problems(path, document, told=bool(unfit))
+
+
+def _code_problems(document: Mapping[str, Any]) -> Iterator[str]:
+    """Where `proj:epsg`, by which older GDALs place a raster, is not the `proj:code` beside it."""
+    assets = document.get("assets")
+    named = {f"asset {key!r}": asset for key, asset in assets.items()} if isinstance(assets, dict) else {}
+    for name, fields in {"properties": document.get("properties"), **named}.items():
+        told = fields if isinstance(fields, dict) else {}
+        code, epsg = told.get("proj:code"), str(told.get("proj:epsg") or "").removesuffix(".0")
+        if code and epsg and code != f"EPSG:{epsg}":
+            yield f"{name}: proj:epsg is {epsg}, but proj:code is {code}"
 
 
 def _link_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:

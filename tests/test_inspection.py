@@ -3,11 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pystac
 import pytest
+from affine import Affine
 from imagery import box, noise, write_image
+from odc.geo.geobox import GeoBox
 
 from mage_stac import catalogue, publish
 from mage_stac.inspection import asset_problems
@@ -33,6 +36,7 @@ def test_all_is_well(item: pystac.Item) -> None:
         ("proj:transform", [0.6, 0, 500_000.1, 0, -0.6, 4_100_000]),
         ("proj:transform", [0.6, 0, 500_000, 0, 0.6, 4_100_000]),
         ("proj:code", "EPSG:32616"),
+        ("proj:bbox", [500_000, 4_099_640, 500_312.4, 4_100_000]),
         ("data_type", "uint16"),
         ("nodata", 255),
         ("bands", [{"name": "red"}]),
@@ -44,6 +48,21 @@ def test_what_the_item_says_and_the_file_does_not(item: pystac.Item, field: str,
     assert problems.startswith("asset 'image': ")
     assert field in problems or field == "bands"
     assert "image.tif" in problems
+
+
+def test_the_box_of_a_grid_may_be_rounded_or_have_heights(item: pystac.Item) -> None:
+    fields = item.assets["image"].extra_fields
+    west, south, east, north = fields["proj:bbox"]
+    assert (west, south, east, north) == pytest.approx((500_000, 4_099_640, 500_312, 4_100_000))
+    for told in ([west, south, 0, east, north, 90], [west + 0.2, south, east, north - 0.2]):
+        fields["proj:bbox"] = told
+        assert not said(item)
+    affine = Affine.translation(500_000, 4_100_000) @ Affine.rotation(30) @ Affine.scale(0.6, -0.6)
+    turned = GeoBox((600, 520), affine, "EPSG:32615")
+    publish.write_cog(Path(catalogue.asset_path(item, "image")), noise(3, 600, 520), turned, nodata=0)
+    corners = np.array([affine @ corner for corner in ((0, 0), (520, 0), (0, 600), (520, 600))])
+    fields |= publish.grid_fields(turned) | {"proj:bbox": [*corners.min(axis=0), *corners.max(axis=0)]}
+    assert not said(item)
 
 
 def test_a_nodata_value_on_one_side_only(item: pystac.Item) -> None:

@@ -98,6 +98,17 @@ def test_what_should_be_stac_and_is_not(root: Path, schemas: Path, text: str) ->
     assert str(root / "c" / "i" / "i.json") in problems(root, schemas)
 
 
+def test_two_codes_of_one_grid_that_differ(root: Path, schemas: Path) -> None:
+    path = root / "c" / "i" / "i.json"
+    change(path, **{"proj:epsg": 32616.0})
+    document = catalogue.read_json(path)
+    document["assets"]["image"]["proj:epsg"] = 4326
+    path.write_text(json.dumps(document))
+    said = problems(root, schemas)
+    assert "properties: proj:epsg is 32616, but proj:code is EPSG:32615" in said
+    assert "asset 'image': proj:epsg is 4326, but proj:code is EPSG:32615" in said
+
+
 def test_other_json_is_left_alone(root: Path, schemas: Path) -> None:
     (root / "c" / "i" / "scene.json").write_text('{"roofs": 3}')
     (root / "c" / "i" / "notes.json").write_text("{")
