@@ -358,7 +358,8 @@ def parse_item(document: dict[str, Any], path: Path | None = None) -> pystac.Ite
             item = pystac.Item.from_dict(document, preserve_dict=False)  # migrating copies it
             if path is not None:
                 item.set_self_href(str(path.absolute()))
-                item.make_asset_hrefs_absolute()
+                for asset in item.assets.values():
+                    asset.href = hrefs.placed(asset.href, path.parent)
     except (pystac.STACError, pystac.STACTypeError, KeyError, TypeError, ValueError, AttributeError) as error:
         name = document.get("id") if isinstance(document, dict) else None
         raise CatalogueError(f"{path or 'the answer'}: Item {name!r} is not valid STAC: {error!r}") from error

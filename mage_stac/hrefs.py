@@ -40,6 +40,16 @@ def portable(href: str, folder: Path) -> str:
     return relative if relative.startswith("..") else f"./{relative}"
 
 
+def placed(href: str, folder: Path) -> str:
+    """A relative path made absolute as it stands in a folder; anything else unchanged.
+
+    It is no URL, so '#' and '?' are characters like others: people name folders "event #3".
+    """
+    if urlsplit(href).scheme or Path(href).is_absolute():
+        return href
+    return os.path.normpath(folder.absolute() / href)
+
+
 def unsigned(value: Any) -> Any:
     """The same JSON value with the query cut off every URL that carries a signature or token."""
     if isinstance(value, dict):

@@ -257,8 +257,8 @@ def _code_problems(document: Mapping[str, Any]) -> Iterator[str]:
 def _link_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
     for link in document.get("links", []):
         href = str(link.get("href", ""))
-        target = path.parent / hrefs.on_disk(href.partition("#")[0])
-        if not hrefs.is_remote(href) and not target.exists():
+        targets = (path.parent / hrefs.on_disk(each) for each in (href, href.partition("#")[0]))
+        if not hrefs.is_remote(href) and not any(target.exists() for target in targets):
             yield f"broken link: {link.get('rel')} {href!r} leads to nothing"
 
 

@@ -65,3 +65,11 @@ def test_portable_hrefs(tmp_path: Path) -> None:
     assert hrefs.portable("./a.tif", folder) == "./a.tif"
     assert hrefs.without_query("https://x/a.tif?sig=1") == "https://x/a.tif"
     assert hrefs.without_query("/data/what?.tif") == "/data/what?.tif"
+
+
+def test_a_relative_path_stands_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "event #3?"
+    assert hrefs.placed("./a.tif", folder) == str(folder / "a.tif")
+    assert hrefs.placed("../b #1/a.tif", folder) == str(tmp_path / "b #1" / "a.tif")
+    for href in ("https://x/a.tif?b#c", "s3://x/a.tif", "file:///x/a%20b.tif", "/x/a.tif"):
+        assert hrefs.placed(href, folder) == href

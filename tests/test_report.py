@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -192,6 +193,21 @@ def test_a_validation_says_against_what(item: pystac.Item, tmp_path: Path) -> No
     assert report_facts.CAVEAT in page.text
     assert "6 buildings" in page.text
     assert ["destroyed", "2", "2", "1.00", "1.00", "1.00", "1.00"] in page.rows
+
+
+def test_a_folder_may_bear_any_name(item: pystac.Item, tmp_path: Path, schemas: Path) -> None:
+    whole = Path(str(item.get_self_href())).parents[3]
+    for name in ("sources", "out"):
+        shutil.copytree(whole / name, tmp_path / "event #3?" / name)
+    moved = catalogue.read_item(tmp_path / "event #3?/out/predictions/map")
+    told = report_facts.facts(moved)
+    assert told.pictures.before is not None
+    assert [found.id for found in told.origins.after] == ["post"]
+    assert list(report_facts.credit(told)) == ["Flights; by Survey & Co; licence CC-BY-4.0"]
+    elsewhere = report.report(moved, tmp_path / "elsewhere", report.Options(pdf=False))
+    assert any("#" in link.target for link in catalogue.read_item(elsewhere).get_links("derived_from"))
+    assert not validate(tmp_path / "elsewhere", schemas).problems
+    assert not validate(tmp_path / "event #3?/out", schemas).problems
 
 
 def test_no_building_and_images_that_are_gone(tmp_path: Path) -> None:

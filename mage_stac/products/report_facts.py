@@ -13,7 +13,7 @@ import pystac
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
-from mage_stac import catalogue, grid
+from mage_stac import catalogue, grid, hrefs
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import CatalogueError, MageStacError
 from mage_stac.products import areas, buildings, units, wilson
@@ -203,7 +203,7 @@ def origins(item: pystac.Item) -> Origins:
     for link in item.get_links("derived_from"):
         kind = "model" if "mlm:name" in link.extra_fields else str(link.extra_fields.get("mage:phase", "image"))
         try:
-            found.setdefault(kind, []).append(catalogue.read_item(link.absolute_href))
+            found.setdefault(kind, []).append(catalogue.read_item(_led_to(link)))
         except MageStacError:
             lost.append(str(link.title or link.href))
     # Items written before links told the phase: the images of the map's own day are those after.
@@ -215,6 +215,12 @@ def origins(item: pystac.Item) -> Origins:
         model=next(iter(found["model"]), None),
         lost=tuple(lost),
     )
+
+
+def _led_to(link: pystac.Link) -> str:
+    """Where a link of an Item on this disk leads."""
+    home = Path(link.owner.get_self_href() or "") if link.owner else Path()
+    return hrefs.placed(link.href, home.parent)
 
 
 def _day(item: pystac.Item) -> str:
@@ -330,6 +336,6 @@ CREDITS = ("license", "providers", "attribution")
 def _collection(item: pystac.Item) -> dict[str, Any]:
     link = item.get_single_link("collection")
     try:
-        return catalogue.read_json(Path(link.absolute_href)) if link is not None else {}
+        return catalogue.read_json(Path(_led_to(link))) if link is not None else {}
     except CatalogueError:
         return {}
