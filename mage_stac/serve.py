@@ -81,7 +81,7 @@ def application(folder: Path, *, basemap: str | None = None) -> Any:
 
         routes.append(Mount(tiler.PREFIX, tiler.application(files)))
     cors = Middleware(
-        CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"], expose_headers=EXPOSED
+        CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"], expose_headers=EXPOSED
     )
     handlers: Mapping[Any, Any] = {404: served_files.not_found, 405: served_files.not_found}
     return Starlette(routes=[*routes, Mount("/", files)], middleware=[cors], exception_handlers=handlers)

@@ -63,10 +63,12 @@ def test_files_come_whole_in_ranges_and_not_at_all_if_unchanged(address: str, fo
 
 def test_scripts_of_other_origins_may_read_ranges(address: str) -> None:
     origin = {"Origin": "https://example.com"}
-    asked = {"Access_Control_Request_Method": "GET", "Access_Control_Request_Headers": "range"}
-    preflight, _ = ask(address, f"/{MAP}/damage.tif", "OPTIONS", **origin, **asked)
-    assert preflight.status == 200
-    assert preflight.headers["Access-Control-Allow-Headers"] == "range"
+    asked = {"Access_Control_Request_Headers": "range"}
+    for method in ("GET", "HEAD"):
+        asked["Access_Control_Request_Method"] = method
+        preflight, _ = ask(address, f"/{MAP}/damage.tif", "OPTIONS", **origin, **asked)
+        assert preflight.status == 200
+        assert preflight.headers["Access-Control-Allow-Headers"] == "range"
     answer, _ = ask(address, f"/{MAP}/damage.tif", **origin, Range="bytes=0-9")
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert {"Content-Range", "ETag"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
