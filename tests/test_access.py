@@ -162,6 +162,15 @@ def test_roads_that_nobody_saw_are_not_open(tmp_path: Path) -> None:
     assert found.routes["reachable"].tolist() == [True]
 
 
+def test_a_bend_of_many_vertices_weighs_as_much_as_it_is_long(tmp_path: Path) -> None:
+    item = predictions.write(tmp_path / "out", HOUSES, unseen=(slice(0, 200), slice(200, 300)))
+    bend = [(20, -100), *((float(x), -100) for x in np.arange(200, 220.1, 0.5))]
+    found = access.findings(item, road_file(tmp_path, bend), [degrees(20, -100)], [], access.Options(spread=0.1))
+    whole = found.roads.metres > 1
+    assert found.condition.observed[whole].tolist() == pytest.approx([180 / 200], abs=0.03)
+    assert found.condition.state[whole].tolist() == ["open"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

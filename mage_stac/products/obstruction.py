@@ -165,8 +165,15 @@ def _any(edge: NDArray[np.int64], chance: NDArray[np.float64], size: int) -> NDA
 
 
 def _points(roads: Roads) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Points (n, 2) along all edges, STEP apart or less, and the edge of each."""
-    return shapely.get_coordinates(shapely.segmentize(roads.lines, STEP), return_index=True)
+    """Points (n, 2) along all edges and the edge of each: the middles of equal pieces no longer than STEP.
+
+    So each stands for as much of its edge as the others, however close the edge's own vertices lie.
+    """
+    count = np.maximum(np.ceil(roads.metres / STEP).astype(int), 1)
+    owner = np.repeat(np.arange(len(count)), count)
+    within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    share = (within + 0.5) / count[owner]
+    return shapely.get_coordinates(shapely.line_interpolate_point(roads.lines[owner], share, normalized=True)), owner
 
 
 def sampled(path: Path, points: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
