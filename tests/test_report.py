@@ -138,6 +138,19 @@ def test_buildings_in_none_of_the_areas_count_too(item: pystac.Item, tmp_path: P
             assert re.search(rf"\b{count}{entry.name.replace('-', ' ')}", text), entry.name
 
 
+def test_an_area_is_called_by_its_name_or_else_its_id(item: pystac.Item, tmp_path: Path) -> None:
+    frame = graded(item)
+    west, south, east, north = frame.total_bounds
+    halves = [shapely.box(west, south, west + 80, north), shapely.box(west + 80, south, east, north)]
+    districts = {"id": ["8f2a<1>", "b"], "name": [None, "Obere Altstadt"]}
+    gpd.GeoDataFrame(districts, geometry=halves, crs=frame.crs).to_file(tmp_path / "district.gpkg")
+    folder = report.report(item, tmp_path / "out", report.Options(areas=tmp_path / "district.gpkg"))
+    rows = Page((folder / "report.html").read_text("utf-8")).rows
+    assert {"8f2a<1>", "Obere Altstadt"} <= {row[1] for row in rows if row[0] in ("1", "2")}
+    text = "\n".join(page.extract_text() for page in pypdf.PdfReader(folder / "report.pdf").pages)
+    assert {"8f2a<1>", "Obere Altstadt"} <= set(text.splitlines())
+
+
 def test_its_numbers_are_those_of_the_tables(item: pystac.Item, folder: Path, page: Page) -> None:
     frame = graded(item)
     for entry in DAMAGE_CLASSES:

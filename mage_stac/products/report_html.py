@@ -221,7 +221,7 @@ def _areas(told: Facts) -> str:
             ("seen", False), ("lat, lon", False)]  # fmt: skip
     rows = [
         (
-            str(row.rank), escape(str(row.name_)), f"{row.buildings:,}", f"{row.minor_damage:,}",
+            str(row.rank), escape(row.name_ or row.unit_id), f"{row.buildings:,}", f"{row.minor_damage:,}",
             f"{row.major_damage:,}", f"{row.destroyed:,}", f"{row.not_observed:,}", f"<b>{row.damaged:,}</b>",
             f"{row.damaged_share:.0%} ({row.damaged_low:.0%}-{row.damaged_high:.0%})" + (" *" if row.few else ""),
             f"{row.observed:.0%}", _geo(*point),

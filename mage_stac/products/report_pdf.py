@@ -22,6 +22,9 @@ AREAS = 20
 BUILDINGS = 60
 """Rows at most."""
 
+TEXT = 30.0
+"""Millimetres: a column of names."""
+
 COLOURS = {entry.name.replace("-", " "): rgb(entry.colour) for entry in DAMAGE_CLASSES if entry.value}
 
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
@@ -178,8 +181,10 @@ def _numbers(told: Facts, styles: dict[str, Any], width: float) -> Any:
 
 
 def _tabular(head: Sequence[str], rows: Sequence[Sequence[Any]], styles: dict[str, Any]) -> Any:
+    """A table with a head; columns of text that wraps (`_cell`) are TEXT wide, which else break names anywhere."""
     from reportlab.lib.colors import HexColor
-    from reportlab.platypus import Table
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Paragraph, Table
 
     plain, bold = styles["fonts"]
     look = [
@@ -187,8 +192,10 @@ def _tabular(head: Sequence[str], rows: Sequence[Sequence[Any]], styles: dict[st
         ("BACKGROUND", (0, 0), (-1, 0), HexColor("#f5f7f9")), ("ALIGN", (0, 0), (-1, -1), "RIGHT"),
         ("LINEBELOW", (0, 0), (-1, -1), 0.3, HexColor("#d9dee4")), ("TOPPADDING", (0, 0), (-1, -1), 2),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 2), ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+        ("LEFTPADDING", (0, 0), (-1, -1), 2), ("RIGHTPADDING", (0, 0), (-1, -1), 2),
     ]  # fmt: skip
-    return Table([list(head), *rows], repeatRows=1, style=look, hAlign="LEFT")
+    widths = [TEXT * mm if isinstance(value, Paragraph) else None for value in rows[0]]
+    return Table([list(head), *rows], colWidths=widths, repeatRows=1, style=look, hAlign="LEFT")
 
 
 def _cell(words: str, styles: dict[str, Any]) -> Any:
@@ -204,7 +211,7 @@ def _areas(told: Facts, styles: dict[str, Any]) -> Any:
         return _cell("No building is seen to be damaged in any area.", styles)
     head = ("rank", "area", "buildings", "minor", "major", "destroyed", "unseen", "damaged", "share (95%)", "lat, lon")
     rows = [
-        [row.rank, _cell(str(row.name_)[:60], styles), row.buildings, row.minor_damage, row.major_damage,
+        [row.rank, _cell((row.name_ or row.unit_id)[:60], styles), row.buildings, row.minor_damage, row.major_damage,
          row.destroyed, row.not_observed, row.damaged,
          f"{row.damaged_share:.0%} ({row.damaged_low:.0%}-{row.damaged_high:.0%})", f"{lat}, {lon}"]
         for row, (lat, lon) in zip(affected.itertuples(), report_facts.centres(told), strict=False)
