@@ -14,8 +14,8 @@ from typing import Any
 
 import pystac
 
-from mage_stac import extensions, hrefs, item_table, maxar
-from mage_stac.errors import AssetError, CatalogueError
+from mage_stac import extensions, folders, hrefs, item_table, maxar
+from mage_stac.errors import AssetError, CatalogueError, reason
 from mage_stac.summaries import collection_document
 
 STAC_VERSION = "1.1.0"
@@ -39,7 +39,7 @@ def staged(root: Path, collection: str, item_id: str) -> Iterator[Path]:
     """
     final = root.absolute() / checked_id(collection) / checked_id(item_id)  # hrefs are told apart by it
     partial = final.with_name(f".{item_id}.partial")
-    old = _aside(final)
+    old = folders.aside(final)
     try:
         if old.exists() and not final.exists():  # the last run died between the two renames
             old.rename(final)
@@ -48,36 +48,11 @@ def staged(root: Path, collection: str, item_id: str) -> Iterator[Path]:
         yield partial
         if not (partial / f"{item_id}.json").is_file():
             raise CatalogueError(f"Item {item_id} was prepared in {partial} without its {item_id}.json")
-        _replace_folder(partial, final)
+        folders.replace(partial, final)
     except OSError as error:
         raise CatalogueError(f"Item {item_id} cannot be written to {final}: {reason(error)}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _aside(final: Path) -> Path:
-    return final.with_name(f".{final.name}.old")
-
-
-def _replace_folder(new: Path, final: Path) -> None:
-    """Rename a folder over another: the old one steps aside first, and comes back if the rename fails."""
-    if not final.exists():
-        new.rename(final)
-        return
-    old = _aside(final)
-    shutil.rmtree(old, ignore_errors=True)
-    final.rename(old)
-    try:
-        new.rename(final)
-    except BaseException:
-        old.rename(final)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def reason(error: OSError) -> str:
-    """What the system said, in a few words that suit one line."""
-    return error.strerror or str(error).splitlines()[0]
 
 
 def checked_id(name: str) -> str:

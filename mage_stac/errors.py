@@ -56,3 +56,8 @@ class AccessError(MageStacError):
 
 class ServeError(MageStacError):
     """A catalogue cannot be served: a port that is taken, or software that is not installed."""
+
+
+def reason(error: OSError) -> str:
+    """What the system said, in a few words that suit one line."""
+    return error.strerror or str(error).splitlines()[0]

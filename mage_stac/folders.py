@@ -1,15 +1,15 @@
-"""Folders to write to: whether they can be written, and none left that stayed empty."""
+"""Folders to write to: whether they can be written, one put in another's place, and none left that stayed empty."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mage_stac.catalogue import reason
-from mage_stac.errors import CatalogueError
+from mage_stac.errors import CatalogueError, reason
 
 
 @contextmanager
@@ -43,3 +43,28 @@ def check_writable(folder: Path) -> None:
                 pass
     except OSError as error:
         raise CatalogueError(f"--out {folder} cannot be written to: {reason(error)}; give another folder") from error
+
+
+def aside(final: Path) -> Path:
+    """Where a folder steps while another is put in its place."""
+    return final.with_name(f".{final.name}.old")
+
+
+def replace(new: Path, final: Path) -> None:
+    """Rename a folder over another: the old one steps aside first, and comes back if the rename fails.
+
+    Raises:
+        OSError: it fails.
+    """
+    if not final.exists():
+        new.rename(final)
+        return
+    old = aside(final)
+    shutil.rmtree(old, ignore_errors=True)
+    final.rename(old)
+    try:
+        new.rename(final)
+    except BaseException:
+        old.rename(final)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp
 from scipy import ndimage
 
 from mage_stac import catalogue, cog, grid, publish, raster, sensors
-from mage_stac.errors import AssetError, CatalogueError, GridError
+from mage_stac.errors import AssetError, CatalogueError, GridError, reason
 from mage_stac.progress import Step
 from mage_stac.raster import opened
 from mage_stac.sensors import Band, Sensor
@@ -177,7 +177,7 @@ def _lineage(path: Path, plan: Plan) -> str:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise AssetError(f"{path} cannot be read: {catalogue.reason(error)}") from error
+        raise AssetError(f"{path} cannot be read: {reason(error)}") from error
     options = {"datetime": plan.datetime, "sensor": plan.sensor, "nodata": plan.nodata}
     return f"Pixels of {path.name} (sha256 {digest}), ingested with {json.dumps(options)}"
 
