@@ -52,3 +52,24 @@ def test_gardens_of_joplin_whose_edges_come_to_cross_stay_valid(
     made = assembly._world(garden, at)
     assert made.is_valid
     assert made.area == pytest.approx(garden.area, rel=1e-4)
+
+
+def test_areas_that_geos_cannot_mend_after_the_move_are_mended_before() -> None:
+    """A garden between houses in rows, thinned: rings that touch in a point cross once it is moved."""
+    at = Site(crs=CRS(32632), bounds=(736_246.0261012081, 4_987_129.504698914, 736_646.0, 4_987_529.0))
+    outline = [
+        (251.1831309435468, 74.96827817938212), (220.54538444097622, 121.59879308715881),
+        (281.1741807758308, 94.91544491807781),
+    ]  # fmt: skip
+    holes = [
+        [(251.669, 77.532), (251.65366794084974, 78.35873648820704), (251.1831309435468, 74.96827817938212)],
+        [
+            (250.36334105679896, 100.645165766901), (251.669, 107.532), (250.50583191222992, 101.3967486409705),
+            (244.9083777085225, 100.42321921795508), (251.65366794084974, 78.35873648820704),
+        ],
+    ]  # fmt: skip
+    garden = shapely.Polygon(outline, holes)
+    assert not shapely.transform(garden, lambda points: points + at.origin).is_valid
+    made = assembly._world(garden, at)
+    assert made.is_valid
+    assert made.area == pytest.approx(garden.area, rel=1e-3)
