@@ -9,6 +9,7 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from pyproj import Transformer
 from shapely import Polygon
 from test_sources import footprints, grid
 
@@ -191,3 +192,27 @@ def test_zion_is_terrain_and_cover(shared: Path) -> None:
     assert 1024 <= made.terrain.min() < made.terrain.max() <= 2892
     assert made.trees
     assert all(made.terrain.min() - 1 <= tree.base <= made.terrain.max() + 1 for tree in made.trees)
+
+
+@pytest.mark.parametrize("suffix", [".geojson", ".parquet"])
+@pytest.mark.parametrize("crs", [4326, 32760])
+def test_a_place_across_the_antimeridian_is_one_place(tmp_path: Path, suffix: str, crs: int) -> None:
+    """Taveuni, Fiji: houses of a street 400 m long, ten of them on either side."""
+    x, y = Transformer.from_crs(4326, 32760, always_xy=True).transform(180.0, -16.8)
+    houses = gpd.GeoSeries([shapely.box(at, y, at + 9, y + 7) for at in np.arange(x - 196, x + 204, 20)], crs=32760)
+    lonlat = houses.to_crs(4326)
+    assert (lonlat.bounds.maxx > 179).sum() == 10
+    assert ((lonlat.bounds.maxx - lonlat.bounds.minx) < 1).all()
+    frame = gpd.GeoDataFrame({"height": 5.0}, geometry=houses.to_crs(crs), index=range(20))
+    path = tmp_path / f"street{suffix}"
+    frame.to_parquet(path) if suffix == ".parquet" else frame.to_file(path)
+    data = twin.opened([path])
+    assert data.crs.to_epsg() == 32760
+    # a box of degrees leans here
+    assert data.bounds == pytest.approx(houses.total_bounds.tolist(), abs=10.0)
+    assert sum(count for _, _, count in twin.spots(data, 100.0)) == 20
+    middle = (x - 60, y - 50, x + 60, y + 50)
+    found = twin.footprints(data, middle)
+    expected = houses[houses.intersects(shapely.box(*middle))]
+    assert len(found) == len(expected)
+    assert shapely.union_all(found).symmetric_difference(expected.union_all()).area < 0.1

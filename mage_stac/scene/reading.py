@@ -127,13 +127,23 @@ def _ogr(source: Source, name: str, layer: Layer, box: Bounds) -> Iterator[Lot]:
     with _options(source) as options, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # GDAL's on broken rings: they are mended or left out later
         lots = pyogrio.open_arrow(
-            source.path, layer=name, columns=asked, bbox=box, batch_size=BATCH, use_pyarrow=True, **options
+            source.path, layer=name, columns=asked, batch_size=BATCH, use_pyarrow=True, **_within(box), **options
         )
         with lots as (meta, reader):
             for lot in reader:
                 frame = lot.to_pandas()
                 shapes = frame.pop(meta["geometry_name"] or "wkb_geometry").to_numpy(dtype=object)
                 yield frame, shapely.from_wkb(shapes, on_invalid="fix")
+
+
+def _within(box: Bounds) -> dict[str, object]:
+    """What pyogrio is told of a box, which is two where it crosses the antimeridian."""
+    west, south, east, north = box
+    if west <= east:
+        return {"bbox": box}
+    return {
+        "mask": shapely.MultiPolygon([shapely.box(west, south, 180.0, north), shapely.box(-180.0, south, east, north)])
+    }
 
 
 @contextmanager
@@ -247,14 +257,28 @@ def extent(source: Source, role: Role) -> Bounds | None:
             crs = crs_of(source, name)
             bounds = _layer_bounds(source, name)
             if bounds is not None and np.isfinite(bounds).all():
-                found.append(site.change_bounds(bounds, crs, LONLAT))
-    corners = np.array(found).reshape(-1, 4)
-    return _bounds(np.concatenate([corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)])) if found else None
+                near = _nearest(source, name, bounds) if crs.is_geographic else bounds
+                found.append(site.change_bounds(near, crs, LONLAT))
+    return site.joined(found) if found else None
 
 
 def _bounds(values: NDArray[np.float64]) -> Bounds:
     west, south, east, north = (float(value) for value in values)
     return west, south, east, north
+
+
+def _nearest(source: Source, name: str, bounds: Bounds) -> Bounds:
+    """Bounds in degrees, across the antimeridian where the features lie nearer to one another there."""
+    if bounds[2] - bounds[0] <= 180.0:
+        return bounds
+    if source.driver == "Parquet":
+        each = np.concatenate([shapely.bounds(lot) for _, lot in _parquet(source, Layer(role="building"))])
+    else:
+        each = pyogrio.read_bounds(source.path, layer=name)[1].T
+    east, west = each[each[:, 0] >= 0.0, 0], each[each[:, 2] < 0.0, 2]
+    if not len(east) or not len(west) or east.min() - west.max() <= 180.0:
+        return bounds
+    return float(east.min()), bounds[1], float(west.max()), bounds[3]
 
 
 def _layer_bounds(source: Source, name: str) -> Bounds | None:

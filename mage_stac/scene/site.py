@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from pyproj.exceptions import CRSError
 from mage_stac.errors import PlaceError
 
 Bounds = tuple[float, float, float, float]
-"""West, south, east, north."""
+"""West, south, east, north; in degrees west > east where they cross the antimeridian."""
 LONLAT = CRS.from_user_input("OGC:CRS84")
 
 
@@ -94,6 +95,27 @@ def change_bounds(bounds: Bounds, source: CRS, target: CRS) -> Bounds:
     transformer = Transformer.from_crs(plain(source), plain(target), always_xy=True)
     west, south, east, north = transformer.transform_bounds(*bounds, densify_pts=21)
     return float(west), float(south), float(east), float(north)
+
+
+def joined(boxes: Sequence[Bounds]) -> Bounds:
+    """The box round boxes in degrees."""
+    corners = np.array(boxes, dtype=float)
+    crosses = bool((corners[:, 0] > corners[:, 2]).any())
+    if crosses:
+        corners[:, [0, 2]] %= 360.0
+    west, south = corners[:, :2].min(axis=0).tolist()
+    east, north = corners[:, 2:].max(axis=0).tolist()
+    return (_wrapped(west), south, _wrapped(east), north) if crosses else (west, south, east, north)
+
+
+def _wrapped(lon: float) -> float:
+    return (lon + 180.0) % 360.0 - 180.0
+
+
+def middle(box: Bounds) -> tuple[float, float]:
+    """Longitude, which may be more than 180, and latitude of the middle of a box in degrees."""
+    west, south, east, north = box
+    return (west + (east + 360.0 if east < west else east)) / 2, (south + north) / 2
 
 
 def project(geometry: NDArray[np.object_], source: CRS, target: CRS) -> NDArray[np.object_]:

@@ -172,7 +172,7 @@ def opened(
     own = maps.read(columns) if columns else None
     given = sources.identify(files, own)
     box = _checked(bbox) if bbox is not None else _extent(given)
-    wanted = site.metric(crs) if crs else site.around((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+    wanted = site.metric(crs) if crs else site.around(*site.middle(box))
     bounds = site.change_bounds(box, LONLAT, wanted)
     return Place(sources=given, crs=wanted, bounds=bounds, boxed=bbox is not None, style=_style(own))
 
@@ -199,9 +199,7 @@ def _extent(given: Sequence[Source]) -> Bounds:
     for role in ROLES:
         boxes = [box for source in vectors if (box := reading.extent(source, role)) is not None]
         if boxes:
-            corners = np.array(boxes)
-            low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
-            return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+            return site.joined(boxes)
     outlines = [relief.opened(source, LONLAT)[1] for source in given if source.driver == "raster"]
     shared = shapely.intersection_all(outlines) if outlines else shapely.Polygon()
     if shared.is_empty:
