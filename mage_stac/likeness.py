@@ -11,7 +11,7 @@ import numpy as np
 import pystac
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import CRS
+from pyproj import Proj
 
 from mage_stac import catalogue, cube, dates, grid, imaging, pairs
 from mage_stac.errors import GridError, MageStacError, RenderError
@@ -22,6 +22,12 @@ from mage_stac.sensors import Sensor
 BANDS = ("red", "green", "blue")
 SQUARE = 1e-3
 """Relative difference of a pixel's sides up to which it is square."""
+STRETCHED = 0.02
+"""Relative difference of a CRS's metre from one on the ground from which it is none: UTM's is within 0.01."""
+TURNED = 6.0
+"""Degrees between up and north from which a CRS is not north up: in UTM three, twice that in a neighbouring zone."""
+HALF = 180.0
+"""Degrees of longitude that no image spans, unless it crosses the antimeridian."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +36,7 @@ class Likeness:
 
     items: tuple[pystac.Item, ...]
     geobox: GeoBox
-    """North-up square pixels in a CRS in metres: the Items' own grid where it is such a one."""
+    """North-up square pixels in a CRS in true metres, its up north: the Items' own grid where it is such a one."""
     datetime: str
     """RFC 3339: of the first Item, the middle of its interval, moved to daylight if the sun was down then."""
     stated: str
@@ -65,7 +71,7 @@ def opened(path: str | Path, gsd: float | None = None) -> Likeness:
     pairs.positions(items, BANDS)
     geobox = _grid(items, gsd)
     stated = _when(items[0])
-    lon, lat = geobox.geographic_extent.centroid.coords[0]
+    lon, lat = _middle(geobox)
     return Likeness(
         items=items,
         geobox=geobox,
@@ -82,21 +88,44 @@ def _grid(items: Sequence[pystac.Item], gsd: float | None) -> GeoBox:
     square = affine.b == affine.d == 0 and affine.a > 0 and abs(-affine.e / affine.a - 1) < SQUARE
     if square and _metric(own) and (gsd is None or abs(gsd / affine.a - 1) < SQUARE):
         return own
-    box = own.geographic_extent.boundingbox.bbox
     if gsd is None:
         stated = items[0].properties.get("gsd")
         gsd = float(stated) if stated else round(grid.ground_resolution(own), 3)
     crs = str(own.crs) if _metric(own) else None
-    return grid.of_area((box[0], box[1], box[2], box[3]), gsd, crs)
+    west, south, east, north = own.geographic_extent.boundingbox.bbox
+    if west >= -180 and east <= 180 and east - west < HALF:
+        return grid.of_area((west, south, east, north), gsd, crs)
+    if crs is None:  # GDAL would read one side of the meridian alone
+        raise GridError(
+            f"an image in {own.crs} crosses the antimeridian: warp it first (gdalwarp -t_srs"
+            f" {grid.utm(*_middle(own))}), and ingest that"
+        )
+    return GeoBox.from_bbox(own.boundingbox, resolution=gsd, anchor="edge", tol=1e-6)
+
+
+def _middle(geobox: GeoBox) -> tuple[float, float]:
+    """Longitude and latitude, also of a grid across the antimeridian, whose box in degrees goes round the globe."""
+    extent = geobox.geographic_extent
+    if extent.boundingbox.span_x < HALF:
+        lon, lat = extent.centroid.coords[0]
+        return float(lon), float(lat)
+    rows, columns = geobox.shape
+    x, y = geobox.affine @ (columns / 2, rows / 2)
+    lon, lat = geobox.crs.transformer_to_crs("EPSG:4326")(x, y)
+    return float(lon), float(lat)
 
 
 def _metric(geobox: GeoBox) -> bool:
+    """Whether the CRS is in metres that are some on the ground, and its north is north: suns stand by the true one."""
     try:
-        site.metric(str(geobox.crs))
+        crs = site.metric(str(geobox.crs))
     except MageStacError:
         return False
-    # Web Mercator's metre is longer than a metre everywhere but at the equator.
-    return CRS.from_user_input(str(geobox.crs)).to_epsg() != 3857
+    if crs.to_epsg() == 3857:  # a metre at the equator alone
+        return False
+    there = Proj(crs).get_factors(*_middle(geobox))
+    stretched = max(abs(there.meridional_scale - 1), abs(there.parallel_scale - 1))
+    return stretched < STRETCHED and abs(there.meridian_convergence) < TURNED
 
 
 def _when(item: pystac.Item) -> str:

@@ -11,7 +11,9 @@ import pytest
 import rasterio
 from affine import Affine
 from imagery import box, index, smooth, write_image
+from odc.geo import geom
 from odc.geo.geobox import GeoBox
+from pyproj import Geod, Transformer
 
 from mage_stac import catalogue, likeness, sensors
 from mage_stac.errors import MageStacError
@@ -132,3 +134,46 @@ def profile(rows: int, columns: int) -> dict[str, Any]:
     return {
         "driver": "GTiff", "count": 3, "height": rows, "width": columns, "crs": str(own.crs), "transform": own.affine
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("gsd", [None, 1.0])
+def test_an_image_across_the_antimeridian_has_the_sun_of_its_place(tmp_path: Path, gsd: float | None) -> None:
+    x, y = Transformer.from_crs(4326, 32760, always_xy=True).transform(180.0, -16.8)
+    write_image(tmp_path, "a", smooth(60, 80), GeoBox((60, 80), Affine(0.6, 0, x - 24, 0, -0.6, y + 18), "EPSG:32760"))
+    path = with_fields(tmp_path, "b", datetime="2020-05-05T22:00:00Z")
+    item = catalogue.read_json(path)
+    there = tmp_path / "c" / "a" / "a.json"
+    catalogue.write_json(there, catalogue.read_json(there) | {"properties": item["properties"]})
+    found = likeness.opened(there, gsd)
+    assert max(found.geobox.shape) <= 80
+    assert found.geobox.extent.contains(geom.point(x, y, "EPSG:32760"))
+    assert found.sun == pytest.approx(sun.position("2020-05-05T22:00:00Z", 180.0, -16.8), abs=1e-3)
+    assert found.datetime == "2020-05-05T22:00:00Z"
+
+
+def test_an_image_in_degrees_across_the_antimeridian_is_refused(tmp_path: Path) -> None:
+    degrees = GeoBox((60, 80), Affine(6e-6, 0, 179.9998, 0, -6e-6, -16.8), "EPSG:4326")
+    write_image(tmp_path, "a", smooth(60, 80), degrees)
+    with pytest.raises(
+        MageStacError, match=r"crosses the antimeridian: warp it first \(gdalwarp -t_srs EPSG:327(60|01)"
+    ):
+        likeness.opened(tmp_path / "c" / "a")
+
+
+@pytest.mark.parametrize(
+    ("crs", "lon", "lat"),
+    [("EPSG:3395", 24.9, 60.2), ("EPSG:3035", -9.1, 38.7), ("EPSG:5070", -121.4, 37.5), ("EPSG:6933", 20.0, 45.0)],
+    ids=["longer metre", "Lisbon leans", "California leans", "flattened"],
+)
+def test_an_image_whose_metre_or_north_is_none_is_put_into_its_utm_zone(
+    tmp_path: Path, crs: str, lon: float, lat: float
+) -> None:
+    """Suns are told from true north, heights and sizes in metres on the ground."""
+    x, y = Transformer.from_crs(4326, crs, always_xy=True).transform(lon, lat)
+    write_image(tmp_path, "a", smooth(60, 80), GeoBox((60, 80), Affine(0.6, 0, x, 0, -0.6, y), crs))
+    found = likeness.opened(tmp_path / "c" / "a").geobox
+    assert str(found.crs).startswith("EPSG:326")
+    low, high = (found.crs.transformer_to_crs("EPSG:4326")(*(found.affine @ (40, row))) for row in (60, 0))
+    north, _, metres = Geod(ellps="WGS84").inv(*low, *high)
+    assert abs(north) < 3
+    assert metres == pytest.approx(60 * found.affine.a, rel=2e-3)
