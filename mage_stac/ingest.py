@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp
 from scipy import ndimage
 
-from mage_stac import catalogue, cog, grid, publish, raster, sensors
+from mage_stac import catalogue, cog, grid, presets, publish, raster, sensors
 from mage_stac.errors import AssetError, CatalogueError, GridError, reason
 from mage_stac.progress import Step
 from mage_stac.raster import opened
@@ -28,6 +28,9 @@ SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 """What is taken from a folder."""
 
 COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+COMMON = ("coastal", "blue", "green", "yellow", "red", "rededge", "pan", "nir", "nir08", "nir09", "swir16", "swir22")
+"""Common names of STAC for bands, of which a file may describe one."""
 
 COLLAR = 5e-4
 """Share of black pixels joined to the edge above which a file without nodata value deserves a word."""
@@ -143,7 +146,7 @@ def ingest_file(item_id: str, path: Path, plan: Plan) -> tuple[bool, list[str]]:
         Whether it was made now, and notices.
 
     Raises:
-        AssetError: the file cannot be read or does not fit the sensor.
+        AssetError: the file cannot be read, does not fit the sensor, or says otherwise of its bands, scale or offset.
         GridError: it has no grid.
         CatalogueError: the disk refuses.
     """
@@ -178,8 +181,15 @@ def _lineage(path: Path, plan: Plan) -> str:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise AssetError(f"{path} cannot be read: {reason(error)}") from error
-    options = {"datetime": plan.datetime, "sensor": plan.sensor, "nodata": plan.nodata}
+    options = {"datetime": plan.datetime, "sensor": _known(plan.sensor), "nodata": plan.nodata}
     return f"Pixels of {path.name} (sha256 {digest}), ingested with {json.dumps(options)}"
+
+
+def _known(sensor: str | None) -> str | None:
+    """A sensor's name; of a file, what is in it too, for it may be corrected."""
+    if sensor is None or Path(sensor).suffix != ".toml":
+        return sensor
+    return f"{sensor} (sha256 {hashlib.sha256(presets.own(Path(sensor), 'sensor file').encode()).hexdigest()})"
 
 
 def _made_before(item_id: str, lineage: str, plan: Plan) -> bool:
@@ -209,7 +219,59 @@ def _fitting(path: Path, source: Any, bands: list[int], name: str | None) -> Sen
             f"{path} has {len(bands)} bands of {source.dtypes[0]}, but sensor {sensor.name} has {len(sensor.bands)} of"
             f" {sensor.dtype}: give another --sensor, or none"
         )
+    _check_scale(path, source, bands, sensor)
+    _check_order(path, source, bands, sensor)
     return replace(sensor, gsd=round(grid.ground_resolution(grid.of_dataset(source)), 3))
+
+
+def _scale(path: Path, source: Any, bands: list[int]) -> tuple[float, float]:
+    """Scale and offset that the file states for its bands; 1 and 0 where it states none."""
+    told = {(float(source.scales[band - 1]), float(source.offsets[band - 1])) for band in bands}
+    if len(told) > 1:
+        raise AssetError(
+            f"bands of {path} differ in scale or offset, {source.scales} and {source.offsets}: convert them to one"
+            " first (gdal_translate -unscale -ot Float32)"
+        )
+    return told.pop()
+
+
+def _check_scale(path: Path, source: Any, bands: list[int], sensor: Sensor) -> None:
+    scale, offset = _scale(path, source, bands)
+    if (scale, offset) != (1, 0) and not np.allclose((scale, offset), (sensor.scale, sensor.offset), 1e-6, 1e-9):
+        raise AssetError(
+            f"{path} states scale {scale:g} and offset {offset:g}, but sensor {sensor.name} has {sensor.scale:g} and"
+            f" {sensor.offset:g}: give a --sensor with those of the file, or none, or take a wrong scale out of the"
+            " file (gdal_edit.py -unsetscale -unsetoffset)"
+        )
+
+
+def _check_order(path: Path, source: Any, bands: list[int], sensor: Sensor) -> None:
+    """Refuse a file that calls a band as the sensor calls another one."""
+    known = [{band.name.lower(), band.common_name} for band in _in_order(sensor)]
+    for position, (band, own) in enumerate(zip(bands, known, strict=True), start=1):
+        told = _told(source, band)
+        if told not in own and any(told in other for other in known):
+            raise AssetError(
+                f"{path} says that its band {position} is {told}, but that of sensor {sensor.name} is"
+                f" {_in_order(sensor)[position - 1].name}: give a --sensor (.toml) with the file's order of bands"
+            )
+
+
+def _in_order(sensor: Sensor) -> list[Band]:
+    """Its bands as they lie in the file."""
+    return sorted(sensor.bands, key=lambda band: band.index)
+
+
+def _told(source: Any, band: int) -> str:
+    """The common name that a file itself has for a band; empty where it tells none.
+
+    That the first three are red, green and blue says nothing: so GDAL calls any three bands of 8 bits.
+    """
+    described = (source.descriptions[band - 1] or "").strip().lower()
+    if described in COMMON:
+        return described
+    colour = source.colorinterp[band - 1]
+    return colour.name if colour in COLOURS and tuple(source.colorinterp[:3]) != COLOURS else ""
 
 
 def _in_decibels(path: Path, source: Any, bands: list[int], sensor: Sensor) -> Sensor:
@@ -240,7 +302,7 @@ def _described(path: Path, source: Any, bands: list[int]) -> Sensor:
     if dtype not in known:
         raise AssetError(f"{path} holds {dtype}: convert it to one of {', '.join(known)} first (gdal_translate -ot)")
     plain = 1 / 255 if dtype == "uint8" else 1.0
-    scale, offset = source.scales[0], source.offsets[0]
+    scale, offset = _scale(path, source, bands)
     return Sensor(
         name="raster",
         title=path.name,
@@ -249,7 +311,8 @@ def _described(path: Path, source: Any, bands: list[int]) -> Sensor:
         scale=plain if scale == 1 and offset == 0 else scale,
         offset=offset,
         bands=tuple(
-            Band(name=_name(source, band, position), index=position) for position, band in enumerate(bands, start=1)
+            Band(name=_name(source, band, position), common_name=_told(source, band) or None, index=position)
+            for position, band in enumerate(bands, start=1)
         ),
     )
 
@@ -269,7 +332,7 @@ def _nodata(path: Path, source: Any, bands: list[int], sensor: Sensor, wanted: f
 
 
 def _copy(source: Any, bands: list[int], target: Path, geobox: GeoBox, nodata: float | None, sensor: Sensor) -> None:
-    names = [band.name for band in sensor.bands]
+    names = [band.name for band in _in_order(sensor)]
     with cog.stream_cog(
         target, geobox, dtype=sensor.dtype, count=len(bands), nodata=nodata, descriptions=names
     ) as writer:

@@ -16,7 +16,7 @@ from affine import Affine
 from numpy.typing import DTypeLike, NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
@@ -133,12 +133,19 @@ def marker(source: Any, bands: Collection[int] = ()) -> float | None:
     It is the dataset's own nodata value, if a pixel can have it; 0 or NaN if a mask or an alpha band marks them. An
     alpha band among the copied `bands` is data, and marks nothing.
     """
-    if source.nodata is not None:
-        return float(source.nodata) if can_hold(source.dtypes[0], source.nodata) else None
-    hidden = any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
-    if not hidden or not set(bands) <= set(data_bands(source)):
+    if source.nodata is not None and can_hold(source.dtypes[0], source.nodata):
+        return float(source.nodata)
+    if not _hides(source, bands):
         return None
     return float("nan") if np.dtype(source.dtypes[0]).kind == "f" else 0.0
+
+
+def _hides(source: Any, bands: Collection[int]) -> bool:
+    """Whether a mask or an alpha band, beside nodata or without, says which pixels of these bands were observed."""
+    data = data_bands(source)
+    if not set(bands) <= set(data):
+        return False
+    return len(data) < source.count or any(MaskFlags.per_dataset in flags for flags in source.mask_flag_enums)
 
 
 def can_hold(dtype: str, value: float) -> bool:
@@ -162,9 +169,12 @@ def read_marked(
 ) -> NDArray[Any]:
     """DN (bands, y, x) of a window ((row, row), (column, column)); the nodata value where a mask or alpha hides."""
     values: NDArray[Any] = source.read(bands, window=window)
-    if source.nodata is not None or nodata is None or marker(source, bands) is None:
+    if nodata is None or not _hides(source, bands):
         return values
-    return marked(values, source.dataset_mask(window=window) > 0, nodata)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NodataShadowWarning)  # of nodata beside an alpha band, which it takes
+        seen = source.dataset_mask(window=window) > 0
+    return marked(values, seen, nodata)
 
 
 def marked(values: NDArray[Any], valid: NDArray[np.bool_], nodata: float) -> NDArray[Any]:

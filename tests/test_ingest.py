@@ -262,3 +262,114 @@ def test_what_is_no_decibels_is_refused_as_a_radar_s(tmp_path: Path, wrong: str)
     with pytest.raises(AssetError, match="uint16" if wrong == "whole numbers" else "no value below 0.*decibels"):
         ingest.ingest([source], plan(tmp_path / "out", sensor="sar-x"))
     assert ingest.ingest([source], plan(tmp_path / "out")).items
+
+
+def described(path: Path, names: tuple[str, ...], **changes: object) -> Path:
+    """A file of 16 bits that says itself what its bands are."""
+    write_raster(path, noise(len(names), 20, 30).astype("uint16") * 40, box(20, 30))
+    with rasterio.open(path, "r+") as target:
+        target.descriptions = names
+        for name, value in changes.items():
+            setattr(target, name, value)
+    return path
+
+
+BGRN = ("Blue", "Green", "Red", "NIR")
+OWN = """
+name = "own"
+title = "Own"
+gsd = 0.6
+dtype = "uint16"
+scale = 0.0001
+bands = [
+  { name = "red", common_name = "red", index = 3 },
+  { name = "green", common_name = "green", index = 2 },
+  { name = "blue", common_name = "blue", index = 1 },
+  { name = "nir", common_name = "nir", index = 4 },
+]
+"""
+
+
+def test_bands_in_another_order_are_known_by_what_they_are(tmp_path: Path) -> None:
+    source = described(tmp_path / "a.tif", BGRN)
+    (path,) = ingest.ingest([source], plan(tmp_path / "out")).items
+    bands = catalogue.read_item(path).assets["image"].extra_fields["bands"]
+    assert [(band["name"], band["eo:common_name"]) for band in bands] == [(name, name.lower()) for name in BGRN]
+    with rasterio.open(source) as image, rasterio.open(path.parent / "visual.tif") as picture:
+        for shown, own in zip(picture.read(), image.read([3, 2, 1]), strict=True):
+            assert np.corrcoef(shown.ravel(), own.ravel())[0, 1] > 0.9
+
+
+def test_a_sensor_whose_bands_lie_in_another_order_names_them_so_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN, "utf-8")
+    source = described(tmp_path / "a.tif", BGRN)
+    (path,) = ingest.ingest([source], plan(tmp_path / "out", sensor=str(tmp_path / "own.toml"))).items
+    with rasterio.open(path.parent / "image.tif") as copy:
+        assert copy.descriptions == ("blue", "green", "red", "nir")
+
+
+def test_a_corrected_sensor_file_makes_the_item_anew(tmp_path: Path) -> None:
+    toml, source = tmp_path / "own.toml", described(tmp_path / "a.tif", BGRN)
+    for scale, kept in ((1e-4, 0), (1e-4, 1), (5e-4, 0)):
+        toml.write_text(OWN.replace("0.0001", str(scale)), "utf-8")
+        made = ingest.ingest([source], plan(tmp_path / "out", sensor=str(toml)))
+        assert made.kept == kept
+        assert catalogue.read_item(made.items[0]).assets["image"].extra_fields["raster:scale"] == scale
+
+
+@pytest.mark.parametrize(
+    ("changes", "sensor", "said"),
+    [
+        ({}, "pleiades-neo", "says that its band 1 is blue, but that of sensor pleiades-neo is red"),
+        (
+            {
+                "descriptions": ("",) * 4,
+                "colorinterp": [ColorInterp[name] for name in ("blue", "green", "red", "gray")],
+            },
+            "pleiades-neo",
+            "says that its band 1 is blue, but that of sensor pleiades-neo is red",
+        ),
+        (
+            {"descriptions": ("",) * 4, "scales": (2e-4,) * 4, "offsets": (-0.1,) * 4},
+            "pleiades-neo",
+            "states scale 0.0002 and offset -0.1, but sensor pleiades-neo has 0.0001 and 0",
+        ),
+        ({"scales": (1e-4, 2e-4, 3e-4, 4e-4)}, None, "differ in scale or offset"),
+    ],
+    ids=["described", "coloured", "scaled", "each its own scale"],
+)
+def test_a_file_is_not_contradicted(tmp_path: Path, changes: dict[str, object], sensor: str | None, said: str) -> None:
+    source = described(tmp_path / "a.tif", BGRN, **changes)
+    with pytest.raises(AssetError, match=said):
+        ingest.ingest([source], plan(tmp_path / "out", sensor=sensor))
+
+
+def test_colours_that_gdal_gives_to_any_three_bands_contradict_nothing(tmp_path: Path) -> None:
+    three = OWN.replace("uint16", "uint8").replace('  { name = "nir", common_name = "nir", index = 4 },\n', "")
+    (tmp_path / "bgr.toml").write_text(three, "utf-8")
+    source = write_raster(tmp_path / "a.tif", noise(3, 20, 30), box(20, 30), photometric="RGB")
+    (path,) = ingest.ingest([source], plan(tmp_path / "out", sensor=str(tmp_path / "bgr.toml"))).items
+    assert [band["name"] for band in catalogue.read_item(path).assets["image"].extra_fields["bands"]] == [
+        "blue", "green", "red",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("by", ["mask", "alpha"])
+def test_what_a_mask_hides_beside_a_nodata_value(tmp_path: Path, by: str) -> None:
+    """As JPEG leaves it: values beneath the mask are near nodata, not nodata."""
+    image, shown = noise(3, 40, 50), np.full((40, 50), 255, np.uint8)
+    image[:, 20, 20:30] = 0
+    shown[:15] = 0
+    path = tmp_path / "a.tif"
+    if by == "alpha":
+        write_raster(path, np.concatenate([image, shown[np.newaxis]]), box(40, 50), nodata=0, photometric="RGB")
+        with rasterio.open(path, "r+") as target:
+            target.colorinterp = [ColorInterp[name] for name in ("red", "green", "blue", "alpha")]
+    else:
+        write_raster(path, image, box(40, 50), nodata=0)
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as target:
+            target.write_mask(shown)
+    (made,) = ingest.ingest([path], plan(tmp_path / "out")).items
+    item = catalogue.read_item(made)
+    _, seen = cube.read([item], grid.of_asset(item, "image"))
+    assert (seen == (shown > 0)).all()
