@@ -58,7 +58,8 @@ def opened(path: str | Path, gsd: float | None = None) -> Likeness:
 
     Raises:
         CatalogueError: there are no Items.
-        RenderError: none has an image, or they are of several Collections, and so of several dates.
+        RenderError: none has an image, they are of several Collections, and so of several dates, or state a sun or a
+            view that cannot be.
         AssetError: an Item lacks an `image` asset, or its bands red, green and blue.
         GridError: its grid cannot be found.
     """
@@ -154,18 +155,30 @@ def _daylight(stated: str, lon: float, lat: float) -> str:
 
 def _sun(item: pystac.Item, lon: float, lat: float) -> tuple[float, float] | None:
     """Of the Item's fields; of its time if it is an instant with the sun up."""
-    fields = item.properties
-    if "view:sun_azimuth" in fields and "view:sun_elevation" in fields:
-        return float(fields["view:sun_azimuth"]), float(fields["view:sun_elevation"])
+    azimuth, elevation = (item.properties.get(f"view:sun_{angle}") for angle in ("azimuth", "elevation"))
+    if azimuth is not None and elevation is not None:
+        if not 0 < elevation <= 90:
+            raise RenderError(
+                f"Item {item.id} has view:sun_elevation {elevation:g}, under which nothing shows: correct it, or take"
+                " it out, and the sun is told by the shadows"
+            )
+        return float(azimuth), float(elevation)
     if item.datetime is None or (item.datetime.hour, item.datetime.minute) == (0, 0):  # a date, not a time
         return None
-    azimuth, elevation = sun.position(_when(item), lon, lat)
-    return (azimuth, elevation) if elevation > sun.LOWEST else None
+    found = sun.position(_when(item), lon, lat)
+    return found if found[1] > sun.LOWEST else None
 
 
 def _view(item: pystac.Item) -> View:
-    fields = item.properties
-    return View(off_nadir=float(fields.get("view:off_nadir") or 0.0), azimuth=float(fields.get("view:azimuth") or 0.0))
+    told = (item.properties.get(name) for name in ("view:off_nadir", "view:incidence_angle"))
+    lean = abs(next((float(value) for value in told if value is not None), 0.0))
+    azimuth = item.properties.get("view:azimuth")
+    if lean and azimuth is None:
+        raise RenderError(
+            f"Item {item.id} was seen {lean:g} degrees off nadir, but from where it does not say, nor so where its roofs"
+            " lie: add view:azimuth, degrees from the ground towards the sensor"
+        )
+    return View(off_nadir=lean, azimuth=float(azimuth or 0.0))
 
 
 def reflectance(likeness: Likeness, geobox: GeoBox, sensor: Sensor) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

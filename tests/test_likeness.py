@@ -177,3 +177,22 @@ def test_an_image_whose_metre_or_north_is_none_is_put_into_its_utm_zone(
     north, _, metres = Geod(ellps="WGS84").inv(*low, *high)
     assert abs(north) < 3
     assert metres == pytest.approx(60 * found.affine.a, rel=2e-3)
+
+
+def test_an_incidence_angle_leans_where_no_off_nadir_is_told(tmp_path: Path) -> None:
+    view = likeness.opened(with_fields(tmp_path, "a", view__incidence_angle=25.0, view__azimuth=80.0)).view
+    assert (view.off_nadir, view.azimuth) == (25.0, 80.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"view__sun_azimuth": 0.0, "view__sun_elevation": 0.0}, "view:sun_elevation 0"),
+        ({"view__sun_azimuth": 170.0, "view__sun_elevation": -12.5}, "view:sun_elevation -12.5"),
+        ({"view__off_nadir": 25.0}, "25 degrees off nadir, but from where it does not say"),
+    ],
+    ids=["placeholder", "night", "no azimuth"],
+)
+def test_a_light_or_view_that_cannot_be_is_one_line(tmp_path: Path, fields: dict[str, float], said: str) -> None:
+    with pytest.raises(MageStacError, match=said):
+        likeness.opened(with_fields(tmp_path, "a", **fields))
