@@ -175,7 +175,7 @@ def _view(item: pystac.Item) -> View:
     azimuth = item.properties.get("view:azimuth")
     if lean and azimuth is None:
         raise RenderError(
-            f"Item {item.id} was seen {lean:g} degrees off nadir, but from where it does not say, nor so where its roofs"
+            f"Item {item.id} was seen {lean:g} degrees off nadir, but it does not say from where, nor so where roofs"
             " lie: add view:azimuth, degrees from the ground towards the sensor"
         )
     return View(off_nadir=lean, azimuth=float(azimuth or 0.0))

@@ -189,7 +189,7 @@ def test_an_incidence_angle_leans_where_no_off_nadir_is_told(tmp_path: Path) -> 
     [
         ({"view__sun_azimuth": 0.0, "view__sun_elevation": 0.0}, "view:sun_elevation 0"),
         ({"view__sun_azimuth": 170.0, "view__sun_elevation": -12.5}, "view:sun_elevation -12.5"),
-        ({"view__off_nadir": 25.0}, "25 degrees off nadir, but from where it does not say"),
+        ({"view__off_nadir": 25.0}, "25 degrees off nadir, but it does not say from where"),
     ],
     ids=["placeholder", "night", "no azimuth"],
 )
