@@ -139,6 +139,6 @@ def _narrow(item: pystac.Item, boxes: list[BaseGeometry]) -> None:
     seen = shapely.unary_union(boxes)
     if item.geometry is not None:
         seen = shape(item.geometry).intersection(seen) or seen
-    item.geometry, item.bbox = mapping(shapely.orient_polygons(seen)), list(seen.bounds)
+    item.geometry, item.bbox = mapping(shapely.orient_polygons(seen)), footprint.bbox(seen)
     for field in ("proj:shape", "proj:transform", "proj:bbox", *_WHOLE_FILE):
         item.properties.pop(field, None)

@@ -33,7 +33,7 @@ Footprint = tuple[dict[str, Any], list[float]]
 def of_grid(geobox: GeoBox) -> Footprint:
     """The border of a grid."""
     border = _of_grid(geobox)
-    return shapely.geometry.mapping(border), _bbox(border)
+    return shapely.geometry.mapping(border), bbox(border)
 
 
 @lru_cache(16)
@@ -58,7 +58,7 @@ def of_valid(dataset: Any, geobox: GeoBox) -> Footprint:
     union = shapely.unary_union([shapely.geometry.shape(polygon) for polygon, _ in found])
     pixel = float(np.hypot(affine.a, affine.d))
     border = _lonlat(geom.Geometry(union.simplify(pixel), geobox.crs), geobox)
-    return shapely.geometry.mapping(border), _bbox(border)
+    return shapely.geometry.mapping(border), bbox(border)
 
 
 def _lonlat(border: geom.Geometry, geobox: GeoBox) -> BaseGeometry:
@@ -69,7 +69,8 @@ def _lonlat(border: geom.Geometry, geobox: GeoBox) -> BaseGeometry:
     return polygon
 
 
-def _bbox(polygon: BaseGeometry) -> list[float]:
+def bbox(polygon: BaseGeometry) -> list[float]:
+    """West, south, east, north of a geometry in lon/lat; west > east where its parts lie along the antimeridian."""
     west, south, east, north = polygon.bounds
     parts = list(getattr(polygon, "geoms", [polygon]))
     if len(parts) > 1 and west <= -180 + PRECISION and east >= 180 - PRECISION:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pystac.utils import datetime_to_str, str_to_datetime
 from shapely.geometry import shape
 
-from mage_stac import hrefs
+from mage_stac import footprint, hrefs
 from mage_stac.errors import AssetError, CatalogueError
 
 LICENSE = "CC-BY-NC-4.0"  # as Maxar's Open Data Program states
@@ -61,7 +61,7 @@ def item(feature: Mapping[str, Any], path: Path) -> dict[str, Any]:
             "id": name,
             "collection": _event(own, path),
             "geometry": feature["geometry"],
-            "bbox": list(shape(feature["geometry"]).bounds),
+            "bbox": footprint.bbox(shape(feature["geometry"])),
             "properties": _properties(own),
             "links": [],
             "assets": assets,

@@ -11,7 +11,7 @@ from typing import Any
 import pystac
 import shapely
 
-from mage_stac import catalogue, retrieve
+from mage_stac import catalogue, footprint, retrieve
 from mage_stac.event_pairs import Chosen, EventPair
 from mage_stac.gather import Wanted
 from mage_stac.query import Query
@@ -97,7 +97,7 @@ def _write(pair: EventPair, images: Sequence[pystac.Item], rank: int, event: str
     item = pystac.Item(
         name,
         json.loads(shapely.to_geojson(pair.ground)),
-        list(pair.ground.bounds),
+        footprint.bbox(pair.ground),
         None,
         {
             "datetime": None,

@@ -8,7 +8,9 @@ import pytest
 import rasterio
 import shapely
 import unmarked
+from affine import Affine
 from imagery import box, noise, write_image, write_raster
+from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from shapely.geometry import shape
 
@@ -139,3 +141,13 @@ def test_a_copy_states_nodata_that_was_its_item_s_alone(tmp_path: Path) -> None:
     assert overview.shape == expected.shape
     assert (overview[np.isnan(expected)] == unmarked.GAP).all()
     np.testing.assert_allclose(overview[~np.isnan(expected)], expected[~np.isnan(expected)], atol=0.5)  # whole numbers
+
+
+def test_a_cut_across_the_antimeridian_is_no_belt_round_the_globe(tmp_path: Path) -> None:
+    x, y = Transformer.from_crs(4326, 32760, always_xy=True).transform(180.0, -16.8)
+    here = GeoBox((100, 100), Affine(0.6, 0, x - 30, 0, -0.6, y + 30), "EPSG:32760")
+    image = write_image(tmp_path / "cat", "i", noise(3, 100, 100), here)
+    sides = [shapely.box(179.9999, -16.8001, 180, -16.7999), shapely.box(-180, -16.8001, -179.9999, -16.7999)]
+    west, _, east, _ = cut.cut(image, shapely.MultiPolygon(sides), tmp_path).bbox or []
+    assert 179.999 < west < 180
+    assert -180 < east < -179.999
