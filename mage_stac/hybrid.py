@@ -74,14 +74,14 @@ def before(
         AssetError: the image cannot be read.
     """
     wide = geobox.pad(round(FIT / likeness.gsd))
-    image, _ = likenesses.reflectance(likeness, wide, sensor)
-    fit = partial(outlines.fitted, view=View(image=image, affine=wide.affine))
+    image, valid = likenesses.reflectance(likeness, wide, sensor)
+    lean, shown = _lean(likeness), np.where(valid[..., None], image, np.float32(np.nan))
+    fit = partial(outlines.fitted, view=View(image=shown, affine=wide.affine, lean=lean))
     image, valid = likenesses.reflectance(likeness, geobox, sensor)
     west, south, east, north = geobox.boundingbox.bbox
     at = Site(crs=site.metric(str(geobox.crs)), bounds=(west, south, east, north))
     made = twin.around(data, at, id=id, seed=seed, datetime=likeness.datetime, fit=fit)
     buildings = tuple(_under_eaves(replace(one, balconies=())) for one in made.buildings)  # the image shows its own
-    lean = _lean(likeness)
     photo = _taken_apart(image, valid, geobox, buildings, sunlight, lean, np.random.default_rng(seed_of(id, seed)))
     names = ", ".join(item.id for item in likeness.items)
     return replace(

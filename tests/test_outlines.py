@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import shapely
+from shapely import affinity
 from survey import Survey, survey
 
-from mage_stac.scene import outlines
+from mage_stac.scene import footprints, outlines
 from mage_stac.scene.columns import NUMBERS, WORDS, Table
 from mage_stac.scene.features import Features
 
@@ -63,3 +67,25 @@ def test_outlines_that_fit_small_ones_and_those_beyond_the_image_stay() -> None:
 
 def test_no_outlines_are_no_error() -> None:
     assert len(outlines.fitted(given([]), view(survey()))) == 0
+
+
+@pytest.mark.parametrize("height", [np.nan, 9.0])
+def test_a_leaning_roof_is_looked_for_where_it_leans_to(height: float) -> None:
+    made, lean = survey(), (0.5, -0.4)  # towards the sensor: the roof is imaged so far the other way
+    rise = outlines.ROOF if np.isnan(height) else height
+    standing = [affinity.translate(house, rise * lean[0], rise * lean[1]) for house in made.houses]
+    loose = given([house.buffer(2.5).simplify(0.2) for house in standing])
+    loose.table.numbers["height"][:] = height
+    found = outlines.fitted(loose, replace(view(made), lean=lean))
+    assert len(found) == len(standing)
+    assert min(agreement(a, b) for a, b in zip(found.geometry, standing, strict=True)) > 0.75
+
+
+def test_what_was_not_observed_cuts_no_outline() -> None:
+    made = survey()
+    dark = made.image.copy()
+    column = int((~made.geobox.affine @ made.houses[0].centroid.coords[0])[0])
+    dark[:, :column] = np.nan
+    loose = made.houses[0].buffer(2.5).simplify(0.2)
+    found = outlines.fitted(given([loose]), replace(view(made), image=dark))
+    assert found.geometry[0].equals(footprints.straightened(np.array([loose], object))[0])

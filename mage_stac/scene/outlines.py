@@ -32,6 +32,8 @@ NARROW = 3.0
 """Narrower pieces of roof are none, m."""
 STEP = 1.8
 """Rectangular outlines are cut in steps of this, m: finer ones are the image's pixels, not the house's walls."""
+ROOF = 4.5
+"""Height above ground of the middle of a roof that is not told, m: of one storey and attic."""
 RECTANGLE = 0.72
 """Share of its smallest rectangle from which a piece of roof is taken for that rectangle."""
 
@@ -41,18 +43,21 @@ class View:
     """An image of the place."""
 
     image: NDArray[np.float32]
-    """(rows, columns, 3) reflectance."""
+    """(rows, columns, 3) reflectance; NaN where nothing was observed."""
     affine: Affine
     """Pixel corners -> the footprints' CRS; square north-up pixels."""
+    lean: tuple[float, float] = (0.0, 0.0)
+    """Towards the sensor, m (east, north) per metre of height: as `Photo.lean`."""
 
 
 def fitted(found: Features, view: View) -> Features:
-    """Building features with outlines as the image shows them; those that fit, or lie outside of it, are unchanged.
+    """Building features with outlines as the image shows them, unchanged if they fit or it does not show them wholly.
 
     Outlines made by a network follow roofs loosely: they are round, a pixel too wide, take shadows in, and join
     neighbours across a lawn. What is green or shadow is cut away, and what remains is squared.
     """
-    shapes = [_fit(shape, view) for shape in footprints.straightened(shapely.force_2d(found.geometry))]
+    straight = footprints.straightened(shapely.force_2d(found.geometry))
+    shapes = [_fit_roof(shape, view, height) for shape, height in zip(straight, _heights(found), strict=True)]
     counts = np.array([len(shape) for shape in shapes], np.intp)
     picked = found.pick(np.repeat(np.arange(len(found)), counts))
     flat = np.empty(len(picked), dtype=object)
@@ -60,8 +65,23 @@ def fitted(found: Features, view: View) -> Features:
     return replace(picked, geometry=flat)
 
 
+def _heights(found: Features) -> NDArray[np.float64]:
+    """(N,) above ground of the roofs, m: their heights as far as they are told."""
+    told = found.table.numbers["height"]
+    return np.where(np.isnan(told), ROOF, told)
+
+
+def _fit_roof(shape: BaseGeometry, view: View, height: float) -> Sequence[BaseGeometry]:
+    """One or several outlines for a footprint, compared with the image where its roof leans to."""
+    if view.lean == (0.0, 0.0):
+        return _fit(shape, view)
+    east, north = (-height * part for part in view.lean)
+    made = _fit(shapely.affinity.translate(shape, east, north), view)
+    return [shapely.affinity.translate(one, -east, -north) for one in made]
+
+
 def _fit(shape: BaseGeometry, view: View) -> Sequence[BaseGeometry]:
-    """One or several outlines for a footprint."""
+    """One or several outlines for a roof."""
     gsd = view.affine.a
     window = _window(shape, view)
     if shape.area < LEAST or window is None:
@@ -70,7 +90,7 @@ def _fit(shape: BaseGeometry, view: View) -> Sequence[BaseGeometry]:
     local = view.affine @ Affine.translation(columns.start, rows.start)
     image = view.image[rows, columns]
     inside = rasters.rasterize([shape.buffer(-gsd)], image.shape[:2], transform=local).astype(bool)
-    if inside.sum() * gsd**2 < LEAST:
+    if inside.sum() * gsd**2 < LEAST or np.isnan(image[inside]).any():
         return (shape,)
     roof = _opened(inside & ~_not_roof(image, inside), max(2, round(NARROW / gsd)))
     squared = isinstance(shape, Polygon) and bool(wings.of(shape))
