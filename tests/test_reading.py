@@ -172,3 +172,12 @@ def test_alexandria_heights_are_read(shared: Path) -> None:
     found, plain = everything(path, "building"), gpd.read_file(path)
     assert len(found) == 84
     assert np.allclose(np.nansum(found.table.numbers["height"]), plain.HEIGHT[plain.HEIGHT > 0].sum())
+
+
+@pytest.mark.parametrize("column", ["heightroof", "HEIGHTROOF"])
+def test_heights_of_new_york_are_feet(tmp_path: Path, column: str) -> None:
+    frame = footprints(3).rename(columns={"height": column})
+    frame[column] = [30.0, 100.0, 10.0]
+    frame.to_file(tmp_path / "buildings.gpkg")
+    found = everything(tmp_path / "buildings.gpkg", "building")
+    assert sorted(found.table.numbers["height"]) == pytest.approx([3.048, 9.144, 30.48])
