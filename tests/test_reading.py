@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import struct
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -181,3 +183,25 @@ def test_heights_of_new_york_are_feet(tmp_path: Path, column: str) -> None:
     frame.to_file(tmp_path / "buildings.gpkg")
     found = everything(tmp_path / "buildings.gpkg", "building")
     assert sorted(found.table.numbers["height"]) == pytest.approx([3.048, 9.144, 30.48])
+
+
+def test_a_collection_is_its_polygons(tmp_path: Path) -> None:
+    """As clipping leaves them: of a house and a point of its border."""
+    frame = footprints(4)
+    mixed = [shapely.GeometryCollection([shape, shape.centroid]) for shape in frame.geometry[1:]]
+    frame.set_geometry([frame.geometry[0], *mixed], crs=frame.crs).to_file(tmp_path / "houses.gpkg")
+    found = everything(tmp_path / "houses.gpkg", "building")
+    assert np.allclose(shapely.area(found.geometry), 80.0, rtol=1e-4)
+    assert len(found) == 4
+
+
+def test_curves_are_one_line(tmp_path: Path) -> None:
+    """Of a layer whose geometries are CURVEPOLYGON, which GEOS reads and can do nothing with."""
+    footprints(1).to_file(tmp_path / "houses.gpkg", SPATIAL_INDEX="NO")
+    circle = struct.pack("<6d", 500000, 5000000, 500010, 5000010, 500000, 5000000)
+    curve = struct.pack("<BII", 1, 10, 1) + struct.pack("<BII", 1, 8, 3) + circle
+    with sqlite3.connect(tmp_path / "houses.gpkg") as base:
+        (blob,) = base.execute("SELECT geom FROM houses").fetchone()
+        base.execute("UPDATE houses SET geom = ?", (blob[:40] + curve,))
+    with pytest.raises(PlaceError, match=r"houses\.gpkg, layer houses, holds curves: make them lines"):
+        everything(tmp_path / "houses.gpkg", "building")

@@ -45,7 +45,7 @@ def clean(found: Features) -> Footprints:
     broken = ~shapely.is_valid(plans)
     empty = shapely.area(shapely.convex_hull(plans)) < 1e-6
     mended = np.where(broken & ~empty, shapely.make_valid(plans), plans)
-    parts, owner = shapely.get_parts(_areas(mended), return_index=True)
+    parts, owner = shapely.get_parts(areas(mended), return_index=True)
     large = (shapely.get_type_id(parts) == 3) & (shapely.area(parts) >= SMALLEST)
     parts, owner = shapely.simplify(straightened(parts[large]), STRAIGHT), owner[large]
     order = np.lexsort((-shapely.area(parts), owner))
@@ -119,8 +119,8 @@ def _pixel(polygon: Polygon) -> float:
     return max(pixels) if whole.all() and (count < 1.5).mean() >= STEPS else 0.0
 
 
-def _areas(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
-    """The polygonal parts of collections, which make_valid gives where a ring folds onto itself."""
+def areas(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Shapes, and of collections, which make_valid gives where a ring folds onto itself, and clipping, their polygons."""
     mixed = shapely.get_type_id(shapes) == 7
     if not mixed.any():
         return shapes

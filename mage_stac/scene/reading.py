@@ -22,7 +22,7 @@ from pyogrio.errors import CRSError, DataLayerError, DataSourceError
 from pyproj import CRS
 
 from mage_stac.errors import PlaceError
-from mage_stac.scene import cityjson, columns, features, site
+from mage_stac.scene import cityjson, columns, features, footprints, site
 from mage_stac.scene.columns import NUMBERS, WORDS, Layer, Role, Table
 from mage_stac.scene.features import Features, Geometries
 from mage_stac.scene.site import LONLAT, Bounds, Site
@@ -81,9 +81,15 @@ def _layer(source: Source, name: str, layer: Layer, at: Site) -> Iterator[Featur
     except (DataSourceError, DataLayerError, ArrowException, OSError) as error:
         first = str(error).splitlines()[0]
         raise PlaceError(f"{source.label} cannot be read to its end ({first}): it is damaged") from error
+    except NotImplementedError as error:  # shapely's of what GEOS has no functions for
+        raise PlaceError(
+            f"{source.label}, layer {name}, holds curves: make them lines (ogr2ogr -nlt CONVERT_TO_LINEAR)"
+        ) from error
 
 
 def _features(frame: pd.DataFrame, geometry: Geometries, crs: CRS, layer: Layer, at: Site) -> Features:
+    if layer.role in {"building", "area"}:
+        geometry = footprints.areas(geometry)
     there = ~shapely.is_empty(geometry) & np.isin(shapely.get_type_id(geometry), list(SHAPES[layer.role]))
     frame, geometry = frame[there], geometry[there]
     table = columns.translate(frame, layer)
