@@ -120,7 +120,7 @@ def _pixel(polygon: Polygon) -> float:
 
 
 def areas(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Shapes, and of collections, which make_valid gives where a ring folds onto itself, and clipping, their polygons."""
+    """Shapes; of collections, which make_valid gives where a ring folds onto itself, and clipping, their polygons."""
     mixed = shapely.get_type_id(shapes) == 7
     if not mixed.any():
         return shapes
