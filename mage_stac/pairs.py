@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from mage_stac import band_fields, catalogue, dates, grid, raster, readings
 from mage_stac.errors import AssetError, CatalogueError, GridError, RecipeError
+from mage_stac.overlap import NOTABLE
 from mage_stac.readings import Bands, Reading, Readings
 
 IMAGE, LABEL = "image", "damage"
@@ -56,12 +57,12 @@ class Pair:
 
 
 def read(roots: Sequence[Path], *, bands: Bands, gsd: float) -> tuple[Pair, ...]:
-    """The labelled pairs of some catalogues, sorted by id.
+    """The labelled pairs of some catalogues, sorted by id. Pairs of two catalogues may bear one id.
 
     Args:
         roots: catalogue folders.
         bands: names (or common names) of the bands wanted, or how each date is read.
-        gsd: metres; pairs must have it within GSD_TOLERANCE.
+        gsd: metres; pairs must have it within GSD_TOLERANCE, real ones within overlap.NOTABLE.
 
     Raises:
         CatalogueError: no labelled pairs, or one of them is incomplete.
@@ -69,11 +70,7 @@ def read(roots: Sequence[Path], *, bands: Bands, gsd: float) -> tuple[Pair, ...]
         GridError: pre, post and label lie on different grids.
         RecipeError: the pairs have another gsd.
     """
-    groups: dict[str, list[pystac.Item]] = {}
-    for item in (item for root in roots for item in catalogue.read_items(root)):
-        if (name := told(item, "pair")) is not None:
-            groups.setdefault(name, []).append(item)
-    found = [_pair(name, items, readings.of(bands)) for name, items in sorted(groups.items()) if _labels(items)]
+    found = [_pair(name, items, readings.of(bands)) for name, items in _groups(roots) if _labels(items)]
     if not found:
         raise CatalogueError(
             f"{', '.join(map(str, roots))}: no labelled pairs (Items that share synthetic:pair or mage:pair, one"
@@ -82,6 +79,26 @@ def read(roots: Sequence[Path], *, bands: Bands, gsd: float) -> tuple[Pair, ...]
     for pair in found:
         _check_gsd(pair, gsd)
     return tuple(found)
+
+
+def _groups(roots: Sequence[Path]) -> Iterator[tuple[str, list[pystac.Item]]]:
+    """Ids of pairs, sorted, each with its Items; those of another catalogue, or another folder, are another pair's."""
+    groups: dict[tuple[str, int], dict[str, pystac.Item]] = {}
+    seen = set[str]()
+    for number, root in enumerate(roots):
+        for item in catalogue.read_items(root):
+            where = item.get_self_href() or f"{number}/{item.collection_id}/{item.id}"
+            if (name := told(item, "pair")) is not None and where not in seen:  # a root may lie within another
+                seen.add(where)
+                groups.setdefault((name, number), {})[where] = item
+    for (name, _), items in sorted(groups.items(), key=lambda group: group[0]):
+        if len(_labels(items.values())) < 2:
+            yield name, list(items.values())
+            continue
+        folders: dict[Path, list[pystac.Item]] = {}
+        for where, item in items.items():
+            folders.setdefault(Path(where).parents[1], []).append(item)
+        yield from ((name, there) for there in folders.values())
 
 
 def told(item: pystac.Item, what: str) -> str | None:
@@ -121,7 +138,10 @@ def _check_grid(ours: GeoBox, theirs: GeoBox, what: str) -> None:
 
 
 def _check_gsd(pair: Pair, gsd: float) -> None:
-    if abs(pair.pre.gsd / gsd - 1) > GSD_TOLERANCE:
+    ratio = pair.pre.gsd / gsd
+    # Real pairs lie on the pixels on which they would be mapped
+    fits = 1 / NOTABLE <= round(ratio, 3) <= NOTABLE if pair.real else abs(ratio - 1) <= GSD_TOLERANCE
+    if not fits:
         raise RecipeError(
             f"pair {pair.id} has pixels of {pair.pre.gsd:g} m but the recipe says data.gsd = {gsd:g}:"
             f" render with --gsd {gsd:g}, or set data.gsd"
@@ -256,8 +276,9 @@ def images(root: Path) -> list[pystac.Item]:
 def by_phase(items: Sequence[pystac.Item]) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
     """The Items of before and those of after an event.
 
-    An Item is before if its `synthetic:phase` says so, or if its date lies before the middle of the dates; with one
-    date for all, all are before.
+    What an Item's `synthetic:phase` or `mage:phase` says, else its Collection, if that is called `pre` or `post` (as by
+    `search --pairs`). Any other is before if its date lies before the middle of the dates; with one date for all, all
+    are before.
 
     Raises:
         CatalogueError: an Item has no date.
@@ -267,7 +288,8 @@ def by_phase(items: Sequence[pystac.Item]) -> tuple[tuple[pystac.Item, ...], tup
     moments = [_date(item) for item in items]  # not by id: Items of two Collections may share one
     middle = min(moments) + (max(moments) - min(moments)) / 2
     phases = [
-        item.properties.get("synthetic:phase") or ("pre" if moment <= middle else "post")
+        told(item, "phase")
+        or (item.collection_id if item.collection_id in PHASES else "pre" if moment <= middle else "post")
         for item, moment in zip(items, moments, strict=True)
     ]
     pre, post = (tuple(item for item, phase in zip(items, phases, strict=True) if phase == one) for one in PHASES)

@@ -23,11 +23,11 @@ def images(root: Path, *, dates: int = 2) -> tuple[tuple[pystac.Item, ...], tupl
     """
     pre, post = pairs.by_phase(pairs.images(root))
     if dates == 1:
-        return pre, post or pre
-    if not post:
+        return pre or post, post or pre
+    if not (pre and post):
         raise CatalogueError(
-            f"{root}: all {len(pre)} images are of one date; to adapt to an event both its sides must be there, images"
-            " from before and from after"
+            f"{root}: all {len(pre or post)} images are of one date; to adapt to an event both its sides must be there,"
+            " images from before and from after"
         )
     return pre, post
 

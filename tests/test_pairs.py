@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pystac
 import pytest
+import rasterio
 import synthetic
 from affine import Affine
 from imagery import box, write_raster
@@ -51,6 +52,32 @@ def test_pairs_of_one_place_share_it(tmp_path: Path) -> None:
     root = synthetic.write(tmp_path, scenes=1, size=64)
     rewrite(root, "blocks-0-00000-pre", **{"synthetic:place": "elm street"})
     assert pairs.read([root], bands=RGB, gsd=0.6)[0].place == "elm street"
+
+
+def test_pairs_of_one_id_in_two_catalogues_keep_their_own_images_and_labels(tmp_path: Path) -> None:
+    for name, value in (("a", 1), ("b", 4)):  # as `render` with the same seed in another style
+        for index in range(2):
+            grey, label = np.full((3, 64, 64), 50 * value, np.uint8), np.full((64, 64), value, np.uint8)
+            synthetic.write_pair(tmp_path / name, f"wind-0-{index}", synthetic.geobox(64, index), grey, grey, label)
+        synthetic.index(tmp_path / name)
+
+    def first(path: str) -> int:
+        with rasterio.open(path) as source:
+            return int(source.read(1)[0, 0])
+
+    def shown(*roots: Path) -> list[tuple[str, int, int, int]]:
+        found = pairs.read(roots, bands=RGB, gsd=0.6)
+        return [(pair.id, first(pair.pre.path), first(pair.post.path), first(pair.label)) for pair in found]
+
+    both = [(f"wind-0-{index}", 50 * value, 50 * value, value) for index in (0, 1) for value in (1, 4)]
+    assert shown(tmp_path / "a", tmp_path / "b") == both
+    assert shown(tmp_path / "a", tmp_path / "a" / synthetic.COLLECTION) == both[::2]  # not twice
+    children = [{"rel": "child", "href": f"./{name}/catalog.json", "type": "application/json"} for name in "ab"]
+    catalogue.write_json(
+        tmp_path / "catalog.json",
+        {"type": "Catalog", "stac_version": "1.1.0", "id": "both", "description": "Both", "links": children},
+    )
+    assert shown(tmp_path) == both
 
 
 def test_another_gsd_is_refused(blocks: Path) -> None:
@@ -122,6 +149,20 @@ def test_unlabelled_images_are_told_apart_by_phase_or_date(blocks: Path, tmp_pat
     pre, post = pairs.unlabelled(tmp_path, bands=RGB)
     assert [layer.item_id for layer in pre] == ["d1-any", "d2-any"]
     assert [layer.item_id for layer in post] == ["d24-any", "d25-any"]
+
+
+def test_what_a_collection_or_an_item_says_of_its_date_counts_more_than_the_middle_of_all() -> None:
+    def item(name: str, date: str, collection: str, **told: str) -> pystac.Item:
+        return pystac.Item(
+            name, None, None, datetime.fromisoformat(date + "T00:00Z"), dict(told), collection=collection
+        )
+
+    early, late = item("early", "2022-01-01", "pre"), item("late", "2024-04-20", "pre")
+    after = item("after", "2024-05-02", "post")
+    assert pairs.by_phase([after, early, late]) == ((early, late), (after,))
+    assert pairs.by_phase([after]) == ((), (after,))
+    graded = item("graded", "2024-04-20", "graded-pairs", **{"mage:phase": "pre"})
+    assert pairs.by_phase([early, after, graded]) == ((early, graded), (after,))
 
 
 def test_items_of_one_id_in_two_collections_are_told_apart() -> None:

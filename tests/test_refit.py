@@ -13,6 +13,7 @@ import pytest
 import shapely
 import synthetic
 import torch
+from imagery import box, index, smooth, write_image
 from torch import nn
 
 from mage_stac import catalogue, models, pairs, train, unlabelled, validate
@@ -218,3 +219,12 @@ def test_items_need_dates() -> None:
     one.datetime = None
     with pytest.raises(CatalogueError, match="no datetime"):
         pairs.by_phase([one])
+
+
+def test_images_after_alone_are_enough_for_one_date(tmp_path: Path) -> None:
+    write_image(tmp_path, "after", smooth(40, 40), box(40, 40), collection="post")
+    index(tmp_path, "post")
+    pre, post = unlabelled.images(tmp_path, dates=1)
+    assert [one.id for one in (*pre, *post)] == ["after", "after"]
+    with pytest.raises(CatalogueError, match="all 1 images are of one date"):
+        unlabelled.images(tmp_path)
