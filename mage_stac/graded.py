@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,19 +69,22 @@ def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Bands, gs
     whole = overlap.grid_of_both(*sides, pairs.IMAGE, gsd)
     outlines, grades = _gradings(gradings, str(whole.crs))
     middles = shapely.get_coordinates(shapely.centroid(outlines)) if len(outlines) else np.zeros((0, 2))
-    told, made = grades != NOT_OBSERVED, 0
+    told, made = grades != NOT_OBSERVED, set[str]()
     for number, window in enumerate(grid.windows(whole, TILE)):
         part = grid.crop(whole, *window.outer)
         west, south, east, north = part.boundingbox.bbox
         here = told & (middles >= (west, south)).all(axis=1) & (middles < (east, north)).all(axis=1)
         if here.any():
             near = shapely.intersects(outlines, shapely.box(west, south, east, north))
+            made.add(f"graded-{number:05d}")
             write_pair(out, f"graded-{number:05d}", part, sides, bands, label(part, outlines[near], grades[near]))
-            made += 1
     if not made:
         raise CatalogueError(
             f"{gradings.path}: none of its {told.sum()} graded buildings lies where {real} shows both dates"
         )
+    for path in catalogue.item_files(out / COLLECTION):
+        if path.stem.rsplit("-", 1)[0] not in made:
+            shutil.rmtree(path.parent)
     index(out, gradings.path.name)
     return out
 

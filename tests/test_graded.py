@@ -19,7 +19,7 @@ from pyproj import Geod
 from test_train import TINY, record
 
 from mage_stac import catalogue, graded, models, pairs, tally, train
-from mage_stac.errors import AssetError, CatalogueError, ModelError
+from mage_stac.errors import AssetError, CatalogueError, ModelError, RecipeError
 from mage_stac.recipe import Data
 from mage_stac.validate import validate
 
@@ -97,6 +97,25 @@ def test_of_a_map_s_buildings_only_the_sure_ones_are_taken(real: Path, gradings:
     assert counts[3] == 0
     with pytest.raises(AssetError, match="does not say how sure its grades are"):
         graded.publish_pairs(real, graded.Outlines(path=gradings, sure=0.6), tmp_path / "q", bands=RGB, gsd=0.6)
+
+
+def test_pairs_of_an_earlier_call_are_gone(real: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.gpkg", tmp_path / "second.gpkg"
+    outlines()[:1].to_file(first)
+    outlines()[2:3].translate(60, -60).to_frame("geometry").assign(grade=4).to_file(second)
+    for path, grade in ((first, 1), (second, 4)):
+        made = graded.publish_pairs(real, graded.Outlines(path=path), tmp_path / "p", bands=RGB, gsd=0.6)
+        totals = tally.index([made], bands=RGB, gsd=0.6).totals()
+        assert [value for value in (1, 2, 3, 4) if totals[value]] == [grade]
+
+
+def test_images_that_can_be_mapped_can_be_graded_too(real: Path, gradings: Path, tmp_path: Path) -> None:
+    for gsd in (0.5, 0.72):  # of images of 0.6 m: `predict` maps both on the image's own pixels
+        made = graded.publish_pairs(real, graded.Outlines(path=gradings), tmp_path / str(gsd), bands=RGB, gsd=gsd)
+        (found, *_) = pairs.read([made], bands=RGB, gsd=gsd)
+        assert found.geobox.resolution.x == pytest.approx(0.6)
+    with pytest.raises(RecipeError, match=r"data\.gsd = 0\.3"):
+        pairs.read([made], bands=RGB, gsd=0.3)
 
 
 def test_a_neighbour_that_nobody_graded_is_left_open(real: Path, tmp_path: Path) -> None:
