@@ -193,8 +193,17 @@ class Looks:
                 break
         if not found:
             raise unread.nothing(problems[0], LOOK_TRIES, "windows of real images")
-        image, valid = found[-1]
-        return np.where(valid, image, image.mean(axis=(1, 2), keepdims=True, where=valid) if valid.any() else 0.0)
+        return _filled(*found[-1])
+
+
+def _filled(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """An image (C, H, W) with observed pixels, evenly taken, where nothing was: its histogram is theirs."""
+    if valid.all() or not valid.any():
+        return image
+    known = image[:, valid]
+    out = image.copy()
+    out[:, ~valid] = known[:, np.linspace(0, known.shape[1] - 1, int((~valid).sum())).round().astype(int)]
+    return out
 
 
 def _looked(

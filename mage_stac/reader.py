@@ -101,7 +101,7 @@ class Reader:
                 ).astype(np.float32)
             valid = np.isfinite(raw).all(axis=0)
             if nodata is not None:
-                valid &= (raw != nodata).all(axis=0)
+                valid &= (raw != nodata).any(axis=0)
             elif MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
                 valid &= dataset.dataset_mask(window=window, out_shape=size) > 0
         except BROKEN as error:

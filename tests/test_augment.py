@@ -133,12 +133,17 @@ def test_a_swapped_chip_shows_one_day_twice_and_no_damage() -> None:
 
 
 def test_restyle_sees_cut_images_before_the_light_changes() -> None:
-    seen = []
+    told = []
 
-    def restyle(images: torch.Tensor) -> torch.Tensor:
-        seen.append(images.shape)
+    def restyle(images: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        told.append((images.shape, seen))
         return images * 0
 
-    out = augment.augment(chips(), size=32, settings=STILL, chance=chance(), restyle=restyle)
-    assert seen == [(6, 3, 32, 32)]
+    given = chips()
+    given.valid[1, :20] = False
+    out = augment.augment(given, size=32, settings=STILL, chance=chance(), restyle=restyle)
+    ((shape, seen),) = told
+    assert shape == (6, 3, 32, 32)
+    assert torch.equal(seen.reshape(3, 2, 32, 32), out.valid[:, None].expand(3, 2, 32, 32))
+    assert not seen[2:4].all()
     assert out.image.max() < 1e-3

@@ -8,10 +8,12 @@ import pytest
 import rasterio
 import synthetic
 import torch
+from imagery import write_raster
 
 from mage_stac import chips, pairs, tally
 from mage_stac.chips import Looks
 from mage_stac.errors import AssetError, CatalogueError
+from mage_stac.reader import Reader
 from mage_stac.tally import ChipIndex
 
 RGB = ("red", "green", "blue")
@@ -105,6 +107,18 @@ def test_real_windows_come_along_and_do_not_change_the_chips(part: ChipIndex, bl
     assert both["look"].shape == (2, 2, 3, 64, 64)
     assert both["look"].dtype == torch.float32
     assert float(both["look"].std()) > 0.01
+
+
+def test_looks_with_nodata_have_the_histogram_of_what_was_observed(tmp_path: Path) -> None:
+    image = np.zeros((3, 64, 64), np.uint8)
+    image[:, :, :40] = np.arange(20, 60, dtype=np.uint8)
+    image[2, :, :40:2] = 0  # the value that means nodata in one band only: observed
+    path = write_raster(tmp_path / "image.tif", image, synthetic.geobox(64), nodata=0)
+    layer = pairs.Layer(item_id="i", path=str(path), bands=(1, 2, 3), scale=1 / 255, offset=0, gsd=0.6)
+    looks = Looks(pre=(layer,), post=(layer,), gsd=0.6).draw(np.random.default_rng(0), 1, 64, Reader())[0, 0]
+    at = np.linspace(0, 1, 21)
+    for found, band in zip(looks.numpy() * 255, image[:, :, :40], strict=True):
+        np.testing.assert_allclose(np.quantile(found, at), np.quantile(band, at), atol=2)
 
 
 def test_statistics_are_those_of_the_observed_pixels(part: ChipIndex) -> None:

@@ -45,6 +45,31 @@ def test_its_own_look_changes_nothing() -> None:
     torch.testing.assert_close(style.fourier(ours, ours, 0.1), ours, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("method", ["histogram", "fourier"])
+def test_what_was_not_observed_does_not_change_the_rest(method: str) -> None:
+    ours, looks = images(0, 0.2, 0.6), images(1, 0.3, 0.5)
+    seen = torch.ones(3, 48, 48, dtype=torch.bool)
+    seen[1, :, 30:], seen[2] = False, False
+    settings = Style(method=method, share=1.0)
+
+    def restyled(filling: float) -> torch.Tensor:
+        given = torch.where(seen[:, None], ours, filling)
+        source = Chance(generator=torch.Generator().manual_seed(0))
+        return style.transfer(given, looks, settings=settings, chance=source, seen=seen)
+
+    black, white = restyled(0.0), restyled(1.0)
+    torch.testing.assert_close(black[1][:, seen[1]], white[1][:, seen[1]])
+    assert torch.isfinite(black).all()
+
+
+def test_the_histogram_is_that_of_what_was_observed() -> None:
+    ours = images(0, 0.2, 0.6)
+    seen = torch.ones(3, 48, 48, dtype=torch.bool)
+    seen[..., 30:] = False
+    out = style.histogram(torch.where(seen[:, None], ours, 0), ours, seen)  # columns are alike: its own look
+    torch.testing.assert_close(out[..., :30], ours[..., :30], atol=0.02, rtol=0)
+
+
 def test_fourier_exchanges_the_lowest_amplitudes_only() -> None:
     ours, looks = images(0) * 0.4 + 0.3, images(1, 0.4, 0.6) * 0.5 + 0.2
     out = style.fourier(ours, looks, 0.05)

@@ -53,18 +53,18 @@ def augment(
     size: int,
     settings: Augment,
     chance: Chance,
-    restyle: Callable[[Tensor], Tensor] | None = None,
+    restyle: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Chips:
     """Change chips at random and cut them to (size, size).
 
     The mask stays on the pre image's grid: misregistration moves the post image only. `valid` becomes False where a
-    shift or a scaling brought in what was not read. `restyle` takes and gives images (N, C, size, size) between the
-    changes of geometry and those of light.
+    shift or a scaling brought in what was not read. `restyle` takes and gives images (N, C, size, size), told
+    where they were observed (N, size, size), between the changes of geometry and those of light.
     """
     chips = geometric(_swapped(chips, settings, chance), size=size, settings=settings, chance=chance)
     images = chips.image.flatten(0, 1)
     if restyle is not None:
-        images = restyle(images)
+        images = restyle(images, chips.valid.repeat_interleave(chips.image.shape[1], dim=0))
     return chips._replace(image=photometric(images, settings, chance).reshape(chips.image.shape))
 
 

@@ -126,9 +126,9 @@ def labelled(batch: Batch, material: Material, chance: Chance) -> Chips:
     """A batch of labelled pairs, augmented, images 0..1."""
     recipe = material.recipe
 
-    def restyle(images: Tensor) -> Tensor:
+    def restyle(images: Tensor, seen: Tensor) -> Tensor:
         looks = batch["look"].to(chance.device).flatten(0, 1)
-        return style.transfer(images, looks, settings=recipe.style, chance=chance)
+        return style.transfer(images, looks, settings=recipe.style, chance=chance, seen=seen)
 
     chips = _chips(batch, chance.device)
     if recipe.network.lost:

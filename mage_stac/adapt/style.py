@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mage_stac.adapt.chance import Chance
@@ -17,7 +18,7 @@ SAMPLES = 4096
 """Pixels from which quantiles are taken, about."""
 
 
-def transfer(images: Tensor, looks: Tensor, *, settings: Style, chance: Chance) -> Tensor:
+def transfer(images: Tensor, looks: Tensor, *, settings: Style, chance: Chance, seen: Tensor | None = None) -> Tensor:
     """Move a random share of images part of the way to the look of others.
 
     Args:
@@ -25,6 +26,7 @@ def transfer(images: Tensor, looks: Tensor, *, settings: Style, chance: Chance) 
         looks: (N, C, H, W) 0..1 real images, one for each.
         settings: method and share.
         chance: draws which images and how far each goes.
+        seen: (N, H, W) bool: where the images were observed, the rest has no say; everywhere if None.
 
     Returns:
         (N, C, H, W) 0..1.
@@ -35,16 +37,29 @@ def transfer(images: Tensor, looks: Tensor, *, settings: Style, chance: Chance) 
     picked = drawn.flatten() < settings.share
     if not picked.any():
         return images
-    some, theirs = images[picked], looks[picked]
-    restyled = histogram(some, theirs) if settings.method == "histogram" else fourier(some, theirs, settings.band)
+    some, theirs, known = images[picked], looks[picked], None if seen is None else seen[picked]
+    if settings.method == "histogram":
+        restyled = histogram(some, theirs, known)
+    else:
+        restyled = fourier(some if known is None else _levelled(some, known), theirs, settings.band)
     out = images.clone()
     out[picked] = torch.lerp(some, restyled, far[picked])
     return out
 
 
-def histogram(images: Tensor, looks: Tensor) -> Tensor:
-    """Map each band so that its quantiles become those of the look; monotone and piecewise linear between them."""
-    source, target = (_quantiles(part) for part in (images, looks))
+def _levelled(images: Tensor, seen: Tensor) -> Tensor:
+    """The images with each band's mean where nothing was observed: without an edge that frequencies would tell of."""
+    weight = seen[:, None].to(images.dtype)
+    mean = (images * weight).sum(dim=(2, 3), keepdim=True) / weight.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+    return torch.where(seen[:, None], images, mean)
+
+
+def histogram(images: Tensor, looks: Tensor, seen: Tensor | None = None) -> Tensor:
+    """Map each band so that its quantiles, of what was `seen` (N, H, W), become those of the look.
+
+    Monotone and piecewise linear between them.
+    """
+    source, target = _quantiles(images, seen), _quantiles(looks)
     levels = torch.linspace(0, 1, LEVELS, device=images.device).repeat(len(source), 1)
     right = torch.searchsorted(source, levels).clamp(1, QUANTILES - 1)
     low, high = source.gather(1, right - 1), source.gather(1, right)
@@ -54,12 +69,24 @@ def histogram(images: Tensor, looks: Tensor) -> Tensor:
     return curve.gather(1, nearest).reshape(images.shape)
 
 
-def _quantiles(images: Tensor) -> Tensor:
+def _quantiles(images: Tensor, seen: Tensor | None = None) -> Tensor:
     """(N C, QUANTILES) of every n-th pixel of each band; sorted by numpy, on CPUs ten times as fast as by torch."""
-    planes = images.flatten(2).flatten(0, 1)
-    ordered = np.sort(planes[:, :: max(1, planes.shape[1] // SAMPLES)].cpu().numpy(), axis=1)
-    ranks = np.linspace(0, ordered.shape[1] - 1, QUANTILES).round().astype(int)
-    return torch.from_numpy(ordered.take(ranks, axis=1)).to(images.device)
+    planes = images.flatten(2)
+    step = max(1, planes.shape[-1] // SAMPLES)
+    values = planes[..., ::step].cpu().numpy()
+    if seen is None or seen.all():
+        return torch.from_numpy(_ranked(values).reshape(-1, QUANTILES)).to(images.device)
+    known = seen.flatten(1)[:, ::step].cpu().numpy()
+    known[~known.any(axis=1)] = True  # an image of which nothing was observed has a curve too, that nobody looks at
+    found = [_ranked(bands[:, own]) for bands, own in zip(values, known, strict=True)]
+    return torch.from_numpy(np.concatenate(found)).to(images.device)
+
+
+def _ranked(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """QUANTILES values of each row, evenly spaced in its order."""
+    ordered = np.sort(values, axis=-1)
+    ranks = np.linspace(0, ordered.shape[-1] - 1, QUANTILES).round().astype(int)
+    return ordered.take(ranks, axis=-1)
 
 
 def fourier(images: Tensor, looks: Tensor, band: float) -> Tensor:
