@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import synthetic
 import torch
 
-from mage_stac import catalogue, pairs, raster, tally, validate
+from mage_stac import catalogue, pairs, raster, sensors, tally, validate
 from mage_stac.adapt import translate
 from mage_stac.adapt.flow import FlowNet
 from mage_stac.adapt.translate import Translation
@@ -76,6 +77,54 @@ def test_what_is_there_is_kept(blocks: Path, real: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(translate, "_publish", None)
     monkeypatch.setattr(translate.flow, "learn", None)
     assert translate.translate([blocks], real, tmp_path, data=DATA, how=HOW) == tmp_path
+
+
+def test_another_way_to_learn_carries_every_pair_anew(blocks: Path, real: Path, tmp_path: Path) -> None:
+    def made(how: Translation) -> np.ndarray:
+        translate.translate([blocks], real, tmp_path, data=DATA, how=how)
+        return np.stack([_pixels(pair.pre.path) for pair in pairs.read([tmp_path], bands=DATA.bands, gsd=0.6)])
+
+    first, other = made(HOW), made(replace(HOW, seed=1, rate=0.1))
+    assert not any(np.array_equal(*both) for both in zip(first, other, strict=True))
+    np.testing.assert_array_equal(made(HOW), first)
+
+
+def test_two_pairs_of_one_id_are_refused(blocks: Path, real: Path, tmp_path: Path) -> None:
+    again = synthetic.write(tmp_path / "again", scenes=1, size=64)
+    with pytest.raises(CatalogueError, match="a pair blocks-0-00000: translate each into a folder of its own"):
+        translate.translate([blocks, again], real, tmp_path / "out", data=DATA, how=HOW)
+
+
+@pytest.mark.parametrize("nodata", [-9999.0, 0.5, float("nan")])
+def test_what_was_not_observed_stays_so_and_has_no_say(tmp_path: Path, nodata: float) -> None:
+    pre = np.random.default_rng(0).uniform(0.1, 0.9, (3, 64, 64)).astype(np.float32)
+    like = sensors.read("aerial-rgb")
+    sensor = replace(like, dtype="float32", scale=1.0, offset=0.0)
+    carried = []
+    for name, value in (("with", nodata), ("black", 0.0)):
+        image = pre.copy()
+        image[:, :20] = value
+        items = [
+            synthetic.write_image(tmp_path / name, "p", phase, image, synthetic.geobox(64), date, sensor)
+            for phase, date in (("pre", "2011-05-01T17:00:00Z"), ("post", "2011-05-24T17:00:00Z"))
+        ]
+        synthetic.write_label(tmp_path / name, "p", np.ones((64, 64), np.uint8), synthetic.geobox(64), items)
+        synthetic.index(tmp_path / name)
+        for item in items:  # the file does not tell
+            path = Path(item.self_href)
+            document = catalogue.read_json(path)
+            document["assets"]["image"]["nodata"] = "nan" if np.isnan(value) else value
+            catalogue.write_json(path, document)
+        (pair,) = pairs.read([tmp_path / name], bands=DATA.bands, gsd=0.6)
+        torch.manual_seed(0)
+        network = FlowNet(3).eval()
+        torch.nn.init.normal_(network.leave[-1].weight, std=0.1)
+        translate._publish(pair, network, tmp_path / name / "out", 2, "flow")
+        carried.append(_pixels(str(tmp_path / name / "out" / synthetic.COLLECTION / "p-pre" / "image.tif")))
+    ours, expected = carried
+    np.testing.assert_array_equal(ours[:, :20], np.full((3, 20, 64), nodata, np.float32))
+    np.testing.assert_allclose(ours[:, 20:], expected[:, 20:], atol=1e-5)
+    assert np.abs(expected[:, 20:] - pre[:, 20:]).max() > 0.01
 
 
 def test_a_run_that_is_stopped_while_it_writes_the_network_leaves_none(

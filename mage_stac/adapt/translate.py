@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mage_stac import catalogue, chip_table, chips, pairs, publish, stack, unlabelled
+from mage_stac import catalogue, chip_table, chips, pairs, plane, publish, stack, unlabelled
 from mage_stac import recipe as recipes
 from mage_stac.adapt import flow
 from mage_stac.adapt.flow import Coupled, FlowNet
@@ -28,9 +29,12 @@ from mage_stac.errors import CatalogueError, RecipeError
 from mage_stac.models import checkpoint
 from mage_stac.pairs import IMAGE, Pair
 from mage_stac.progress import Step
-from mage_stac.raster import opened
+from mage_stac.raster import can_hold, opened
 from mage_stac.readings import UNIT
 from mage_stac.recipe import Data
+
+INPUTS = "mage:inputs"
+"""Property of a translated Item: digest of what its flow was learnt from, and how."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +72,8 @@ def translate(
 ) -> Path:
     """Learn a flow from labelled renders to an event and write the renders as it shows them; the catalogue's path.
 
-    Done again, only what is missing is done. The network is kept as OUT/flow-<digest>.safetensors.
+    Done again, only what is missing is done; with other inputs or another `how`, everything. The network is kept as
+    OUT/flow-<digest>.safetensors.
 
     Args:
         roots: catalogues of labelled pairs.
@@ -79,7 +84,7 @@ def translate(
         progress: called at each step of learning, then for each pair.
 
     Raises:
-        CatalogueError: no pairs, no real images of both dates, or the disk refuses.
+        CatalogueError: no pairs, two of one id, no real images of both dates, or the disk refuses.
         AssetError: an asset or band is missing.
         GridError: the two real dates do not overlap.
         RecipeError: the dates are of two sensors, or of a radar.
@@ -87,13 +92,14 @@ def translate(
     if data.post_bands or data.range != UNIT:
         raise RecipeError("data.post_bands, data.range: only renders whose two dates are both light are translated")
     every = pairs.read(roots, bands=data.bands, gsd=data.gsd)
+    _check_ids(every)
     sides = gathered(every, real, data, how)
     name = recipes.digest(
         recipes.Recipe(name="flow"),
         [pair.id for pair in every],
         str(how),
         list(data.bands),
-        chip_table.digest(sides.real.stacks),
+        *(chip_table.digest(side.stacks) for side in (sides.rendered, sides.real)),
     )
     kept = out / f"flow-{name}.safetensors"
     network = FlowNet(len(data.bands))
@@ -110,12 +116,30 @@ def translate(
         flow.learn(network, batches(sides, how), rate=how.rate, seed=how.seed, told=told)
         checkpoint.write(kept, network.state_dict())
     for number, pair in enumerate(every):
-        if not all(catalogue.has(out, str(item.collection_id), item.id) for item in pair.items):
-            _publish(pair, network.eval(), out, how.euler)
+        if not all(_is_made(out, item, name) for item in pair.items):
+            _publish(pair, network.eval(), out, how.euler, name)
         if progress:
             progress(number + 1, len(every), f"translate {pair.id}")
     _index(every, out)
     return out
+
+
+def _check_ids(every: Sequence[Pair]) -> None:
+    """Refuse pairs of one id, which would be written to one folder."""
+    twice = next((one.id for one, other in pairwise(every) if one.id == other.id), None)  # they are sorted
+    if twice is not None:
+        raise CatalogueError(
+            f"two of the catalogues have a pair {twice}: translate each into a folder of its own, and train from both"
+        )
+
+
+def _is_made(out: Path, item: pystac.Item, flow: str) -> bool:
+    """Whether an Item was carried by this very flow."""
+    collection = str(item.collection_id)
+    if not catalogue.has(out, collection, item.id):
+        return False
+    there = catalogue.read_json(out / collection / item.id / f"{item.id}.json")
+    return bool(there.get("properties", {}).get(INPUTS) == flow)
 
 
 def gathered(every: Sequence[Pair], real: Path, data: Data, how: Translation) -> Sides:
@@ -170,20 +194,26 @@ def paired(both: chips.Batch) -> Coupled:
     return Coupled(source=image[:, 0], target=image[:, 1], date=torch.zeros(len(image)), seen=both["valid"])
 
 
-def _publish(pair: Pair, network: FlowNet, out: Path, steps: int) -> None:
+def _publish(pair: Pair, network: FlowNet, out: Path, steps: int, flow: str) -> None:
     for date, (item, layer) in enumerate(zip(pair.items[:2], (pair.pre, pair.post), strict=True)):
         with opened(layer.path, item.id) as source:
-            numbers, seen, nodata = source.read(), source.dataset_mask() > 0, source.nodata
+            numbers, seen = source.read(), source.dataset_mask() > 0
+            nodata = layer.nodata if source.nodata is None else source.nodata
+            nodata = nodata if nodata is not None and can_hold(source.dtypes[0], nodata) else None
         at = np.array(layer.bands) - 1
-        image = torch.from_numpy(numbers[at].astype(np.float32) * layer.scale + layer.offset)
-        carried = carry(network, image, date, steps).numpy()
+        known = plane.observed(numbers[at], nodata)
+        seen = seen if known is None else seen & known
+        image = numbers[at].astype(np.float32) * layer.scale + layer.offset
+        image[:, ~seen] = 0  # as in the chips that the network learnt from
+        carried = carry(network, torch.from_numpy(image), date, steps).numpy()
         changed = numbers.copy()
         changed[at] = _numbers((carried - layer.offset) / layer.scale, numbers.dtype, nodata)
         changed[:, ~seen] = numbers[:, ~seen]
-        _write(item, changed, pair, nodata, out)
+        _write(item, changed, pair, nodata, out, flow)
     label = pair.items[2]
     with catalogue.staged(out, str(label.collection_id), label.id) as folder:
         made = _twin(label, folder)
+        made.properties[INPUTS] = flow
         for source in pair.items[:2]:
             there = out / str(source.collection_id) / source.id / f"{source.id}.json"
             fields: dict[str, Any] = {"label:assets": [IMAGE]}
@@ -208,7 +238,9 @@ def _numbers(values: NDArray[np.floating[Any]], dtype: np.dtype[Any], nodata: fl
     return whole
 
 
-def _write(item: pystac.Item, image: NDArray[np.generic], pair: Pair, nodata: float | None, out: Path) -> None:
+def _write(
+    item: pystac.Item, image: NDArray[np.generic], pair: Pair, nodata: float | None, out: Path, flow: str
+) -> None:
     with catalogue.staged(out, str(item.collection_id), item.id) as folder:
         made = _twin(item, folder, without=(IMAGE, "visual", "thumbnail"))
         publish.write_cog(folder / "image.tif", image, pair.geobox, nodata=nodata)
@@ -216,6 +248,7 @@ def _write(item: pystac.Item, image: NDArray[np.generic], pair: Pair, nodata: fl
         asset.href = str(folder / "image.tif")
         made.add_asset(IMAGE, asset)
         publish.derived_from(made, [item])
+        made.properties[INPUTS] = flow
         made.properties["processing:lineage"] = "carried to the look of real images by a flow (adapt.flow)"
         catalogue.write_item(folder, made)
 
