@@ -74,12 +74,42 @@ def test_parts_are_the_mean_of_their_losses_and_gradients(material: Material, ba
     generator = torch.Generator().manual_seed(step._seed(material.recipe.seed, 3, 0))
     whole = step.labelled(batch, material, Chance(generator=generator, chips=4))
     alone.model.train()
-    halves = [augment.each(whole, lambda values, n=n: values[n::2]) for n in range(2)]
+    halves = [augment.each(whole, lambda values, n=n: values[2 * n : 2 * n + 2]) for n in range(2)]
     parts = [step.batch_losses(alone.model, half, material)["total"] for half in halves]
     (sum(parts) / 2).backward()
     torch.testing.assert_close(terms["total"], (sum(parts) / 2).detach())
     for ours, theirs in zip(gradients(split), gradients(alone), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-4)
+
+
+def test_parts_of_unequal_size_weigh_every_chip_alike(material: Material, batch: Batch) -> None:
+    split = learner(material)
+    split.parts = 3  # of four chips: one, one and two
+    taken: list[tuple[int, torch.Tensor]] = []
+
+    def losses(_model: torch.nn.Module, some: Chips, _material: Material) -> dict[str, torch.Tensor]:
+        total = split.model.weight.sum() * some.mask.float().mean()
+        taken.append((len(some.mask), total.detach()))
+        return {"total": total}
+
+    split.model = split.fabric.setup_module(torch.nn.Linear(1, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "batch_losses", losses)
+        terms = split.gradients(batch, None, 0)
+    assert sorted(number for number, _ in taken) == [1, 1, 2]
+    torch.testing.assert_close(terms["total"], sum(number * total for number, total in taken) / 4)
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_parts_of_several_processes_hold_the_chips_of_one_s(world: int) -> None:
+    def part(chips: torch.Tensor, number: int) -> list[int]:
+        found = step._part(Chips(chips[:, None, None, None, None], chips[:, None, None], chips), number, 2)
+        return found.valid.tolist()
+
+    every = torch.arange(16)
+    for number in (0, 1):
+        together = [chip for rank in range(world) for chip in part(every[rank::world], number)]
+        assert sorted(together) == part(every, number)
 
 
 @pytest.fixture

@@ -83,11 +83,13 @@ class Learner:
         sums: dict[str, Tensor] = {}
         parts = min(self.parts, len(batch["mask"]))
         for n in range(parts):
+            part = _part(source, n, parts)
+            share = len(part.mask) / len(batch["mask"])
             with self.fabric.no_backward_sync(self.model, enabled=n < parts - 1):  # type: ignore[arg-type] # setup() has wrapped it
-                terms = self._terms(_part(source, n, parts), real and _part(real, n, parts), chance, step)
-                self.fabric.backward(terms["total"] / parts)
+                terms = self._terms(part, real and _part(real, n, parts), chance, step)
+                self.fabric.backward(terms["total"] * share)
             for name, value in terms.items():
-                sums[name] = sums.get(name, 0) + value.detach() / parts
+                sums[name] = sums.get(name, 0) + value.detach() * share
         return sums
 
     def _terms(self, source: Chips, real: Chips | None, chance: Chance, step: int) -> dict[str, Tensor]:
@@ -115,7 +117,9 @@ def _seed(*parts: int) -> int:
 
 
 def _part(chips: Chips, number: int, parts: int) -> Chips:
-    return augment.each(chips, lambda values: values[number::parts])
+    """Chips that follow one another: of several processes, which have every so many of them, together the same ones."""
+    size = len(chips.mask)
+    return augment.each(chips, lambda values: values[number * size // parts : (number + 1) * size // parts])
 
 
 def _chips(batch: Batch, device: torch.device) -> Chips:
