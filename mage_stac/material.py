@@ -61,6 +61,7 @@ def gather(
     on_problem: Problem | None = None,
 ) -> Material:
     """Index the pairs, hold whole places out, and measure what normalisation and class weights need."""
+    models.check(recipe)
     data = recipe.data
     whole = tally.index(roots, bands=data.readings, gsd=data.gsd, progress=progress, on_problem=on_problem)
     training, validation = tally.split(whole, data.holdout)
@@ -68,7 +69,7 @@ def gather(
     first = None if start is None else models.load(catalogue.read_item(start))
     measured = chips.statistics(training, recipe.seed, on_problem, by_date=bool(data.post_bands))
     _check_unit(recipe, measured[0])
-    mean, std = measured if first is None else _scaling(first)
+    mean, std = _scaling(first) if first is not None and first.recipe.data.readings == data.readings else measured
     looks = None
     if real is not None and recipe.style.method != "none":
         pre, post = pairs.unlabelled(real, bands=data.readings)

@@ -31,6 +31,11 @@ from mage_stac.train import learning_rate
 from mage_stac.unread import Unread
 
 FLOOD, PERMANENT = 1, 2
+IDLE = (
+    "data.post_", "network.dates", "network.lost", "loss.", "augment.partial", "augment.swap", "style.",
+    "self_training.", "event.", "optimiser.precision", "optimiser.accumulate",
+)  # fmt: skip
+"""Beginnings of the names of fields that are of grades, or of how these are learnt."""
 Scaling = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -84,10 +89,11 @@ def train(
             written.
         AssetError: an Item lacks an asset or band, or nothing can be read any more.
         GridError: a pair's rasters lie on different grids.
-        RecipeError: the recipe does not fit the pairs, or real images are given to one that does not adapt, or none to
-            one that does.
+        RecipeError: the recipe does not fit the pairs or asks for what is of grades alone, or real images are given to
+            one that does not adapt, or none to one that does.
         ModelError: the loss is no longer a number, or the real images are of another unit.
     """
+    _check(recipe)
     folders.check_writable(out)
     material = _gather(recipe, synthetic, real, progress)
     ids = [[pair.id for pair in part.pairs] for part in (material.training, material.validation)]
@@ -104,6 +110,19 @@ def train(
         )  # fmt: skip
         water_items.publish_model(trained, out)
     return out / water_items.MODELS / name / f"{name}.json"
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuse a recipe with fields that a water head does not heed, or whose labels would not lie on the images."""
+    told, plain = recipes.flat(recipe), recipes.flat(Recipe(name="plain"))
+    idle = [name for name, value in told.items() if name.startswith(IDLE) and value != plain[name]]
+    if idle:
+        raise RecipeError(f"recipe {recipe.name}: {', '.join(idle)} have no part in learning water: leave them out")
+    if recipe.augment.shift:
+        raise RecipeError(
+            f"recipe {recipe.name}: augment.shift = {recipe.augment.shift:g} moves the image after off its label of"
+            " water: set it to 0"
+        )
 
 
 def _gather(recipe: Recipe, synthetic: Sequence[Path], real: Path | None, progress: Step | None) -> Material:

@@ -241,3 +241,13 @@ def test_each_date_is_normalised_by_its_own() -> None:
 def test_nothing_is_carried_from_one_sensor_s_image_into_another_s(changes: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match=r"network\.lost and augment\.swap.*another sensor"):
         models.check(Recipe(name="tiny", data=Data(post_bands=("VV",)), **changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"event": Event(prior="em")}, {"event": Event(thresholds=True)}, {"data": Data(post_bands=("VV",))}],
+    ids=["prior", "thresholds", "post_bands"],
+)
+def test_a_model_of_one_date_grades_nothing(changes: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match=r"network\.dates = 1 there is neither"):
+        models.check(Recipe(name="tiny", network=Network(dates=1), **changes))

@@ -10,7 +10,7 @@ import pytest
 import synthetic
 import torch
 
-from mage_stac import catalogue, models, predict, train, validate
+from mage_stac import catalogue, material, models, predict, train, validate
 from mage_stac.adapt import step
 from mage_stac.adapt.chance import Chance
 from mage_stac.errors import AssetError, CatalogueError, ModelError, RecipeError
@@ -83,6 +83,16 @@ def test_buildings_are_learnt_from_one_date_and_nothing_held_out(blocks: Path, t
     shares = models.load(catalogue.read_item(path)).probabilities(torch.rand(1, 2, 3, 40, 40))
     assert shares[:, 2:].max() < 1e-6
     assert shares[:, 1].std() > 0
+
+
+def test_a_start_s_scaling_is_kept_for_images_read_alike_alone(blocks: Path, finished: Path) -> None:
+    turned = replace(TINY, data=replace(TINY.data, bands=("blue", "green", "red")))
+    plain, own = material.gather(TINY, [blocks], None), material.gather(turned, [blocks], None, start=finished)
+    assert own.mean == pytest.approx(plain.mean[::-1])
+    halved = replace(TINY, data=replace(TINY.data, range=(0.0, 2.0)))
+    assert material.gather(halved, [blocks], None, start=finished).std == pytest.approx([0.5 * s for s in plain.std])
+    again = material.gather(replace(TINY, seed=5), [blocks], None, start=finished)
+    assert again.mean == pytest.approx(plain.mean, rel=1e-6)
 
 
 def test_held_out_places_are_recorded_and_share_nothing_with_training(finished: Path) -> None:

@@ -98,6 +98,26 @@ def test_bad_input_ends_in_one_line(pairs: Path, real: Path, tmp_path: Path) -> 
         water_training.train(recipe.parse(QUICK, "test"), [dry], tmp_path / "models")
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("swap = 0.5", "augment.swap"),  # after the flood the dry image of before would be called flooded
+        ("shift = 2.0", "augment.shift = 2"),
+        ("[style]\nmethod = 'fourier'", "style.method"),
+        ("[event]\nbatch_norm = 1.0", "event.batch_norm"),
+        ("[self_training]\nweight = 1.0", "self_training.weight"),
+        ("[loss]\nfocal = 2.0", "loss.focal"),
+    ],
+)
+def test_fields_that_water_does_not_heed_are_refused(pairs: Path, tmp_path: Path, line: str, named: str) -> None:
+    text = QUICK.replace("shift = 0.0\n", "" if "shift" in line else "shift = 0.0\n")
+    own = text.replace("[optimiser]", line + "\n[optimiser]")
+    with pytest.raises(RecipeError, match=named):
+        water_training.train(recipe.parse(own, "test"), [pairs], tmp_path)
+    for name in ("water-s1", "water-s2"):
+        water_training._check(recipe.read(name))
+
+
 def test_a_network_without_an_encoder_learns_too(pairs: Path, tmp_path: Path) -> None:
     local = recipe.parse(QUICK.replace('encoder = "tu-regnety_002"', 'encoder = "none"'), "test")
     made = water_training.train(local, [pairs], tmp_path / "models")

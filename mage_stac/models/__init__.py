@@ -60,11 +60,17 @@ def check(recipe: Recipe) -> None:
             "network.lost and augment.swap carry pixels from before into the image after, which data.post_bands says is"
             " of another sensor: leave them out"
         )
+    shifts = recipe.event.prior != "none" or recipe.event.thresholds
+    if recipe.network.dates == 1 and (recipe.data.post_bands or shifts):
+        raise RecipeError(
+            "data.post_bands, event.prior and event.thresholds are of an image after and of grades, and with"
+            " network.dates = 1 there is neither: leave them out"
+        )
     if not recipe.network.lost:
         return
     if recipe.network.dates == 1:
         raise RecipeError("network.lost = true needs both dates, as before nothing is lost: set network.dates = 2")
-    if recipe.event.prior != "none" or recipe.event.thresholds:
+    if shifts:
         raise RecipeError(
             "event.prior and event.thresholds correct grades that are told by looks, but with network.lost = true"
             " buildings are graded by what of their roofs is lost: leave them out"
