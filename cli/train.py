@@ -43,8 +43,9 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Train a damage or water model on rendered pairs; prints the model Item's path.
 
-    A run that was stopped goes on where it was when the same command is given again, one of water begins anew. An image or label that cannot be
-    read costs a line and its own chips; the run goes on with all the others.
+    A run that was stopped goes on where it was when the same command is given again (one of water, minutes long,
+    begins anew). An image or label that cannot be read costs a line and its own chips; the run goes on with all the
+    others.
 
     Once some buildings are graded: mage-stac train joplin --steps 60 --synthetic out/synthetic --real out/real
     --real-labels graded.geojson --start out/models/joplin-0123 --out out/second

@@ -60,8 +60,8 @@ def train(
         synthetic: catalogues of labelled pairs.
         out: the models catalogue.
         real: a catalogue of unlabelled real images, whose look the pairs may borrow.
-        graded: outlines of buildings in `real` with their grades (graded.publish_pairs): as many chips show
-            them as any hazard that was rendered.
+        graded: outlines of buildings in `real` with their grades (graded.publish_pairs): as many chips show them
+            as show any one hazard that was rendered.
         start: a model Item whose weights to go on from.
         restart: forget an unfinished run of this recipe's name.
         progress: called after every step.
