@@ -54,6 +54,30 @@ def test_a_triangle_sums_the_pixels_whose_centres_it_holds(
         assert found.damaged[0] == (noise[1:, here].argmax(axis=0) > 0).sum()
 
 
+def test_polygons_under_others_look_at_their_own_pixels(tmp_path: Path, noise: np.ndarray) -> None:
+    house, tiny = shapely.box(10, 10, 22, 20), shapely.box(40.2, 40.2, 41.4, 41.4)
+    over = [
+        house,
+        house,
+        shapely.box(8, 8, 24, 22),
+        tiny,
+        tiny,
+        shapely.box(75, 55, 90, 70),
+        shapely.box(70, 50, 95, 75),
+    ]
+    off = shapely.box(200, 10, 210, 20)
+    with opened(written(tmp_path, noise)) as source:
+        found = zonal.sums(source, np.array([*over, off, off, shapely.Polygon()], object))
+        for number, one in enumerate(over):
+            if number in (2, 6):  # what lies over the others keeps all
+                continue
+            alone = zonal.sums(source, np.array([one], object))
+            np.testing.assert_array_equal(found.probabilities[number], alone.probabilities[0])
+            assert found.observed[number] == alone.observed[0] > 0
+    assert found.pixels[:3].tolist() == [120, 120, 16 * 14]
+    assert found.pixels[-3:].tolist() == [0, 0, 0]
+
+
 def test_rows_are_read_in_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, probabilities())
     whole = buildings.graded(frame(*HOUSES), path)

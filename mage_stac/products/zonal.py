@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,8 @@ def sums(source: Any, polygons: NDArray[Any]) -> Sums:
     """Sum an open map over each polygon (in pixels: x right, y down).
 
     A pixel belongs to the polygon that holds its centre, the last of those that overlap; polygons smaller than FEWEST
-    pixels look at every pixel within GROWTH of theirs, whosever it is.
+    pixels look at every pixel within GROWTH of theirs, whosever it is, and so do those of which others leave no more,
+    such as the first of two that are the same.
 
     Args:
         source: five bands as `predict` writes them, or a damage map, whose classes then count as certain.
@@ -60,6 +62,9 @@ def sums(source: Any, polygons: NDArray[Any]) -> Sums:
             block = source.read(window=strip)
             for kind in (small, ~small):
                 total += _summed(block, owners(polygons, here[kind[here]], strip), len(polygons))
+    hidden = ~shapely.is_empty(polygons) & (total[-1] < np.where(small, 1, FEWEST))
+    for number in np.flatnonzero(hidden):
+        total[:, number] = _alone(source, polygons[number], bounds[number])
     *probabilities, damaged, observed, pixels = total
     return Sums(
         probabilities=np.stack(probabilities, axis=1),
@@ -81,6 +86,18 @@ def owners(polygons: NDArray[Any], numbers: NDArray[np.int64], strip: Window) ->
     if burnt:
         rasterio.features.rasterize(burnt, out=owner, transform=Affine.translation(0, strip.row_off))
     return owner
+
+
+def _alone(source: Any, polygon: Any, bounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(8,): what `_summed` gives of a polygon that shares its pixels with others; 0 off the grid."""
+    rows, columns = source.shape
+    left, top = (max(0, math.floor(edge)) for edge in bounds[:2])
+    right, bottom = min(columns, math.ceil(bounds[2])), min(rows, math.ceil(bounds[3]))
+    if left >= right or top >= bottom:
+        return np.zeros(len(CLASSES) + 3)
+    owner = np.full((bottom - top, right - left), -1, np.int32)
+    rasterio.features.rasterize([(polygon, 0)], out=owner, transform=Affine.translation(left, top))
+    return _summed(source.read(window=Window(left, top, right - left, bottom - top)), owner, 1)[:, 0]
 
 
 def _summed(block: NDArray[np.uint8], owner: NDArray[np.int32], polygons: int) -> NDArray[np.float64]:
