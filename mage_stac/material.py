@@ -15,8 +15,10 @@ from mage_stac.classes import GRADES
 from mage_stac.errors import CatalogueError, RecipeError
 from mage_stac.graded import Outlines
 from mage_stac.models import losses
+from mage_stac.pairs import Layer
 from mage_stac.progress import Step
 from mage_stac.recipe import Recipe
+from mage_stac.stack import Raster
 from mage_stac.tally import ChipIndex
 from mage_stac.unread import Problem
 
@@ -43,13 +45,18 @@ class Material:
 
     @property
     def digest(self) -> str:
-        """Changes with the recipe, the Items and, by their statistics, the pixels."""
+        """Changes with the recipe, the Items and the pixels: by their statistics, or the sizes of real images' files."""
         ids = [[pair.id for pair in part.pairs] for part in (self.training, self.validation)]
-        real = [one.item_id for one in (*self.looks.pre, *self.looks.post)] if self.looks else []
+        real = told([*self.looks.pre, *self.looks.post]) if self.looks else []
         if self.target:
-            real += [one.item_id for stack in self.target.stacks for date in stack.dates for one in date]
+            real += told([one for stack in self.target.stacks for date in stack.dates for one in date])
         before = [self.start.id] if self.start else []
         return recipes.digest(self.recipe, ids, real, self.training.totals(), self.mean, self.std, *before)
+
+
+def told(images: Sequence[Layer | Raster]) -> list[tuple[str, int | None]]:
+    """Id and bytes of each image: other pixels under the same id have another size, a copy of them has not."""
+    return [(one.item_id, path.stat().st_size if (path := Path(one.path)).is_file() else None) for one in images]
 
 
 def gather(

@@ -10,13 +10,14 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 import synthetic
 import torch
 from imagery import box, index, smooth, write_image
 from torch import nn
 
-from mage_stac import catalogue, models, pairs, train, unlabelled, validate
+from mage_stac import catalogue, material, models, pairs, train, unlabelled, validate
 from mage_stac.adapt import event, refit
 from mage_stac.errors import CatalogueError, ModelError, RecipeError
 from mage_stac.graded import Outlines
@@ -95,6 +96,22 @@ def test_a_model_is_fitted_published_and_kept(model: Path, blocks: Path, real: P
     stamp = path.stat().st_mtime_ns
     assert refit.refit(model, real, out, EVERYTHING, synthetic=[blocks]) == path
     assert path.stat().st_mtime_ns == stamp
+
+
+def test_other_pixels_of_the_same_items_are_fitted_to_anew(model: Path, blocks: Path, tmp_path: Path) -> None:
+    real, settings = synthetic.write_event(tmp_path / "real"), Event(batch_norm=1.0, chips=4)
+    adapts = replace(TINY, event=settings)
+
+    def made() -> tuple[Path, str, str]:
+        materials = (material.gather(recipe, [blocks], real) for recipe in (adapts, TINY))
+        return refit.refit(model, real, tmp_path / "models", settings), *(one.digest for one in materials)
+
+    first = made()
+    assert made() == first
+    image = next(real.glob("*/place-post/image.tif"))
+    with rasterio.open(image, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as source:
+        source.write(np.random.default_rng(0).integers(1, 99, (3, 96, 96), dtype=np.uint8))
+    assert not set(made()) & set(first)
 
 
 def test_offsets_outlast_another_fit_of_batch_norm(model: Path, blocks: Path, real: Path, tmp_path: Path) -> None:

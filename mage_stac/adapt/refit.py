@@ -9,14 +9,13 @@ from pathlib import Path
 
 import torch
 
-from mage_stac import catalogue, graded, models, tally, unlabelled
+from mage_stac import catalogue, graded, material, models, tally, unlabelled
 from mage_stac import recipe as recipes
 from mage_stac.adapt import event, gradings
 from mage_stac.adapt.event import Fitted
 from mage_stac.chip_table import ChipTable
 from mage_stac.errors import RecipeError
 from mage_stac.graded import Outlines
-from mage_stac.material import graded_pairs
 from mage_stac.models import LoadedModel, held_out, item
 from mage_stac.models.held_out import Said
 from mage_stac.progress import Step
@@ -69,9 +68,9 @@ def refit(
     if labels is not None and recipe.network.dates == 1:
         raise RecipeError(f"model {parent.id} looks at one date and grades nothing: graded buildings say nothing to it")
     table = unlabelled.table(real, bands=recipe.data.readings, gsd=loaded.gsd, progress=progress)
-    stacks = [raster.item_id for stack in table.stacks for mosaic in stack.dates for raster in mosaic]
+    images = material.told([raster for stack in table.stacks for mosaic in stack.dates for raster in mosaic])
     told = [] if labels is None else [graded.digest(labels)]
-    name = f"{recipe.name}-{recipes.digest(recipe, parent.id, stacks, [str(root) for root in synthetic], *told)}"
+    name = f"{recipe.name}-{recipes.digest(recipe, parent.id, images, [str(root) for root in synthetic], *told)}"
     if not catalogue.has(out, item.COLLECTION, name):
         fitted = _fitted(loaded, settings, table, synthetic)
         if labels is not None:
@@ -101,7 +100,7 @@ def _by_labels(loaded: LoadedModel, fitted: Fitted, real: Path, labels: Outlines
     """What was fitted, its offsets moved to what graded buildings say."""
     recipe = loaded.recipe
     with tempfile.TemporaryDirectory() as folder:
-        pairs = graded_pairs(recipe, real, labels, Path(folder))
+        pairs = material.graded_pairs(recipe, real, labels, Path(folder))
         part = tally.index([pairs], bands=recipe.data.readings, gsd=recipe.data.gsd)
         said = held_out.outputs(
             loaded.model, part, recipe, loaded.mean, loaded.std, size=graded.TILE, limit=len(part.pairs)
