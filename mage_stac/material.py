@@ -45,7 +45,7 @@ class Material:
 
     @property
     def digest(self) -> str:
-        """Changes with the recipe, the Items and the pixels: by their statistics, or the sizes of real images' files."""
+        """Changes with the recipe, the Items and the pixels: by their statistics, or sizes of real images' files."""
         ids = [[pair.id for pair in part.pairs] for part in (self.training, self.validation)]
         real = told([*self.looks.pre, *self.looks.post]) if self.looks else []
         if self.target:

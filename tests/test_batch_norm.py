@@ -54,3 +54,10 @@ def test_without_batch_norm_nothing_is_asked_and_without_images_it_is_told() -> 
     assert batch_norm.adapt(nn.BatchNorm2d(3), [], share=0.0) == 0
     with pytest.raises(ModelError, match="no real image"):
         batch_norm.adapt(nn.BatchNorm2d(3), [])
+
+
+def test_one_window_of_a_single_value_is_told() -> None:
+    network = nn.Sequential(nn.AvgPool2d(8), nn.BatchNorm2d(3))
+    assert batch_norm.adapt(network, [features(2, 1)]) == 1
+    with pytest.raises(ModelError, match=r"1 window of 8 px at a time: look at more \(event\.chips, --chips\)"):
+        batch_norm.adapt(network, [features(1, 1)])

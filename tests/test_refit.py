@@ -209,6 +209,13 @@ def test_a_model_that_finds_nothing_says_so() -> None:
         event.fit(Seer(), Temperatures(), Event(prior="em"), held_out=said, real=[image])
 
 
+def test_no_window_is_looked_at_by_itself(real: Path) -> None:
+    recipe = replace(TINY, event=Event(batch_norm=1, chips=event.TOGETHER + 1))
+    table = unlabelled.table(real, bands=("red", "green", "blue"), gsd=0.6)
+    mean, std = torch.zeros(3), torch.ones(3)
+    assert [len(part) for part in event.windows(table, recipe, mean, std)] == [9, 8]
+
+
 def test_windows_that_are_hardly_observed_are_not_looked_at(real: Path) -> None:
     recipe = replace(TINY, event=Event(chips=6))
     mean, std = torch.zeros(3), torch.ones(3)

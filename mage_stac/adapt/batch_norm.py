@@ -58,7 +58,7 @@ def adapt(network: nn.Module, batches: Iterable[Tensor], share: float = 1.0) -> 
         The number of layers changed; 0 for a network without batch norm, which is then left as it is.
 
     Raises:
-        ModelError: no batch, though there are layers to change.
+        ModelError: no batch, though there are layers to change, or one whose deepest features are a single value.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
     if not layers or share == 0:
@@ -66,7 +66,13 @@ def adapt(network: nn.Module, batches: Iterable[Tensor], share: float = 1.0) -> 
     found = [Moments() for _ in layers]
     with _measuring(network, layers, found):
         for batch in batches:
-            network(batch)
+            try:
+                network(batch)
+            except ValueError as error:  # torch's: the deepest features of one small window are a single value
+                raise ModelError(
+                    f"batch norm cannot be adapted to {len(batch)} window of {batch.shape[-1]} px at a time: look at"
+                    " more (event.chips, --chips)"
+                ) from error
     for layer, moments in zip(layers, found, strict=True):
         if moments.mean is None or moments.squares is None or moments.count < 2:
             raise ModelError("batch norm cannot be adapted: there is no real image to take its statistics from")

@@ -29,6 +29,8 @@ from mage_stac.samplers import Sampling
 
 BUILDING = 0.5
 """Grades are asked for where a building is at least so probable."""
+TOGETHER = 16
+"""Windows that are looked at together, at most."""
 OBSERVED = 0.9
 """Share of a real window that must be observed, for its statistics to be those of a place."""
 
@@ -56,7 +58,7 @@ def windows(table: ChipTable, recipe: Recipe, mean: Tensor, std: Tensor) -> list
     size, number = recipe.data.size, recipe.event.chips
     places = samplers.draw(table, Sampling(), np.random.default_rng(recipe.seed), number, size)
     kept = []
-    with closing(loader.epoch(table, places, edge=size, batch=min(number, 16))) as stream:
+    with closing(loader.epoch(table, places, edge=size, batch=min(number, TOGETHER))) as stream:
         for batch in stream:
             well = batch["valid"].flatten(1).float().mean(1) >= OBSERVED
             image = models.blank(models.normalise(batch["image"], mean.cpu(), std.cpu()), batch["valid"])
@@ -67,7 +69,8 @@ def windows(table: ChipTable, recipe: Recipe, mean: Tensor, std: Tensor) -> list
             f"none of {number} real windows of {size} px is observed to {OBSERVED:.0%} on both dates: there is too"
             " little to fit a model to"
         )
-    return kept
+    every = torch.cat(kept)
+    return list(every.tensor_split(-(-len(every) // TOGETHER)))  # no window by itself, if there are several
 
 
 def fit(
