@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,8 @@ STRETCHED = 0.02
 """Relative difference of a CRS's metre from one on the ground from which it is none: UTM's is within 0.01."""
 TURNED = 6.0
 """Degrees between up and north from which a CRS is not north up: in UTM three, twice that in a neighbouring zone."""
+HOUSE = 6.0
+"""Height of a house, m: of two storeys. A lean that moves its eaves by less than half a pixel shows nowhere."""
 HALF = 180.0
 """Degrees of longitude that no image spans, unless it crosses the antimeridian."""
 
@@ -79,7 +82,7 @@ def opened(path: str | Path, gsd: float | None = None) -> Likeness:
         stated=stated,
         datetime=_daylight(stated, lon, lat),
         sun=_sun(items[0], lon, lat),
-        view=_view(items[0]),
+        view=_view(items[0], geobox.resolution.x),
     )
 
 
@@ -169,16 +172,19 @@ def _sun(item: pystac.Item, lon: float, lat: float) -> tuple[float, float] | Non
     return found if found[1] > sun.LOWEST else None
 
 
-def _view(item: pystac.Item) -> View:
+def _view(item: pystac.Item, gsd: float) -> View:
+    """From where the Item was seen; from above if it does not say from where but houses hardly lean in it."""
     told = (item.properties.get(name) for name in ("view:off_nadir", "view:incidence_angle"))
     lean = abs(next((float(value) for value in told if value is not None), 0.0))
     azimuth = item.properties.get("view:azimuth")
-    if lean and azimuth is None:
+    if azimuth is None and math.tan(math.radians(lean)) * HOUSE < gsd / 2:
+        return View()
+    if azimuth is None:
         raise RenderError(
             f"Item {item.id} was seen {lean:g} degrees off nadir, but it does not say from where, nor so where roofs"
             " lie: add view:azimuth, degrees from the ground towards the sensor"
         )
-    return View(off_nadir=lean, azimuth=float(azimuth or 0.0))
+    return View(off_nadir=lean, azimuth=float(azimuth))
 
 
 def reflectance(likeness: Likeness, geobox: GeoBox, sensor: Sensor) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -184,6 +184,13 @@ def test_an_incidence_angle_leans_where_no_off_nadir_is_told(tmp_path: Path) -> 
     assert (view.off_nadir, view.azimuth) == (25.0, 80.0)
 
 
+def test_a_lean_from_nowhere_that_moves_no_roof_by_half_a_pixel_is_none(tmp_path: Path) -> None:
+    item = with_fields(tmp_path, "a", view__off_nadir=4.0)  # 0.42 m at eaves of 6 m
+    assert likeness.opened(item, 1.0).view.off_nadir == 0
+    with pytest.raises(MageStacError, match="4 degrees off nadir"):
+        likeness.opened(item, 0.5)
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
