@@ -157,8 +157,8 @@ class Augment:
     jpeg: Share = 0.3
     """Share of images that pass an 8x8 DCT quantisation of quality 25 to 90."""
     partial: Share = 0.5
-    """Share of destroyed houses that get a part of their roof back and are graded major, if the network has the head
-    `lost` (adapt.partial)."""
+    """Share of destroyed houses that get a part of their roof back and are graded major, and of those of minor damage
+    that get all of it and are undamaged, if the network has the head `lost` (adapt.partial)."""
     swap: Share = 0.0
     """Share of chips whose post image is the pre image under other light, graded no damage."""
 

@@ -63,13 +63,29 @@ def test_a_roof_comes_back_in_part_in_the_light_after_and_the_house_is_major() -
     assert torch.equal(out.image[:, 0], given.image[:, 0])
 
 
+def test_a_slightly_damaged_house_gets_all_of_its_roof_back_and_is_undamaged_amid_its_litter() -> None:
+    given = chips()
+    given.mask[(slice(None), *HOUSE)] = 2
+    out = partial.roofs(given, 1.0, chance(chips=40))
+    assert out.lost is not None
+    assert (out.mask[(slice(None), *HOUSE)] == 1).all()
+    assert (out.lost[(slice(None), *HOUSE)] == 0).all()
+    within = np.s_[14:22, 12:26]
+    np.testing.assert_allclose(out.image[:, 1, :, *within], 0.2 * 0.48 / 0.4, atol=1e-3)
+    outside = torch.ones(64, 64, dtype=torch.bool)
+    outside[HOUSE] = False
+    assert torch.equal(out.image[..., outside], given.image[..., outside])
+    assert torch.equal(partial.roofs(given, 0.0, chance(chips=40)).mask, given.mask)
+
+
+@pytest.mark.parametrize(("grade", "then"), [(4, 3), (2, 1)])
 @pytest.mark.parametrize("share", [0.25, 0.75])
-def test_a_share_of_the_houses_comes_back_and_small_ones_never(share: float) -> None:
+def test_a_share_of_the_houses_comes_back_and_small_ones_never(share: float, grade: int, then: int) -> None:
     given = chips(400)
-    given.mask[:, 60:63, 60:63] = 4
+    given.mask[(slice(None), *HOUSE)], given.mask[:, 60:63, 60:63] = grade, grade
     out = partial.roofs(given, share, chance(chips=400))
-    assert abs((out.mask[:, 12, 12] == 3).float().mean() - share) < 0.08  # three standard deviations
-    assert (out.mask[:, 61, 61] == 4).all()
+    assert abs((out.mask[:, 12, 12] == then).float().mean() - share) < 0.08  # three standard deviations
+    assert (out.mask[:, 61, 61] == grade).all()
 
 
 def test_a_chip_depends_on_its_place_in_the_batch_alone() -> None:

@@ -1,7 +1,8 @@
-"""Partial loss: what of a roof is lost, pixel by pixel; and destroyed houses that get a part of their roof back.
+"""Partial loss: what of a roof is lost, pixel by pixel; and damaged houses that get their roof back, or a part of it.
 
-A network that learns grades alone tells major damage from destruction by how the ruins look, and rendered ruins look
-otherwise than real ones. Here the same ruins occur in both grades, so that what remains of the roof must tell.
+A network that learns grades alone tells major damage from destruction by how the ruins look, and minor damage from none
+by what lies around the house; both look otherwise in renders than in photographs. Here the same ruins occur in both
+grades, and the same surroundings, so that the roof itself must tell.
 
 Axes: B chips, C bands, H and W pixels.
 """
@@ -17,7 +18,7 @@ from mage_stac.adapt.augment import Chips
 from mage_stac.adapt.chance import Chance
 from mage_stac.classes import NOT_OBSERVED, PARTLY_LOST
 
-MAJOR, DESTROYED = 3, 4
+UNDAMAGED, MINOR, MAJOR, DESTROYED = 1, 2, 3, 4
 SMALLEST = 40
 """Pixels of a house below which it is left as it is."""
 ROUGH = (0.3, 2.0)
@@ -36,7 +37,8 @@ def roofs(chips: Chips, share: float, chance: Chance) -> Chips:
     is, or one of which nobody says what is lost.
 
     Of the destroyed houses `share` get 40 to 80 % of their roof back from the image before, in its light after, on one
-    side of a ragged line or around a hole. They are graded major then.
+    side of a ragged line or around a hole. They are graded major then. Of those of minor damage `share` get all of it
+    back and are undamaged.
 
     Args:
         chips: not yet augmented: both dates lie on each other.
@@ -59,19 +61,19 @@ def _restore(
     share: float,
     rng: np.random.Generator,
 ) -> None:
-    """Give houses of one chip parts of their roofs back, in place: (2, C, H, W), (H, W), (H, W)."""
-    parts, _ = ndimage.label(mask == DESTROYED)
-    light = None
-    for number, place in enumerate(ndimage.find_objects(parts), start=1):
-        own = parts[place] == number
-        if rng.random() >= share or own.sum() < SMALLEST:
-            continue
-        light = _light(image, mask) if light is None else light
-        gone = _gone(own, rng)
-        kept = ndimage.gaussian_filter((own & ~gone).astype(np.float32), SOFT) * own
-        before, after = (image[date][(slice(None), *place)] for date in (0, 1))
-        after += (np.clip(before * light, 0, 1) - after) * kept
-        mask[place][own], lost[place][own] = MAJOR, gone[own]
+    """Give houses of one chip their roofs back, in place: (2, C, H, W), (H, W), (H, W)."""
+    light = _light(image, mask)
+    for grade, then in ((DESTROYED, MAJOR), (MINOR, UNDAMAGED)):
+        parts, _ = ndimage.label(mask == grade)
+        for number, place in enumerate(ndimage.find_objects(parts), start=1):
+            own = parts[place] == number
+            if rng.random() >= share or own.sum() < SMALLEST:
+                continue
+            gone = _gone(own, rng) if then == MAJOR else np.zeros_like(own)
+            kept = ndimage.gaussian_filter((own & ~gone).astype(np.float32), SOFT) * own
+            before, after = (image[date][(slice(None), *place)] for date in (0, 1))
+            after += (np.clip(before * light, 0, 1) - after) * kept
+            mask[place][own], lost[place][own] = then, gone[own]
 
 
 def _gone(own: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -90,8 +92,8 @@ def _gone(own: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]
 
 
 def _light(image: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(C, 1, 1): how much brighter the houses that stand are after; 1 where too few of them show."""
-    standing = mask == 1
+    """(C, 1, 1): how much brighter undamaged houses are after; 1 where too few of them show."""
+    standing = mask == UNDAMAGED
     if standing.sum() < LEAST:
         return np.ones((image.shape[1], 1, 1), np.float32)
     means = image.reshape(*image.shape[:2], -1) @ standing.ravel().astype(np.float32) / np.float32(standing.sum())
