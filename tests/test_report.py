@@ -195,6 +195,16 @@ def test_the_pdf_has_the_same_facts(item: pystac.Item, folder: Path) -> None:
     assert sum(len(each.images) for each in document.pages) == 3
 
 
+def test_the_pdf_names_footprints_only_where_some_were_given(tmp_path: Path, folder: Path) -> None:
+    made = predictions.write(tmp_path / "map", HOUSES)
+    path = catalogue.asset_path(made, "buildings")
+    gpd.read_parquet(path).assign(footprint_id=None).to_parquet(path)
+    pages = pypdf.PdfReader(report.report(made, tmp_path / "out", OPTIONS) / "report.pdf").pages
+    assert not any(re.search(r"^footprint$", each.extract_text(), re.MULTILINE) for each in pages)
+    given = pypdf.PdfReader(folder / "report.pdf").pages
+    assert any(re.search(r"^footprint$", each.extract_text(), re.MULTILINE) for each in given)
+
+
 def test_a_validation_says_against_what(item: pystac.Item, tmp_path: Path) -> None:
     path = tmp_path / "checked.gpkg"
     frame = graded(item)[["grade", "geometry"]]

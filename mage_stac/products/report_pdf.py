@@ -22,7 +22,7 @@ AREAS = 20
 BUILDINGS = 60
 """Rows at most."""
 
-TEXT = 30.0
+TEXT = 24.0
 """Millimetres: a column of names."""
 
 COLOURS = {entry.name.replace("-", " "): rgb(entry.colour) for entry in DAMAGE_CLASSES if entry.value}
@@ -192,7 +192,7 @@ def _tabular(head: Sequence[str], rows: Sequence[Sequence[Any]], styles: dict[st
         ("BACKGROUND", (0, 0), (-1, 0), HexColor("#f5f7f9")), ("ALIGN", (0, 0), (-1, -1), "RIGHT"),
         ("LINEBELOW", (0, 0), (-1, -1), 0.3, HexColor("#d9dee4")), ("TOPPADDING", (0, 0), (-1, -1), 2),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 2), ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 2), ("RIGHTPADDING", (0, 0), (-1, -1), 2),
+        ("LEFTPADDING", (0, 0), (-1, -1), 4), ("RIGHTPADDING", (0, 0), (-1, -1), 2),
     ]  # fmt: skip
     widths = [TEXT * mm if isinstance(value, Paragraph) else None for value in rows[0]]
     return Table([list(head), *rows], colWidths=widths, repeatRows=1, style=look, hAlign="LEFT")
@@ -213,7 +213,7 @@ def _areas(told: Facts, styles: dict[str, Any]) -> Any:
     rows = [
         [row.rank, _cell((row.name_ or row.unit_id)[:60], styles), row.buildings, row.minor_damage, row.major_damage,
          row.destroyed, row.not_observed, row.damaged,
-         f"{row.damaged_share:.0%} ({row.damaged_low:.0%}-{row.damaged_high:.0%})", f"{lat}, {lon}"]
+         f"{row.damaged_share:.0%} ({row.damaged_low:.0%}-{row.damaged_high:.0%})", f"{lat:.5f}, {lon:.5f}"]
         for row, (lat, lon) in zip(affected.itertuples(), report_facts.centres(told), strict=False)
     ]  # fmt: skip
     return _tabular(head, rows, styles)
@@ -222,7 +222,7 @@ def _areas(told: Facts, styles: dict[str, Any]) -> Any:
 def _buildings(told: Facts, styles: dict[str, Any]) -> Any:
     if not len(told.listed):
         return _cell("The map shows no building.", styles)
-    head = ("building", "footprint", "damage", "probability", "observed", "area m²", "lat", "lon")
+    head = ["building", "footprint", "damage", "probability", "observed", "area m²", "lat", "lon"]
     rows = []
     for row in told.listed.head(BUILDINGS).to_dict("records"):
         own = row.get(f"probability_{row['grade']}")
@@ -232,6 +232,8 @@ def _buildings(told: Facts, styles: dict[str, Any]) -> Any:
             "" if own is None else f"{own:.2f}", f"{row['observed']:.2f}", f"{row['area']:.0f}",
             f"{row['lat']:.6f}", f"{row['lon']:.6f}",
         ])  # fmt: skip
+    if told.listed["footprint_id"].isna().all():  # outlines found in the map have no ids but ours
+        head, rows = head[:1] + head[2:], [row[:1] + row[2:] for row in rows]
     return _tabular(head, rows, styles)
 
 
