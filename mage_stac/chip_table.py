@@ -21,7 +21,7 @@ from mage_stac.chip_pieces import Planes
 from mage_stac.classes import NOT_OBSERVED
 from mage_stac.errors import AssetError, CatalogueError
 from mage_stac.progress import Step
-from mage_stac.stack import Stack
+from mage_stac.stack import NO_EVENT, Stack
 from mage_stac.unread import Problem
 
 CELL = 32
@@ -62,8 +62,9 @@ class ChipTable:
 
     @cached_property
     def events(self) -> NDArray[np.int64]:
-        """(S,) number of each stack's event."""
-        return np.unique([stack.event for stack in self.stacks], return_inverse=True)[1]
+        """(S,) number of each stack's event; -1 where nothing happened."""
+        names = np.array([stack.event for stack in self.stacks], object)
+        return np.where(names == NO_EVENT, -1, np.unique(names, return_inverse=True)[1])
 
     @cached_property
     def ends(self) -> NDArray[np.float64]:

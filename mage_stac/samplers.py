@@ -29,7 +29,8 @@ class Sampling:
 
     kind: Literal["random", "balanced"] = "random"
     """random: every observed pixel is as likely. balanced: first a class, then an event that shows it, then a stack of
-    that event, then a spot; without a label, first an event."""
+    that event, then a spot; without a label, first an event. Stacks where nothing happened are no event of their own:
+    each is as likely as a stack is on average, lest half of what is undamaged be far from any damage."""
     background: float = 0.0
     """balanced: share of chips drawn anywhere instead, 0..1."""
     ignored: tuple[int, ...] = ()
@@ -118,13 +119,16 @@ def _stacks(
 ) -> NDArray[np.int64]:
     """Stacks that have the class whose running sums are `ends`: each as likely, or first each event."""
     having = np.flatnonzero(np.diff(ends[table.starts]))
-    if not by_event:
-        return rng.choice(having, number)
     events = table.events[having]
-    order = np.argsort(events, kind="stable")
+    if not by_event or (events < 0).all():
+        return rng.choice(having, number)
+    order = np.argsort(events, kind="stable")[int((events < 0).sum()) :]
     _, first, count = np.unique(events[order], return_index=True, return_counts=True)
     event = rng.integers(len(first), size=number)
     stacks: NDArray[np.int64] = having[order[first[event] + rng.integers(count[event])]]
+    quiet = having[events < 0]
+    if len(quiet):
+        stacks = np.where(rng.random(number) < len(quiet) / len(having), rng.choice(quiet, number), stacks)
     return stacks
 
 

@@ -18,6 +18,8 @@ from mage_stac.readings import UNIT, Bands, Reading
 
 EVENTS = ("mage:event", "synthetic:hazard")
 """Properties that tell which event an Item belongs to; without one it is its Collection."""
+NO_EVENT = "none"
+"""Where nothing happened: such Items stand beside those of every event."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

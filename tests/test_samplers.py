@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -86,6 +87,18 @@ def test_each_event_that_shows_a_class_is_drawn_as_often() -> None:
     stacks = samplers.draw(index, balanced, np.random.default_rng(0), 600, 32)[:, 0]
     assert 0.4 < np.mean(stacks == 6) < 0.6
     assert 7 not in stacks
+
+
+def test_pairs_without_any_event_are_drawn_as_often_as_others_of_their_class() -> None:
+    sound = np.full((64, 64), 1, np.uint8)
+    stacks = tuple(
+        replace(stack, event="none" if n == 9 else "wind") for n, stack in enumerate(table(*[sound] * 10).stacks)
+    )
+    index = replace(table(*[sound] * 10), stacks=stacks)
+    drawn = samplers.draw(index, Sampling(kind="balanced", ignored=(0,)), np.random.default_rng(0), 2000, 32)[:, 0]
+    np.testing.assert_allclose(np.bincount(drawn) / 2000, 0.1, atol=0.03)
+    alone = index.only(np.arange(10) == 9)
+    assert len(samplers.draw(alone, Sampling(kind="balanced", ignored=(0,)), np.random.default_rng(0), 20, 32)) == 20
 
 
 def test_a_class_that_only_other_parts_of_the_table_show_is_not_drawn(rare: np.ndarray) -> None:
