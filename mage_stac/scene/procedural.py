@@ -22,6 +22,7 @@ from mage_stac.scene import (
     pieces,
     plane,
     powerlines,
+    rivers,
     slopes,
     streets,
     sun,
@@ -79,7 +80,7 @@ def town(
         raise RenderError(f"no style {style!r}: choose one of {', '.join(STYLES)}")
     if not all(SMALLEST <= side <= LARGEST for side in size):
         raise RenderError(f"a scene of {size[0]:g} x {size[1]:g} m: sides must be {SMALLEST:g} to {LARGEST:g} m")
-    layout, filling, day = (np.random.default_rng(child) for child in seed.spawn(3))
+    layout, filling, day, wet = (np.random.default_rng(child) for child in seed.spawn(4))
     character = mood(STYLES[style], layout)
     bent = replace(
         plane.draw(layout, (size[0] / 2, size[1] / 2), turn=character.turn, bend=character.bend),
@@ -88,8 +89,12 @@ def town(
     network, blocks = streets.lay(_whole(size, character, layout), character.grid, layout)
     parts = total(_fill(block, bent, character, filling) for block in _within(blocks, bent, size))
     roads = streets.pave(network, bent, character.roads, filling)
-    surfaces = (*_base(size), *parts.ground, *_sidewalks(network, bent, character, filling), *parts.built, *roads)
-    buildings = _apart(parts.buildings, roads, size)
+    river = rivers.draw(size, wet) if wet.random() < STYLES[style].river else None
+    stream = rivers.parts(river, wet) if river else Parts()
+    roads = tuple(rivers.crossed(roads, river)) if river else roads
+    sides = _sidewalks(network, bent, character, filling)
+    surfaces = (*_base(size), *parts.ground, *sides, *parts.built, *stream.built, *roads)
+    buildings = _apart(parts.buildings, (*roads, *stream.built), size)
     wires = powerlines.along(roads, buildings, STYLES[style].wires)
     buildings = balconies.hung(buildings, [STYLES[style].balconies] * len(buildings))
     scene = Scene(
@@ -102,13 +107,15 @@ def town(
         style=style,
         surfaces=tuple(_seen(surfaces, size)),
         buildings=buildings,
-        trees=_rooted(parts.trees, buildings, roads, size),
+        trees=_rooted((*parts.trees, *stream.trees), buildings, (*roads, *stream.built[1:]), size),
         powerlines=wires,
         ground_seed=chance.seed(filling),
     )
     ground = slopes.terrain(size, STYLES[style].rise, layout)
     if ground is not None and STYLES[style].basins:
         ground = basins.levelled(scene, ground, layout)
+    if ground is not None and river:
+        ground = rivers.carved(ground, river, size)
     return _on(slopes.placed(scene, ground), datetime, STYLES[style], day)
 
 

@@ -193,7 +193,7 @@ def industrial(suburb: Style) -> Style:
 
 
 def farmland(village: Style) -> Style:
-    """Irrigated lowland: parcels of many crops along tracks of earth, orchards, reservoirs, few farmhouses."""
+    """Irrigated lowland: parcels of many crops along tracks of earth, orchards, reservoirs, few farmhouses, a river."""
     return replace(
         village,
         bend=(0.0, 30.0),
@@ -212,4 +212,5 @@ def farmland(village: Style) -> Style:
         conifers=(0.0, 0.1),
         rise=(0.0008, 0.004),
         basins=True,
+        river=0.3,
     )

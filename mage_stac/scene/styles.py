@@ -87,6 +87,8 @@ class Style:
     """Slope of the ground, metres per metre."""
     basins: bool = False
     """Whether fields lie level behind banks, as irrigated ones do."""
+    river: float = 0.0
+    """Chance that one flows through a scene."""
     season: str | None = None
     """One of scene.SEASONS all the year; None goes by date and latitude."""
     latitudes: Range = (29.0, 45.0)
