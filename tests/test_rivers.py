@@ -11,7 +11,8 @@ from numpy.random import SeedSequence
 from shapely import LineString, Polygon, box
 
 from mage_stac.hazards.flood import Flood
-from mage_stac.scene import procedural, rivers
+from mage_stac.scene import cover, infrared, procedural, rivers
+from mage_stac.scene.materials import MATERIALS
 from mage_stac.scene.rivers import River
 from mage_stac.scene.scene import Scene, Surface
 
@@ -103,3 +104,13 @@ def test_a_river_is_part_of_the_place(scene: Scene) -> None:
     again = next(one for one in map(farm, range(20)) if any(surface.use == "river" for surface in one.surfaces))
     assert again.surfaces == scene.surfaces
     np.testing.assert_array_equal(np.asarray(again.terrain), np.asarray(scene.terrain))
+
+
+def test_a_river_s_colours_lie_between_clear_and_loaded_water() -> None:
+    """Geometric means, as cover.water mixes a flood's: from 0.3 to 0.85 of a flood's load."""
+    loads = np.array([0.3, 0.5, 0.7, 0.85])[:, None]
+    for kind, clear, loaded in (
+        (np.array(MATERIALS["silty_water"].variants), cover.CLEAR, cover.LOADED),
+        (np.array(infrared.WATER["silty_water"]), infrared.CLEAR, infrared.LOADED),
+    ):
+        np.testing.assert_allclose(kind, np.array(loaded) ** loads * np.array(clear) ** (1 - loads), rtol=0.02)

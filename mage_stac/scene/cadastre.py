@@ -17,7 +17,7 @@ from mage_stac.scene.scene import Ring, Surface
 
 SOFT = {
     "grass", "meadow", "field", "woodland", "bare", "dirt", "mulch", "sand", "vegetable", "crop_soil", "gravel",
-    "water",
+    "water", "silty_water",
 }  # fmt: skip
 """Materials whose borders wander."""
 

@@ -17,9 +17,9 @@ OCTAVES = ((22.0, 0.5), (5.0, 0.45), (1.4, 0.4), (0.5, 0.35))
 """Cells (m) and weights of the brightness mottle that every material has, in its own measure."""
 MOTTLE = {
     "grass": 0.16, "meadow": 0.24, "field": 0.15, "woodland": 0.3, "bare": 0.2, "dirt": 0.17, "mulch": 0.2,
-    "sand": 0.1, "vegetable": 0.3, "crop_soil": 0.13, "gravel": 0.14, "water": 0.1, "pool": 0.05, "asphalt": 0.075,
-    "asphalt_old": 0.09, "asphalt_new": 0.055, "concrete": 0.075, "paving": 0.14, "brick_paving": 0.14,
-    "wood_deck": 0.1, "fence": 0.1,
+    "sand": 0.1, "vegetable": 0.3, "crop_soil": 0.13, "gravel": 0.14, "water": 0.1, "silty_water": 0.1, "pool": 0.05,
+    "asphalt": 0.075, "asphalt_old": 0.09, "asphalt_new": 0.055, "concrete": 0.075, "paving": 0.14,
+    "brick_paving": 0.14, "wood_deck": 0.1, "fence": 0.1,
 }  # fmt: skip
 """Standard deviation of ln brightness of the mottle, without the texel's own grain; 0.08 for others. Chosen
 by eye beside the Joplin survey of ../shared/data."""

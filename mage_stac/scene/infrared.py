@@ -69,7 +69,10 @@ GROUND: dict[str, Spectrum] = {
     "track": (0.270, 0.300, 0.260), "crop_soil": (0.230, 0.310, 0.280), "vegetable": (0.320, 0.220, 0.120),
     "paint_white": (0.560, 0.470, 0.370), "paint_yellow": (0.480, 0.440, 0.340),
 }  # fmt: skip
-WATER: dict[str, Spectrum] = {"water": (0.018, 0.006, 0.004), "pool": (0.025, 0.004, 0.003)}
+WATER: dict[str, Spectrum] = {
+    "water": (0.018, 0.006, 0.004), "pool": (0.025, 0.004, 0.003),
+    "silty_water": ((0.018, 0.0053, 0.0034), (0.031, 0.0077, 0.0049), (0.053, 0.0113, 0.0070), (0.080, 0.0150, 0.0092)),
+}  # fmt: skip
 SEASONAL: dict[str, dict[str, Spectrum]] = {
     "winter": {
         "grass": (0.230, 0.300, 0.210), "meadow": (0.280, 0.350, 0.260),

@@ -18,7 +18,7 @@ from mage_stac.scene.styles import Mood
 SEMANTICS = {
     "grass": "grass", "meadow": "grass", "field": "field", "crop_soil": "field", "woodland": "ground",
     "bare": "bare", "dirt": "bare", "sand": "bare", "mulch": "bare", "vegetable": "bare",
-    "water": "water", "pool": "water", "fence": "object", "clutter": "object",
+    "water": "water", "silty_water": "water", "pool": "water", "fence": "object", "clutter": "object",
 }  # fmt: skip
 """Semantic of a ground material; the others are paved."""
 

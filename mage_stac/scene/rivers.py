@@ -89,7 +89,7 @@ def draw(size: tuple[float, float], rng: np.random.Generator) -> River:
 def parts(river: River, rng: np.random.Generator) -> Parts:
     """Its banks and its water as surfaces, and what grows on the banks."""
     bank = patch(_ring(river.corridor), "meadow", "bank", rng)
-    water = replace(patch(_ring(river.water), "water", "river", rng), line=river.middle, width=river.width)
+    water = replace(patch(_ring(river.water), "silty_water", "river", rng), line=river.middle, width=river.width)
     return Parts(built=(bank, water), trees=tuple(_fringe(river, rng)))
 
 
