@@ -27,7 +27,7 @@ def adapt(  # noqa: PLR0913 - a command's options
     out: Annotated[Path, typer.Option(help="Models catalogue to write to.")],
     synthetic: Annotated[
         list[Path] | None,
-        typer.Option(help="Pairs that the model learnt from; needed by --prior and --thresholds. Repeatable."),
+        typer.Option(help="Pairs that the model learnt from; needed by --built, --prior and --thresholds. Repeatable."),
     ] = None,
     real_labels: Annotated[
         Path | None,
@@ -37,6 +37,9 @@ def adapt(  # noqa: PLR0913 - a command's options
     batch_norm: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the event's statistics in its batch norms; 1 is AdaBN.")
     ] = 0.0,
+    built: Annotated[
+        bool, typer.Option("--built", help="Map as much as building as is built over in the pairs of this place.")
+    ] = False,
     prior: Annotated[
         Prior, typer.Option(help="Correct to the event's shares of the grades, estimated by this.")
     ] = Prior.NONE,
@@ -55,7 +58,9 @@ def adapt(  # noqa: PLR0913 - a command's options
     """
     from mage_stac.recipe import Event
 
-    settings = Event(batch_norm=batch_norm, prior=prior.value, strength=strength, thresholds=thresholds, chips=chips)
+    settings = Event(
+        batch_norm=batch_norm, built=built, prior=prior.value, strength=strength, thresholds=thresholds, chips=chips
+    )
     from mage_stac.adapt import refit
     from mage_stac.graded import Outlines
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mage_stac import catalogue, chips, graded, models, pairs, tally, unlabelled
@@ -118,8 +118,13 @@ def _target(recipe: Recipe, real: Path | None) -> ChipTable | None:
     if not methods.chosen(recipe) and not event.wanted(recipe.event):
         return None
     if real is None:
+        if not methods.chosen(recipe) and not event.wanted(replace(recipe.event, built=False)):
+            return None
         raise RecipeError(f"recipe {recipe.name} adapts to an event's real images: give them with --real")
-    return unlabelled.table(real, bands=recipe.data.readings, gsd=recipe.data.gsd, dates=recipe.network.dates)
+    table = unlabelled.table(real, bands=recipe.data.readings, gsd=recipe.data.gsd, dates=recipe.network.dates)
+    if event.wanted(recipe.event):
+        event.check(table, recipe.data.size)
+    return table
 
 
 def graded_pairs(recipe: Recipe, real: Path | None, gradings: Outlines, out: Path) -> Path:

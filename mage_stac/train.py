@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from mage_stac import catalogue, chips, folders, models
-from mage_stac.adapt import event, methods
+from mage_stac.adapt import built, event, methods
 from mage_stac.adapt.step import Learner
 from mage_stac.curves import TERMS
 from mage_stac.errors import ModelError, RecipeError
@@ -340,4 +340,6 @@ def _fitted(network: nn.Module, temperatures: calibration.Temperatures, material
         return event.Fitted(offsets=calibration.Offsets(), record={})
     mean, std = torch.tensor(material.mean), torch.tensor(material.std)
     windows = event.windows(material.target, material.recipe, mean, std)
-    return event.fit(network, temperatures, settings, held_out=_held_out(network, material), real=windows)
+    twin = built.share((material.training, material.validation), material.target) if settings.built else None
+    said = _held_out(network, material)
+    return event.fit(network, temperatures, settings, held_out=said, real=windows, twin=twin)

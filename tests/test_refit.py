@@ -121,6 +121,34 @@ def test_offsets_outlast_another_fit_of_batch_norm(model: Path, blocks: Path, re
     assert before == after != Offsets()
 
 
+def test_a_twin_s_share_moves_buildings_alone(model: Path, real: Path, tmp_path: Path) -> None:
+    twin = synthetic.write(tmp_path / "twin", scenes=1, size=96, first=7)  # where the event is
+    first = refit.refit(model, real, tmp_path, Event(prior="em", chips=8), synthetic=[twin])
+    second = refit.refit(first, real, tmp_path, Event(built=True, chips=8), synthetic=[twin])
+    before, after = (models.load(catalogue.read_item(path)).offsets for path in (first, second))
+    assert after.damage == before.damage
+    assert after.building == pytest.approx(-np.log(5), abs=1e-4)  # the model finds buildings everywhere
+    told = json.loads((second.parent / "training.json").read_text("utf-8"))["event"]["built"]
+    assert told["said of the event"] == 1
+    assert 0 < told["twin"] < 0.5
+
+
+def test_invented_places_do_not_tell_how_much_of_an_event_is_built_over(
+    model: Path, blocks: Path, real: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match="none of the --synthetic pairs lies where"):
+        refit.refit(model, real, tmp_path, Event(built=True, chips=8), synthetic=[blocks])
+    recipe = replace(TINY, event=Event(built=True, chips=8))
+    trained = [train.train(recipe, blocks, tmp_path / str(where), real=where) for where in (None, real)]
+    assert [models.load(catalogue.read_item(path)).offsets for path in trained] == [Offsets()] * 2
+
+
+def test_an_event_that_is_hardly_observed_is_refused_before_training(blocks: Path, real: Path, tmp_path: Path) -> None:
+    recipe = replace(TINY, data=Data(size=128, margin=4), event=Event(built=True, chips=8))
+    with pytest.raises(ModelError, match="no real window of 128 px"):
+        material.gather(recipe, [synthetic.write(tmp_path, scenes=3, size=160)], real)
+
+
 def graded_houses(real: Path, path: Path, grades: tuple[int, ...]) -> Path:
     """Outlines of 9 m along the middle of the event's image."""
     west, south, east, north = catalogue.read_items(real)[0].bbox or (0, 0, 0, 0)
@@ -224,7 +252,7 @@ def test_windows_that_are_hardly_observed_are_not_looked_at(real: Path) -> None:
     assert sum(len(batch) for batch in kept) == 6
     assert kept[0].shape[1:] == (2, 3, 32, 32)
     larger = replace(recipe, data=Data(size=256))
-    with pytest.raises(ModelError, match="none of 6 real windows of 256 px"):
+    with pytest.raises(ModelError, match="no real window of 256 px"):
         event.windows(table, larger, mean, std)
 
 

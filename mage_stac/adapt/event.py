@@ -1,8 +1,9 @@
 """Event: fit a trained network to unlabelled images of an event, without learning anew.
 
-Batch norm statistics are taken from its images; how often each grade occurs in it is read off what the network says of
-it, and the grades' probabilities are corrected to that. What the network says of held-out renders, whose truth is
-known, tells how far its words can be trusted. Nothing real that is labelled has a part in it.
+Batch norm statistics are taken from its images; as much is called building as its twin is built over; how often each
+grade occurs in it is read off what the network says of it, and the grades' probabilities are corrected to that. What
+the network says of held-out renders, whose truth is known, tells how far its words can be trusted. Nothing real that is
+labelled has a part in it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mage_stac import loader, models, samplers
-from mage_stac.adapt import batch_norm, label_shift
+from mage_stac.adapt import batch_norm, built, label_shift
 from mage_stac.chip_table import ChipTable
 from mage_stac.classes import GRADES
 from mage_stac.errors import ModelError
@@ -46,7 +47,7 @@ class Fitted:
 
 def wanted(settings: Event) -> bool:
     """Whether anything is asked for."""
-    return settings.batch_norm > 0 or settings.prior != "none" or settings.thresholds
+    return settings.batch_norm > 0 or settings.prior != "none" or settings.thresholds or settings.built
 
 
 def windows(table: ChipTable, recipe: Recipe, mean: Tensor, std: Tensor) -> list[Tensor]:
@@ -65,12 +66,22 @@ def windows(table: ChipTable, recipe: Recipe, mean: Tensor, std: Tensor) -> list
             if well.any():
                 kept.append(image[well])
     if not kept:
-        raise ModelError(
-            f"none of {number} real windows of {size} px is observed to {OBSERVED:.0%} on both dates: there is too"
-            " little to fit a model to"
-        )
+        raise _too_little(size)
     every = torch.cat(kept)
     return list(every.tensor_split(-(-len(every) // TOGETHER)))  # no window by itself, if there are several
+
+
+def check(table: ChipTable, size: int) -> None:
+    """Raise ModelError where `windows` of `size` px will find nothing: before a model is trained, not after it."""
+    if not any((table.share(number, size, size // 2)[1] >= OBSERVED).any() for number in range(len(table.stacks))):
+        raise _too_little(size)
+
+
+def _too_little(size: int) -> ModelError:
+    return ModelError(
+        f"no real window of {size} px is observed to {OBSERVED:.0%} on both dates: there is too little to fit a model"
+        " to; leave the recipe's [event] out, or give larger images"
+    )
 
 
 def fit(
@@ -80,6 +91,7 @@ def fit(
     *,
     held_out: Iterable[Said],
     real: Sequence[Tensor],
+    twin: float | None = None,
 ) -> Fitted:
     """Fit a network to an event; its batch norms change in place, the rest are offsets of its logits.
 
@@ -89,6 +101,7 @@ def fit(
         settings: what to fit.
         held_out: what it says of held-out renders now.
         real: as `windows` gives them.
+        twin: share of the place that is built over (built.share), if known.
 
     Raises:
         ModelError: no building in the held-out renders, or none found in the event, where shares are asked for.
@@ -115,7 +128,14 @@ def fit(
         }
     if settings.thresholds:
         bias = bias + label_shift.thresholds(logits + bias, truth, ratio)
-    offsets = Offsets(damage=tuple(round(float(value), 4) for value in bias)) if bias.any() else Offsets()
+    moved = 0.0
+    if settings.built and twin is not None:
+        said_built = _built(network, temperatures, images)
+        moved = built.offset(said_built, twin)
+        record["built"] = {"twin": twin, "said of the event": float((said_built >= 0).mean()), "offset": moved}
+        record["built"] = {name: round(value, 4) for name, value in record["built"].items()}
+    damage = tuple(round(float(value), 4) for value in bias) if bias.any() else Offsets().damage
+    offsets = Offsets(building=round(moved, 4), damage=damage)
     return Fitted(offsets=offsets, record=record | {"offsets": list(offsets.damage)} if wanted(settings) else {})
 
 
@@ -164,6 +184,13 @@ def _said(network: nn.Module, temperatures: Temperatures, images: Sequence[Tenso
     if not len(joined):
         raise ModelError("the model finds no building in the real images: their grades' shares cannot be estimated")
     return joined
+
+
+@torch.inference_mode()
+def _built(network: nn.Module, temperatures: Temperatures, images: Sequence[Tensor]) -> NDArray[np.float64]:
+    """Logits (N,) of "building" all over real windows, thinned."""
+    said = (temperatures.applied(network(image))["building"][:, 0, ::STRIDE, ::STRIDE] for image in images)
+    return torch.cat([part.flatten() for part in said]).double().cpu().numpy()
 
 
 def _found(outputs: dict[str, Tensor]) -> Tensor:

@@ -11,15 +11,17 @@ import torch
 
 from mage_stac import catalogue, graded, material, models, tally, unlabelled
 from mage_stac import recipe as recipes
-from mage_stac.adapt import event, gradings
+from mage_stac.adapt import built, event, gradings
 from mage_stac.adapt.event import Fitted
 from mage_stac.chip_table import ChipTable
 from mage_stac.errors import RecipeError
 from mage_stac.graded import Outlines
 from mage_stac.models import LoadedModel, held_out, item
+from mage_stac.models.calibration import Offsets
 from mage_stac.models.held_out import Said
 from mage_stac.progress import Step
 from mage_stac.recipe import Event, Recipe
+from mage_stac.tally import ChipIndex
 
 
 def refit(
@@ -54,12 +56,13 @@ def refit(
     """
     if labels is None and not event.wanted(settings):
         raise RecipeError(
-            "nothing to fit: ask for batch norm, shares of the grades (prior) or thresholds, or give graded buildings"
+            "nothing to fit: ask for batch norm, the share built over (built), shares of the grades (prior) or"
+            " thresholds, or give graded buildings"
         )
-    if not synthetic and (settings.prior != "none" or settings.thresholds):
+    if not synthetic and (settings.prior != "none" or settings.thresholds or settings.built):
         raise RecipeError(
-            "shares of the grades and thresholds are estimated from what the model says of held-out renders: give"
-            " the --synthetic catalogues that it learnt from"
+            "the share built over, shares of the grades and thresholds are told by renders: give the --synthetic"
+            " catalogues that the model learnt from"
         )
     parent = catalogue.read_item(model)
     loaded = models.load(parent)
@@ -88,12 +91,24 @@ def refit(
 
 
 def _fitted(loaded: LoadedModel, settings: Event, table: ChipTable, synthetic: Sequence[Path]) -> Fitted:
-    """The model fitted to the event's unlabelled images; its own offsets stay where renders do not tell new ones."""
+    """The model fitted to the event's unlabelled images; its own offsets stay where no new ones are asked for."""
     recipe = replace(loaded.recipe, event=settings)
-    said = _held_out(loaded, recipe, synthetic)
+    whole = tally.index(synthetic, bands=recipe.data.readings, gsd=recipe.data.gsd) if synthetic else None
+    said = [] if whole is None else _held_out(loaded, recipe, whole)
+    twin = None if whole is None else built.share([whole], table)
+    if settings.built and twin is None:
+        raise RecipeError(
+            "none of the --synthetic pairs lies where the real images do, so that how much of that place is built over"
+            " is not known: give pairs rendered --like them or of that --place"
+        )
     windows = event.windows(table, recipe, loaded.mean, loaded.std) if event.wanted(settings) else []
-    fitted = event.fit(loaded.model, loaded.temperatures, settings, held_out=said, real=windows)
-    return fitted if synthetic else replace(fitted, offsets=loaded.offsets)
+    fitted = event.fit(loaded.model, loaded.temperatures, settings, held_out=said, real=windows, twin=twin)
+    shifts = settings.prior != "none" or settings.thresholds
+    offsets = Offsets(
+        building=fitted.offsets.building if settings.built else loaded.offsets.building,
+        damage=fitted.offsets.damage if shifts else loaded.offsets.damage,
+    )
+    return replace(fitted, offsets=offsets)
 
 
 def _by_labels(loaded: LoadedModel, fitted: Fitted, real: Path, labels: Outlines) -> Fitted:
@@ -113,9 +128,6 @@ def _by_labels(loaded: LoadedModel, fitted: Fitted, real: Path, labels: Outlines
 
 
 @torch.inference_mode()
-def _held_out(loaded: LoadedModel, recipe: Recipe, roots: Sequence[Path]) -> list[Said]:
-    if not roots:
-        return []
-    whole = tally.index(roots, bands=recipe.data.readings, gsd=recipe.data.gsd)
+def _held_out(loaded: LoadedModel, recipe: Recipe, whole: ChipIndex) -> list[Said]:
     part = tally.split(whole, recipe.data.holdout)[1]
     return list(held_out.outputs(loaded.model, part, recipe, loaded.mean, loaded.std))
