@@ -3,8 +3,8 @@
     python benchmarks/ablation.py run OUT --data ../shared/data/joplin --real out/joplin/real --seeds 0 1 2
     python benchmarks/ablation.py table OUT
 
-Every row is the recipe `joplin` with one thing changed, trained for STEPS steps (the recipe: 900) on pairs in OUT/sets,
-which these commands make:
+Every row is the recipe `joplin` without `event.built` and with one thing changed, trained for STEPS steps (the recipe:
+900) on pairs in OUT/sets, which these commands make:
 
     mage-stac render --like out/joplin/real/pre --place $data/joplin_damage_pseudolabel.geojson --hazard wind \
         --pairs 64 --undamaged 0.1 --seed 5 --size 384 --out OUT/sets/hybrid
@@ -64,7 +64,8 @@ class Row:
 
 PLAIN = {"network.lost": False}
 ROWS = {
-    "base": Row(title="64 hybrids, recipe `joplin`"),
+    "base": Row(title="64 hybrids, recipe `joplin` but for `event.built`"),
+    "built": Row(title="and as much mapped as building as the twin is built over (the recipe)", event=Event(built=True)),
     "suburb": Row(title="64 invented suburbs instead", sets=(("suburb", 64),)),
     "both": Row(title="32 hybrids and 32 suburbs", sets=(("hybrid", 32), ("suburb", 32))),
     "all": Row(title="64 hybrids and 64 suburbs", sets=(("hybrid", 64), ("suburb", 64))),
@@ -75,6 +76,9 @@ ROWS = {
     "source": Row(
         title="source only: 64 invented suburbs, no look of real images", sets=(("suburb", 64),),
         changes={"style.method": "none"},
+    ),
+    "source-looks": Row(
+        title="the same, grades told by looks", sets=(("suburb", 64),), changes={"style.method": "none", **PLAIN}
     ),
     "bare": Row(title="no look of real images", changes={"style.method": "none"}),
     "fourier": Row(title="Fourier transfer (FDA) instead of histograms", changes={"style.method": "fourier"}),
@@ -135,7 +139,7 @@ def told(row: Row, seed: int, name: str, steps: int) -> Recipe:
     """The recipe of a row."""
     fixed = {
         "data.holdout": 0.0, "optimiser.steps": steps, "run.validate_every": steps,
-        "run.checkpoint_every": steps, "run.validation_chips": 8, **row.changes,
+        "run.checkpoint_every": steps, "run.validation_chips": 8, "event.built": False, **row.changes,
     }  # fmt: skip
     return replace(changed(recipe.read("joplin"), fixed), name=f"ablation-{name}", seed=seed)
 

@@ -122,7 +122,7 @@ def test_offsets_outlast_another_fit_of_batch_norm(model: Path, blocks: Path, re
 
 
 def test_a_twin_s_share_moves_buildings_alone(model: Path, real: Path, tmp_path: Path) -> None:
-    twin = synthetic.write(tmp_path / "twin", scenes=1, size=96, first=7)  # where the event is
+    twin = synthetic.write(tmp_path / "twin", scenes=2, size=96, first=7)  # the first lies where the event does
     first = refit.refit(model, real, tmp_path, Event(prior="em", chips=8), synthetic=[twin])
     second = refit.refit(first, real, tmp_path, Event(built=True, chips=8), synthetic=[twin])
     before, after = (models.load(catalogue.read_item(path)).offsets for path in (first, second))
@@ -143,7 +143,7 @@ def test_invented_places_do_not_tell_how_much_of_an_event_is_built_over(
     assert [models.load(catalogue.read_item(path)).offsets for path in trained] == [Offsets()] * 2
 
 
-def test_an_event_that_is_hardly_observed_is_refused_before_training(blocks: Path, real: Path, tmp_path: Path) -> None:
+def test_an_event_that_is_hardly_observed_is_refused_before_training(real: Path, tmp_path: Path) -> None:
     recipe = replace(TINY, data=Data(size=128, margin=4), event=Event(built=True, chips=8))
     with pytest.raises(ModelError, match="no real window of 128 px"):
         material.gather(recipe, [synthetic.write(tmp_path, scenes=3, size=160)], real)

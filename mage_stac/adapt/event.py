@@ -73,7 +73,9 @@ def windows(table: ChipTable, recipe: Recipe, mean: Tensor, std: Tensor) -> list
 
 def check(table: ChipTable, size: int) -> None:
     """Raise ModelError where `windows` of `size` px will find nothing: before a model is trained, not after it."""
-    if not any((table.share(number, size, size // 2)[1] >= OBSERVED).any() for number in range(len(table.stacks))):
+    within = np.minimum(table.sizes, size).prod(axis=1) / size**2  # windows that are larger than the images
+    best = [share * table.share(number, size, size // 2)[1].max() for number, share in enumerate(within)]
+    if not max(best, default=0.0) >= OBSERVED:
         raise _too_little(size)
 
 
