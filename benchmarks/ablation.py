@@ -65,7 +65,7 @@ class Row:
 PLAIN = {"network.lost": False}
 ROWS = {
     "base": Row(title="64 hybrids, recipe `joplin` but for `event.built`"),
-    "built": Row(title="and as much mapped as building as the twin is built over (the recipe)", event=Event(built=True)),
+    "built": Row(title="and mapped as building as much as the twin is built over (recipe)", event=Event(built=True)),
     "suburb": Row(title="64 invented suburbs instead", sets=(("suburb", 64),)),
     "both": Row(title="32 hybrids and 32 suburbs", sets=(("hybrid", 32), ("suburb", 32))),
     "all": Row(title="64 hybrids and 64 suburbs", sets=(("hybrid", 64), ("suburb", 64))),
