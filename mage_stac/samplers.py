@@ -119,14 +119,16 @@ def _stacks(
 ) -> NDArray[np.int64]:
     """Stacks that have the class whose running sums are `ends`: each as likely, or first each event."""
     having = np.flatnonzero(np.diff(ends[table.starts]))
-    events = table.events[having]
-    if not by_event or (events < 0).all():
+    if not by_event:
         return rng.choice(having, number)
-    order = np.argsort(events, kind="stable")[int((events < 0).sum()) :]
+    events = table.events[having]
+    if (events < 0).all():
+        events = np.zeros_like(events)
+    quiet = having[events < 0]
+    order = np.argsort(events, kind="stable")[len(quiet) :]
     _, first, count = np.unique(events[order], return_index=True, return_counts=True)
     event = rng.integers(len(first), size=number)
     stacks: NDArray[np.int64] = having[order[first[event] + rng.integers(count[event])]]
-    quiet = having[events < 0]
     if len(quiet):
         stacks = np.where(rng.random(number) < len(quiet) / len(having), rng.choice(quiet, number), stacks)
     return stacks
