@@ -143,6 +143,15 @@ def test_invented_places_do_not_tell_how_much_of_an_event_is_built_over(
     assert [models.load(catalogue.read_item(path)).offsets for path in trained] == [Offsets()] * 2
 
 
+def test_training_fits_as_much_as_a_refit_does(real: Path, tmp_path: Path) -> None:
+    twin, wanted = synthetic.write(tmp_path / "twin", scenes=2, size=96, first=7), Event(built=True, chips=8)
+    at_once = train.train(replace(TINY, event=wanted), twin, tmp_path / "once", real=real)
+    later = refit.refit(train.train(TINY, twin, tmp_path / "first"), real, tmp_path, wanted, synthetic=[twin])
+    offsets = [models.load(catalogue.read_item(path)).offsets for path in (at_once, later)]
+    assert offsets[0].building != 0
+    assert offsets[0] == offsets[1]
+
+
 def test_an_event_that_is_hardly_observed_is_refused_before_training(real: Path, tmp_path: Path) -> None:
     recipe = replace(TINY, data=Data(size=128, margin=4), event=Event(built=True, chips=8))
     with pytest.raises(ModelError, match="no real window of 128 px"):
