@@ -147,9 +147,9 @@ def test_training_fits_as_much_as_a_refit_does(real: Path, tmp_path: Path) -> No
     twin, wanted = synthetic.write(tmp_path / "twin", scenes=2, size=96, first=7), Event(built=True, chips=8)
     at_once = train.train(replace(TINY, event=wanted), twin, tmp_path / "once", real=real)
     later = refit.refit(train.train(TINY, twin, tmp_path / "first"), real, tmp_path, wanted, synthetic=[twin])
-    offsets = [models.load(catalogue.read_item(path)).offsets for path in (at_once, later)]
-    assert offsets[0].building != 0
-    assert offsets[0] == offsets[1]
+    one, other = (models.load(catalogue.read_item(path)).offsets for path in (at_once, later))
+    assert one.building != 0
+    assert one.building == pytest.approx(other.building, abs=0.005)  # the Item rounds mean and standard deviation
 
 
 def test_an_event_that_is_hardly_observed_is_refused_before_training(real: Path, tmp_path: Path) -> None:
