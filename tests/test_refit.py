@@ -146,7 +146,8 @@ def test_invented_places_do_not_tell_how_much_of_an_event_is_built_over(
 def test_training_fits_as_much_as_a_refit_does(real: Path, tmp_path: Path) -> None:
     twin, wanted = synthetic.write(tmp_path / "twin", scenes=2, size=96, first=7), Event(built=True, chips=8)
     at_once = train.train(replace(TINY, event=wanted), twin, tmp_path / "once", real=real)
-    later = refit.refit(train.train(TINY, twin, tmp_path / "first", real=real), real, tmp_path, wanted, synthetic=[twin])
+    first = train.train(TINY, twin, tmp_path / "first", real=real)
+    later = refit.refit(first, real, tmp_path, wanted, synthetic=[twin])
     one, other = (models.load(catalogue.read_item(path)).offsets for path in (at_once, later))
     assert one.building != 0
     assert one == other
