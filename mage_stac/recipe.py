@@ -213,8 +213,8 @@ class Event:
     thresholds: bool = False
     """Whether grades are called by thresholds of their own, of best mean F1 on the held-out places."""
     built: bool = False
-    """Whether as much of the event is mapped as building as is built over in the pairs rendered of its place
-    (adapt.built); without such pairs, or without its images, nothing is done."""
+    """Whether as much of the event is mapped as building as is built over in the pairs rendered of its place, `--like`
+    its image with outlines (adapt.built); without such pairs, or without its images, nothing is done."""
     chips: Count = 256
     """Real windows that are looked at."""
 

@@ -45,12 +45,25 @@ def draw(rng: np.random.Generator, size: int, damaged: float) -> tuple[NDArray, 
     return pre.clip(1, 255).astype(np.uint8), post.clip(1, 255).astype(np.uint8), label
 
 
-def write(root: Path, *, scenes: int = 3, size: int = 128, seed: int = 0, damaged: float = 0.6, first: int = 0) -> Path:
-    """Write a catalogue of `scenes` pairs of (size, size) px; the same arguments, the same bytes."""
+def write(
+    root: Path,
+    *,
+    scenes: int = 3,
+    size: int = 128,
+    seed: int = 0,
+    damaged: float = 0.6,
+    first: int = 0,
+    places: str = "",
+) -> Path:
+    """Write a catalogue of `scenes` pairs of (size, size) px; the same arguments, the same bytes.
+
+    Scene k lies 10 km east of scene k - 1, in a place of its own: `places` and its number, else the pair itself.
+    """
     for number in range(first, first + scenes):
         rng = np.random.default_rng([seed, number])
         pre, post, label = draw(rng, size, damaged)
-        write_pair(root, f"blocks-{seed}-{number:05d}", geobox(size, number), pre, post, label)
+        place = f"{places}-{number}" if places else ""
+        write_pair(root, f"blocks-{seed}-{number:05d}", geobox(size, number), pre, post, label, place)
     index(root)
     return root
 
@@ -61,29 +74,37 @@ def index(root: Path) -> None:
 
 
 def write_pair(
-    root: Path, pair: str, grid: GeoBox, pre: NDArray, post: NDArray, label: NDArray
+    root: Path, pair: str, grid: GeoBox, pre: NDArray, post: NDArray, label: NDArray, place: str = ""
 ) -> tuple[pystac.Item, pystac.Item, pystac.Item]:
     """Write the three Items of a pair without indexing the catalogue."""
     items = [
-        write_image(root, pair, phase, image, grid, f"2011-05-{day}T17:00:00Z")
+        write_image(root, pair, phase, image, grid, f"2011-05-{day}T17:00:00Z", place=place)
         for phase, image, day in (("pre", pre, "01"), ("post", post, "24"))
     ]
     return items[0], items[1], write_label(root, pair, label, grid, items)
 
 
-def _properties(pair: str, phase: str) -> dict[str, object]:
-    return {"synthetic:pair": pair, "synthetic:phase": phase}
+def _properties(pair: str, phase: str, place: str = "") -> dict[str, object]:
+    return {"synthetic:pair": pair, "synthetic:phase": phase, **({"synthetic:place": place} if place else {})}
 
 
 def write_image(
-    root: Path, pair: str, phase: str, image: NDArray, grid: GeoBox, date: str, sensor: Sensor | None = None
+    root: Path,
+    pair: str,
+    phase: str,
+    image: NDArray,
+    grid: GeoBox,
+    date: str,
+    sensor: Sensor | None = None,
+    *,
+    place: str = "",
 ) -> pystac.Item:
     name = f"{pair}-{phase}"
     with catalogue.staged(root, COLLECTION, name) as folder:
         publish.write_cog(folder / "image.tif", image, grid)
         item = publish.imagery_item(
             id=name, geobox=grid, datetime=date, sensor=sensor or sensors.read("aerial-rgb"), folder=folder,
-            properties=_properties(pair, phase),
+            properties=_properties(pair, phase, place),
         )  # fmt: skip
         item.collection_id = COLLECTION
         catalogue.write_item(folder, item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def event(tmp_path_factory: pytest.TempPathFactory) -> ChipTable:
 
 
 def test_the_share_is_that_of_the_pairs_of_the_place(event: ChipTable, tmp_path: Path) -> None:
-    root = synthetic.write(tmp_path, scenes=8, size=96)  # the last lies where the event does
+    root = synthetic.write(tmp_path, scenes=8, size=96, places="twin")  # the last lies where the event does
     whole = tally.index([root], bands=BANDS, gsd=0.6)
     here = [pair for pair in whole.pairs if pair.geobox == event.stacks[0].geobox]
     assert len(here) == 1
@@ -36,8 +37,9 @@ def test_the_share_is_that_of_the_pairs_of_the_place(event: ChipTable, tmp_path:
     assert built.share([whole, whole], event) == pytest.approx((label > 0).mean())
 
 
-def test_invented_places_tell_none(event: ChipTable, tmp_path: Path) -> None:
-    root = synthetic.write(tmp_path, scenes=3, size=96)
+@pytest.mark.parametrize("wanted", [{"first": 7}, {"places": "twin"}], ids=["invented there", "of elsewhere"])
+def test_other_places_tell_none(event: ChipTable, tmp_path: Path, wanted: dict[str, Any]) -> None:
+    root = synthetic.write(tmp_path, scenes=3, size=96, **wanted)
     assert built.share([tally.index([root], bands=BANDS, gsd=0.6)], event) is None
 
 

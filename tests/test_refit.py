@@ -122,7 +122,9 @@ def test_offsets_outlast_another_fit_of_batch_norm(model: Path, blocks: Path, re
 
 
 def test_a_twin_s_share_moves_buildings_alone(model: Path, real: Path, tmp_path: Path) -> None:
-    twin = synthetic.write(tmp_path / "twin", scenes=2, size=96, first=7)  # the first lies where the event does
+    twin = synthetic.write(
+        tmp_path / "twin", scenes=2, size=96, first=7, places="twin"
+    )  # the first lies where the event does
     first = refit.refit(model, real, tmp_path, Event(prior="em", chips=8), synthetic=[twin])
     second = refit.refit(first, real, tmp_path, Event(built=True, chips=8), synthetic=[twin])
     before, after = (models.load(catalogue.read_item(path)).offsets for path in (first, second))
@@ -136,7 +138,7 @@ def test_a_twin_s_share_moves_buildings_alone(model: Path, real: Path, tmp_path:
 def test_invented_places_do_not_tell_how_much_of_an_event_is_built_over(
     model: Path, blocks: Path, real: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(RecipeError, match="none of the --synthetic pairs lies where"):
+    with pytest.raises(RecipeError, match="none of the --synthetic pairs was rendered of the place"):
         refit.refit(model, real, tmp_path, Event(built=True, chips=8), synthetic=[blocks])
     recipe = replace(TINY, event=Event(built=True, chips=8))
     trained = [train.train(recipe, blocks, tmp_path / str(where), real=where) for where in (None, real)]
@@ -144,7 +146,10 @@ def test_invented_places_do_not_tell_how_much_of_an_event_is_built_over(
 
 
 def test_training_fits_as_much_as_a_refit_does(real: Path, tmp_path: Path) -> None:
-    twin, wanted = synthetic.write(tmp_path / "twin", scenes=2, size=96, first=7), Event(built=True, chips=8)
+    twin, wanted = (
+        synthetic.write(tmp_path / "twin", scenes=2, size=96, first=7, places="twin"),
+        Event(built=True, chips=8),
+    )
     at_once = train.train(replace(TINY, event=wanted), twin, tmp_path / "once", real=real)
     first = train.train(TINY, twin, tmp_path / "first", real=real)
     later = refit.refit(first, real, tmp_path, wanted, synthetic=[twin])

@@ -26,21 +26,22 @@ no buildings."""
 
 
 def share(parts: Sequence[ChipIndex], target: ChipTable) -> float | None:
-    """How much of the ground is built over, 0..1, in the rendered pairs that lie where the target was observed.
+    """How much of the ground is built over, 0..1, in the pairs rendered of the real place that the target shows.
 
     Args:
         parts: labelled pairs; those that a person graded say nothing of the ground between buildings.
         target: the event's images.
 
     Returns:
-        None where no pair lies there, as of invented places.
+        None where no pair is of that place, as of invented ones, though they may have been put there.
     """
     covered = [stack.geobox.extent for stack in target.stacks]
     counts = np.zeros(5, np.int64)
     for part in parts:
         for pair, found in zip(part.pairs, part.by_pair, strict=True):
             ground = pair.geobox.extent
-            if not pair.real and any(
+            invented = pair.place == pair.id
+            if not (pair.real or invented) and any(
                 (ground & there.to_crs(ground.crs)).area >= WITHIN * ground.area for there in covered
             ):
                 counts += found

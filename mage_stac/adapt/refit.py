@@ -98,8 +98,8 @@ def _fitted(loaded: LoadedModel, settings: Event, table: ChipTable, synthetic: S
     twin = None if whole is None else built.share([whole], table)
     if settings.built and twin is None:
         raise RecipeError(
-            "none of the --synthetic pairs lies where the real images do, so that how much of that place is built over"
-            " is not known: give pairs rendered --like them or of that --place"
+            "none of the --synthetic pairs was rendered of the place that the real images show, so how much of it is"
+            " built over is not known: give pairs rendered --like them, with its outlines as --place"
         )
     windows = event.windows(table, recipe, loaded.mean, loaded.std) if event.wanted(settings) else []
     fitted = event.fit(loaded.model, loaded.temperatures, settings, held_out=said, real=windows, twin=twin)
