@@ -50,7 +50,7 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options
     Once some buildings are graded: mage-stac train joplin --steps 60 --synthetic out/synthetic --real out/real
     --real-labels graded.geojson --start out/models/joplin-0123 --out out/second
 
-    A second round from a map's own sure buildings, where it was given outlines (finds more, grades no better):
+    A second round from a map's own sure buildings, where it was given outlines (finds more, grades worse):
     --real-labels out/predictions/damage-0123/buildings.parquet --sure 0.6 instead.
 
     Example: mage-stac train demo --synthetic out/synthetic --real out/real --out out/models
