@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mage_stac import catalogue, chips, graded, models, pairs, tally, unlabelled
@@ -118,11 +118,11 @@ def _target(recipe: Recipe, real: Path | None) -> ChipTable | None:
     if not methods.chosen(recipe) and not event.wanted(recipe.event):
         return None
     if real is None:
-        if not methods.chosen(recipe) and not event.wanted(replace(recipe.event, built=False)):
+        if not methods.chosen(recipe) and not event.more(recipe.event):
             return None
         raise RecipeError(f"recipe {recipe.name} adapts to an event's real images: give them with --real")
     table = unlabelled.table(real, bands=recipe.data.readings, gsd=recipe.data.gsd, dates=recipe.network.dates)
-    if event.wanted(recipe.event):
+    if event.more(recipe.event):
         event.check(table, recipe.data.size)
     return table
 

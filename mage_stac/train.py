@@ -338,8 +338,13 @@ def _fitted(network: nn.Module, temperatures: calibration.Temperatures, material
     settings = material.recipe.event
     if material.target is None or not event.wanted(settings):
         return event.Fitted(offsets=calibration.Offsets(), record={})
-    mean, std = torch.tensor(material.mean), torch.tensor(material.std)
-    windows = event.windows(material.target, material.recipe, mean, std)
     twin = built.share((material.training, material.validation), material.target) if settings.built else None
+    mean, std = torch.tensor(material.mean), torch.tensor(material.std)
+    try:
+        windows = event.windows(material.target, material.recipe, mean, std)
+    except ModelError as problem:
+        if event.more(settings):
+            raise
+        return event.Fitted(offsets=calibration.Offsets(), record={"built": str(problem)})
     said = _held_out(network, material)
     return event.fit(network, temperatures, settings, held_out=said, real=windows, twin=twin)

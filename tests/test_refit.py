@@ -159,9 +159,19 @@ def test_training_fits_as_much_as_a_refit_does(real: Path, tmp_path: Path) -> No
 
 
 def test_an_event_that_is_hardly_observed_is_refused_before_training(real: Path, tmp_path: Path) -> None:
-    recipe = replace(TINY, data=Data(size=128, margin=4), event=Event(built=True, chips=8))
+    recipe = replace(TINY, data=Data(size=128, margin=4), event=Event(batch_norm=1.0, chips=8))
     with pytest.raises(ModelError, match="no real window of 128 px"):
         material.gather(recipe, [synthetic.write(tmp_path, scenes=3, size=160)], real)
+
+
+def test_what_a_recipe_does_where_it_can_be_done_stops_no_training(real: Path, tmp_path: Path) -> None:
+    twin = synthetic.write(tmp_path / "twin", scenes=2, size=160, first=7, places="twin")
+    recipe = replace(TINY, data=Data(size=128, margin=4), event=Event(built=True, chips=8))
+    path = train.train(recipe, twin, tmp_path, real=real)
+    assert models.load(catalogue.read_item(path)).offsets == Offsets()
+    assert (
+        "no real window of 128 px" in json.loads((path.parent / "training.json").read_text("utf-8"))["event"]["built"]
+    )
 
 
 def graded_houses(real: Path, path: Path, grades: tuple[int, ...]) -> Path:

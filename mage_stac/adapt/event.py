@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,11 @@ def wanted(settings: Event) -> bool:
     return settings.batch_norm > 0 or settings.prior != "none" or settings.thresholds or settings.built
 
 
+def more(settings: Event) -> bool:
+    """Whether anything is asked for but `built`, which is done where it can be."""
+    return wanted(replace(settings, built=False))
+
+
 def windows(table: ChipTable, recipe: Recipe, mean: Tensor, std: Tensor) -> list[Tensor]:
     """Normalised real windows (B, 2, C, size, size), spread over what was observed on both dates.
 
@@ -82,7 +87,7 @@ def check(table: ChipTable, size: int) -> None:
 def _too_little(size: int) -> ModelError:
     return ModelError(
         f"no real window of {size} px is observed to {OBSERVED:.0%} on both dates: there is too little to fit a model"
-        " to; leave the recipe's [event] out, or give larger images"
+        " to; leave it out, or give larger images"
     )
 
 
