@@ -56,16 +56,17 @@ class Row:
     """Fields of the recipe under their dotted names."""
     event: Event | None = None
     """What the trained network is fitted to the event by; the model is the row `of`."""
+    more: bool = False
+    """Whether it goes on, for a third of the steps, from the row `of`."""
     graded: bool = False
-    """Whether it goes on, for a third of the steps, from the row `of` with 20 buildings graded by the reference, which
-    are left out of the score by building."""
+    """Whether it does so with 20 buildings graded by the reference, which are left out of the score by building."""
     of: str = "base"
 
 
 PLAIN = {"network.lost": False}
 ROWS = {
     "base": Row(title="64 hybrids, recipe `joplin` but for `event.built`"),
-    "built": Row(title="and mapped as building as much as the twin is built over (recipe)", event=Event(built=True)),
+    "built": Row(title="mapped as building as much as the twin is built over (recipe)", event=Event(built=True)),
     "suburb": Row(title="64 invented suburbs instead", sets=(("suburb", 64),)),
     "both": Row(title="32 hybrids and 32 suburbs", sets=(("hybrid", 32), ("suburb", 32))),
     "all": Row(title="64 hybrids and 64 suburbs", sets=(("hybrid", 64), ("suburb", 64))),
@@ -85,13 +86,14 @@ ROWS = {
     "teacher": Row(
         title="grades by looks, and a mean teacher with class mixing", changes={**PLAIN, "self_training.weight": 1.0}
     ),
-    "consistency": Row(title="and FixMatch on buildings", changes={"consistency.weight": 1.0}),
+    "consistency": Row(title="FixMatch on buildings as well", changes={"consistency.weight": 1.0}),
     "flow": Row(title="hybrids translated by flow matching", sets=(("hybrid-flow", 64),)),
     "looks": Row(title="grades told by looks (`network.lost = false`)", changes=PLAIN),
     "batch-norm": Row(title="grades by looks, and AdaBN", event=Event(batch_norm=1.0), of="looks"),
     "em": Row(title="grades by looks, and shares of grades by EM", event=Event(prior="em"), of="looks"),
     "bbse": Row(title="grades by looks, and shares of grades by BBSE", event=Event(prior="bbse"), of="looks"),
-    "labels": Row(title="and 20 graded buildings, 40 steps more", graded=True),
+    "more": Row(title="40 steps more", more=True),
+    "labels": Row(title="40 steps more with 20 graded buildings; *given*: the others", more=True, graded=True),
     "scratch": Row(title="no ImageNet weights", changes={"network.weights": "none"}),
     "whole-roofs": Row(title="no parts of roofs given back", changes={"augment.partial": 0.0}),
     "plain": Row(
@@ -186,12 +188,10 @@ def trained(out: Path, data: Path, real: Path, name: str, seed: int, steps: int)
     roots = [part(out / "sets" / folder, count, out / "parts") for folder, count in row.sets]
     if row.event:
         return refit.refit(trained(out, data, real, row.of, seed, steps), real, models, row.event, synthetic=roots)
-    if row.graded:
+    if row.more:
         start = trained(out, data, real, row.of, seed, steps)
-        quick = told(row, seed, name, steps // 3)
-        return train.train(
-            quick, roots, models, real=real, start=start, graded=Outlines(path=shown(out, data, seed)[0])
-        )
+        graded = Outlines(path=shown(out, data, seed)[0]) if row.graded else None
+        return train.train(told(row, seed, name, steps // 3), roots, models, real=real, start=start, graded=graded)
     return train.train(told(row, seed, name, steps), roots, models, real=real)
 
 

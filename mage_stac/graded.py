@@ -24,6 +24,8 @@ from mage_stac.readings import Bands, Reading
 from mage_stac.sensors import Band, Sensor
 
 COLLECTION = "graded-pairs"
+NAME = "graded-"
+"""How ids of the pairs begin."""
 TILE = 256
 """Pixels a side of a pair."""
 APRON = 3.0
@@ -76,8 +78,8 @@ def publish_pairs(real: Path, gradings: Outlines, out: Path, *, bands: Bands, gs
         here = told & (middles >= (west, south)).all(axis=1) & (middles < (east, north)).all(axis=1)
         if here.any():
             near = shapely.intersects(outlines, shapely.box(west, south, east, north))
-            made.add(f"graded-{number:05d}")
-            write_pair(out, f"graded-{number:05d}", part, sides, bands, label(part, outlines[near], grades[near]))
+            made.add(f"{NAME}{number:05d}")
+            write_pair(out, f"{NAME}{number:05d}", part, sides, bands, label(part, outlines[near], grades[near]))
     if not made:
         raise CatalogueError(
             f"{gradings.path}: none of its {told.sum()} graded buildings lies where {real} shows both dates"

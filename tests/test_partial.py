@@ -33,7 +33,7 @@ def chips(number: int = 40) -> Chips:
 
 def test_houses_left_alone_are_wholly_lost_or_whole() -> None:
     given = chips(3)
-    out = partial.roofs(given, 0.0, chance(chips=3))
+    out = partial.roofs(given, [0.0] * 3, chance(chips=3))
     assert torch.equal(out.image, given.image)
     assert torch.equal(out.mask, given.mask)
     assert out.lost is not None
@@ -44,7 +44,7 @@ def test_houses_left_alone_are_wholly_lost_or_whole() -> None:
 
 def test_a_roof_comes_back_in_part_in_the_light_after_and_the_house_is_major() -> None:
     given = chips()
-    out = partial.roofs(given, 1.0, chance(chips=40))
+    out = partial.roofs(given, [1.0] * 40, chance(chips=40))
     assert out.lost is not None
     shares = []
     for image, mask, lost in zip(out.image.numpy(), out.mask.numpy(), out.lost.numpy(), strict=True):
@@ -66,7 +66,7 @@ def test_a_roof_comes_back_in_part_in_the_light_after_and_the_house_is_major() -
 def test_a_slightly_damaged_house_gets_all_of_its_roof_back_and_is_undamaged_amid_its_litter() -> None:
     given = chips()
     given.mask[(slice(None), *HOUSE)] = 2
-    out = partial.roofs(given, 1.0, chance(chips=40))
+    out = partial.roofs(given, [1.0] * 40, chance(chips=40))
     assert out.lost is not None
     assert (out.mask[(slice(None), *HOUSE)] == 1).all()
     assert (out.lost[(slice(None), *HOUSE)] == 0).all()
@@ -75,7 +75,7 @@ def test_a_slightly_damaged_house_gets_all_of_its_roof_back_and_is_undamaged_ami
     outside = torch.ones(64, 64, dtype=torch.bool)
     outside[HOUSE] = False
     assert torch.equal(out.image[..., outside], given.image[..., outside])
-    assert torch.equal(partial.roofs(given, 0.0, chance(chips=40)).mask, given.mask)
+    assert torch.equal(partial.roofs(given, [0.0] * 40, chance(chips=40)).mask, given.mask)
 
 
 @pytest.mark.parametrize(("grade", "then"), [(4, 3), (2, 1)])
@@ -83,16 +83,16 @@ def test_a_slightly_damaged_house_gets_all_of_its_roof_back_and_is_undamaged_ami
 def test_a_share_of_the_houses_comes_back_and_small_ones_never(share: float, grade: int, then: int) -> None:
     given = chips(400)
     given.mask[(slice(None), *HOUSE)], given.mask[:, 60:63, 60:63] = grade, grade
-    out = partial.roofs(given, share, chance(chips=400))
+    out = partial.roofs(given, [share] * 400, chance(chips=400))
     assert abs((out.mask[:, 12, 12] == then).float().mean() - share) < 0.08  # three standard deviations
     assert (out.mask[:, 61, 61] == grade).all()
 
 
 def test_a_chip_depends_on_its_place_in_the_batch_alone() -> None:
     given = chips(4)
-    whole = partial.roofs(given, 0.5, chance(7, 4))
+    whole = partial.roofs(given, [0.5] * 4, chance(7, 4))
     half = Chance(generator=torch.Generator().manual_seed(7), chips=2, rank=1, world=2)
-    part = partial.roofs(augment.each(given, lambda values: values[1::2]), 0.5, half)
+    part = partial.roofs(augment.each(given, lambda values: values[1::2]), [0.5] * 2, half)
     assert torch.equal(part.image, whole.image[1::2])
     assert part.lost is not None
     assert whole.lost is not None
@@ -101,7 +101,7 @@ def test_a_chip_depends_on_its_place_in_the_batch_alone() -> None:
 
 def test_what_is_lost_moves_with_the_mask() -> None:
     out = augment.geometric(
-        partial.roofs(chips(6), 1.0, chance(chips=6)), size=48, settings=Augment(), chance=chance(1, 6)
+        partial.roofs(chips(6), [1.0] * 6, chance(chips=6)), size=48, settings=Augment(), chance=chance(1, 6)
     )
     assert out.lost is not None
     assert out.lost.dtype == torch.uint8
@@ -113,7 +113,7 @@ def test_what_is_lost_moves_with_the_mask() -> None:
 def test_the_same_day_twice_has_lost_nothing() -> None:
     settings = Augment(swap=1.0)
     out = augment.augment(
-        partial.roofs(chips(4), 0.5, chance(chips=4)), size=48, settings=settings, chance=chance(1, 4)
+        partial.roofs(chips(4), [0.5] * 4, chance(chips=4)), size=48, settings=settings, chance=chance(1, 4)
     )
     assert out.lost is not None
     assert set(out.lost[out.mask > 0].tolist()) == {0}

@@ -82,6 +82,19 @@ def test_parts_are_the_mean_of_their_losses_and_gradients(material: Material, ba
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "majors"), [("storm-00001", 3), ("graded-00001", 0)])
+def test_what_a_person_graded_keeps_its_grade(material: Material, batch: Batch, name: str, majors: int) -> None:
+    recipe = material.recipe
+    recipe = replace(
+        recipe, network=replace(recipe.network, lost=True), augment=replace(recipe.augment, partial=1.0, shift=0.0)
+    )
+    mask = torch.zeros_like(batch["mask"])
+    mask[:, 10:34, 10:34] = 4
+    given: Batch = {**batch, "mask": mask, "item_ids": [name] * len(mask)}
+    out = step.labelled(given, replace(material, recipe=recipe), Chance(generator=torch.Generator(), chips=4))
+    assert set(out.mask.unique().tolist()) - {0, 255} == {majors or 4}
+
+
 def test_parts_of_unequal_size_weigh_every_chip_alike(material: Material, batch: Batch) -> None:
     split = learner(material)
     split.parts = 3  # of four chips: one, one and two

@@ -114,7 +114,7 @@ def test_fields_that_water_does_not_heed_are_refused(pairs: Path, tmp_path: Path
     own = text.replace("[optimiser]", line + "\n[optimiser]")
     with pytest.raises(RecipeError, match=named):
         water_training.train(recipe.parse(own, "test"), [pairs], tmp_path)
-    for name in ("water-s1", "water-s2"):
+    for name in ("water-s1", "water-s2", "water-naip"):
         water_training._check(recipe.read(name))
 
 

@@ -9,6 +9,8 @@ Axes: B chips, C bands, H and W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -32,23 +34,23 @@ LOST[[1, 2]], LOST[DESTROYED] = 0, 1
 """What of a house is lost, by its class."""
 
 
-def roofs(chips: Chips, share: float, chance: Chance) -> Chips:
+def roofs(chips: Chips, shares: Sequence[float], chance: Chance) -> Chips:
     """The chips with `lost` known: 0 on houses of grades 1 and 2, 1 on destroyed ones, 255 elsewhere: where no house
     is, or one of which nobody says what is lost.
 
-    Of the destroyed houses `share` get 40 to 80 % of their roof back from the image before, in its light after, on one
-    side of a ragged line or around a hole. They are graded major then. Of those of minor damage `share` get all of it
-    back and are undamaged.
+    Of a chip's destroyed houses its share get 40 to 80 % of their roof back from the image before, in its light after,
+    on one side of a ragged line or around a hole. They are graded major then. Of those of minor damage as many get all
+    of it back and are undamaged.
 
     Args:
         chips: not yet augmented: both dates lie on each other.
-        share: 0..1.
+        shares: of each chip, 0..1; 0 for photographs, whose dates never lie quite on each other.
         chance: draws which, and what is left.
     """
     seeds = chance.integers(2**31 - 1, (len(chips.mask),)).tolist()
     image, mask = (part.cpu().numpy().copy() for part in (chips.image, chips.mask))
     lost = LOST[mask]
-    for one, seed in enumerate(seeds):
+    for one, (share, seed) in enumerate(zip(shares, seeds, strict=True)):
         _restore(image[one], mask[one], lost[one], share, np.random.default_rng(seed))
     known = (torch.from_numpy(part).to(chips.mask.device) for part in (image, mask, lost))
     return chips._replace(**dict(zip(("image", "mask", "lost"), known, strict=True)))

@@ -11,7 +11,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Generator, Tensor, nn
 
-from mage_stac import models
+from mage_stac import graded, models
 from mage_stac.adapt import augment, methods, partial, style
 from mage_stac.adapt.augment import Chips
 from mage_stac.adapt.chance import Chance
@@ -136,7 +136,8 @@ def labelled(batch: Batch, material: Material, chance: Chance) -> Chips:
 
     chips = _chips(batch, chance.device)
     if recipe.network.lost:
-        chips = partial.roofs(chips, recipe.augment.partial, chance)
+        rendered = (not name.startswith(graded.NAME) for name in batch["item_ids"])
+        chips = partial.roofs(chips, [recipe.augment.partial * one for one in rendered], chance)
     return augment.augment(
         chips,
         size=recipe.data.size,
